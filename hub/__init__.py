@@ -1,0 +1,1 @@
+"""Channels, history and fan-out. Has never heard of language models."""

@@ -1,0 +1,96 @@
+"""Every way a call can fail, split by whose fault it is.
+
+    HubError                    has a stable `code`, an HTTP `status`, a `title` and a `detail`
+    ├── RequestError            the caller's fault: nothing was stored
+    │   ├── FieldError          one named field of the request is wrong (400)
+    │   ├── NotFound            404
+    │   ├── Forbidden           403
+    │   ├── TooLarge            413
+    │   └── KeyReused           422, an Idempotency-Key with another body
+    ├── Refused                 the record did not hold what the writer expected: it was fenced off
+    └── RedisUnavailable        503: Redis did not answer, and nothing may be concluded
+
+Library exceptions are translated where they occur (`redis_link`); the HTTP answer is chosen in one
+handler (`views`).
+"""
+
+from __future__ import annotations
+
+
+class HubError(Exception):
+    """Base of every error that Hubbub raises on purpose."""
+
+    status = 500
+    code = "internal"
+    title = "Something went wrong"
+
+    def __init__(self, detail: str, *, code: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        if code is not None:
+            self.code = code
+
+
+class RequestError(HubError):
+    """The request cannot be carried out as it stands."""
+
+    status = 400
+    code = "invalid-request"
+    title = "The request is not valid"
+    field: str | None = None
+
+
+class FieldError(RequestError):
+    """One field is wrong; `field` names it as the caller wrote it."""
+
+    code = "invalid-field"
+
+    def __init__(self, field: str, problem: str, *, code: str | None = None) -> None:
+        super().__init__(f"{field}: {problem}", code=code)
+        self.field = field
+
+
+class NotFound(RequestError):
+    status = 404
+    code = "not-found"
+    title = "There is no such thing here"
+
+
+class Forbidden(RequestError):
+    status = 403
+    code = "forbidden"
+    title = "This is not allowed"
+
+
+class TooLarge(RequestError):
+    status = 413
+    code = "event-too-large"
+    title = "The event is too large"
+
+
+class KeyReused(RequestError):
+    status = 422
+    code = "idempotency-key-reused"
+    title = "The Idempotency-Key was used with another body"
+
+
+class Refused(HubError):
+    """An append found another writer in its place; nothing was stored.
+
+    `found` holds the record's fields that differ from what was expected.
+    """
+
+    status = 409
+    code = "refused"
+    title = "Another writer has taken over"
+
+    def __init__(self, detail: str, found: dict[str, str]) -> None:
+        super().__init__(detail)
+        self.found = found
+
+
+class RedisUnavailable(HubError):
+    status = 503
+    code = "redis-unavailable"
+    title = "Redis does not answer"
+    retry_after_seconds = 2

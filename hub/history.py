@@ -1,0 +1,356 @@
+"""History: append, read, inspect and delete a channel. The only place that knows its Redis keys.
+
+Each stored event carries the id of the one before it, so a hole is provable: if the event after
+position P does not name P as its predecessor, something between them is gone, and the channel's
+state says how. The scripts (`lua/`) do each thing in one step; this module gives them names.
+
+Keys of a channel, all with one hash tag so that a Cluster keeps them together:
+
+    hub:{channel}:events        stream     the history
+    hub:{channel}:state         hash       outlives the history: last id, counters, what was lost
+    hub:{channel}:producers:T   hash       the newest batch of each producer, T two minutes apart
+    hub:{channel}:answered:K    string     an Idempotency-Key and what it was answered
+    hub:{channel}:wire:I        string     an event id of a publisher's own
+    hub:{channel}:record, :log             for the channel's writer (`RecordWrite`)
+    hub:{channel}                          the pub/sub channel of the announcements
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from hub import sse
+from hub.channel import BEFORE_FIRST, milliseconds, order
+from hub.errors import KeyReused, Refused, TooLarge
+from hub.event import Event, StoredEvent
+from hub.redis_link import TRY_SECONDS, RedisLink, Script
+from hub.settings import Settings
+
+IDEMPOTENCY_SECONDS = 600
+PAGE_EVENTS = 1000
+PAGE_BYTES = 256 * 1024
+_BUCKET_SECONDS = 120
+
+_APPEND = Script.load("channel", "append")
+_READ = Script.load("channel", "read")
+_INSPECT = Script.load("channel", "inspect")
+_DELETE = Script.load("channel", "delete")
+
+
+@dataclass(frozen=True, slots=True)
+class Producer:
+    """One sequence of appends. `batch` grows by one with each; a batch is stored once, however
+    often it is sent. `started` (seconds since the epoch) must be the same at each sending."""
+
+    id: str
+    batch: int
+    started: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecordWrite:
+    """What to write beside the events, in the same step.
+
+    Every field in `expect` must have that value ('' for absent), or the append is `Refused`: this
+    is how a writer that was taken over is fenced off. `log` is appended to the record's log, or
+    replaces it.
+    """
+
+    expect: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict)
+    log: str | None = None
+    replace_log: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    key: str
+    body_hash: str
+
+    @classmethod
+    def of(cls, subject: str, key: str, body: bytes) -> IdempotencyKey:
+        """`subject` is who publishes: two who choose the same key do not meet."""
+        return cls(sha256(f"{subject}\0{key}".encode()).hexdigest()[:40], sha256(body).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """`answered`: an Idempotency-Key repeated itself and nothing was stored now."""
+
+    ids: list[str]
+    answered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A stored event as bytes. `n` counts the channel's events up to this one."""
+
+    id: str
+    prev: str
+    n: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelState:
+    """A channel at one moment. `last` '' means that nothing was ever published."""
+
+    last: str
+    n: int
+    deletions: int
+    deleted: str
+    expired: str
+    end: str
+    before_end: str
+
+    @property
+    def head(self) -> str:
+        return self.last or BEFORE_FIRST
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The channel's state and the frames after `position`, as of one moment.
+
+    `position` '' means that the id asked for could not be resolved.
+    """
+
+    state: ChannelState
+    position: str
+    frames: list[Frame]
+
+    @property
+    def whole(self) -> bool:
+        """Nothing between `position` and the first frame (or the head) is missing."""
+        if self.frames:
+            return self.frames[0].prev == self.position
+        return self.position == self.state.head
+
+    def loss(self) -> str | None:
+        """None where the page is whole, else why events after `position` are gone (contract §2)."""
+        if self.whole:
+            return None
+        state, place = self.state, order(self.position)
+        if place is None or place > _place(state.head):
+            return "unknown-id"
+        if self.frames and _place(self.frames[0].prev) < place:
+            return "unknown-id"  # nothing is missing, but it never was an id of this channel
+        if state.deleted and place < _place(state.deleted):
+            return "deleted"
+        if not self.frames or (state.expired and place < _place(state.expired)):
+            return "expired"
+        return "trimmed"
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    last: str
+    oldest: str
+    retained: int
+
+
+class History:
+    """The histories of all channels on one Redis."""
+
+    def __init__(self, link: RedisLink, settings: Settings) -> None:
+        self.link = link
+        self._settings = settings
+        self._keep = (
+            settings.history_seconds,
+            max(settings.channel_seconds, settings.history_seconds),
+        )
+        self._name = secrets.token_hex(8)
+        self._free: list[tuple[str, int]] = []
+        self._made = 0
+
+    def append(
+        self,
+        channel: str,
+        events: Sequence[Event],
+        *,
+        producer: Producer | None = None,
+        key: IdempotencyKey | None = None,
+        record: RecordWrite | None = None,
+        ends: bool = False,
+        try_seconds: float = TRY_SECONDS,
+    ) -> Appended:
+        """Store and announce `events` in order, all or none; write `record` in the same step.
+
+        `ends` makes the last event the channel's terminal one. Raises `TooLarge`, `KeyReused`,
+        `Refused`, or `RedisUnavailable` (then nobody knows whether it was stored; sending the same
+        `producer` batch again is safe).
+        """
+        bodies = [sse.encode_body(event) for event in events]
+        for event in events:
+            size = len(event.data) if event.data.isascii() else len(event.data.encode())
+            if size > self._settings.max_event_bytes:
+                raise TooLarge(f"data: {size} bytes, at most {self._settings.max_event_bytes}")
+        slot = None if producer else self._take_slot()
+        if slot:
+            producer = Producer(slot[0], slot[1], time.time())
+        assert producer is not None
+        keys, args = self._append_call(channel, producer, events, key, record, ends)
+        reply = self.link.run(_APPEND, keys, [*args, *bodies], try_seconds=try_seconds)
+        if slot:  # not after an exception: a sending that is still under way may arrive later
+            self._free.append((slot[0], slot[1] + 1))
+        return self._appended(channel, reply)
+
+    def read(
+        self,
+        channel: str,
+        position: str,
+        *,
+        limit: int = PAGE_EVENTS,
+        limit_bytes: int = PAGE_BYTES,
+    ) -> Page:
+        """The events after `position` (an id as a client gave it, or `BEFORE_FIRST`)."""
+        own = order(position) is not None
+        keys = [*self._base(channel), f"hub:{{{channel}}}:wire:{'' if own else position[:256]}"]
+        args = [*self._keep, position if own else "?", limit, limit_bytes]
+        return _page(self.link.run(_READ, keys, args))
+
+    def state(self, channel: str) -> ChannelState:
+        keys = [*self._base(channel), f"hub:{{{channel}}}:wire:"]
+        return _page(self.link.run(_READ, keys, [*self._keep, "", 0, 0])).state
+
+    def inspect(self, channel: str) -> Inspection:
+        last, oldest, retained = self.link.run(_INSPECT, self._base(channel), self._keep)
+        return Inspection(last.decode(), oldest.decode(), retained)
+
+    def delete(self, channel: str) -> None:
+        """Forget the events; ids go on growing and every listener is told by `gap`."""
+        self.link.run(
+            _DELETE,
+            self._base(channel),
+            [*self._keep, self.link.publish_command, announcement_channel(channel)],
+        )
+
+    def _base(self, channel: str) -> list[str]:
+        return [f"hub:{{{channel}}}:events", f"hub:{{{channel}}}:state"]
+
+    def _append_call(
+        self,
+        channel: str,
+        producer: Producer,
+        events: Sequence[Event],
+        key: IdempotencyKey | None,
+        record: RecordWrite | None,
+        ends: bool,
+    ) -> tuple[list[str], list[object]]:
+        base = f"hub:{{{channel}}}"
+        wire_id = events[0].wire_id if len(events) == 1 else None
+        assert wire_id is not None or not any(event.wire_id for event in events)
+        keys = [
+            *self._base(channel),
+            f"{base}:producers:{int(producer.started // _BUCKET_SECONDS)}",
+            f"{base}:answered:{key.key if key else ''}",
+            f"{base}:record",
+            f"{base}:log",
+            f"{base}:wire:{wire_id or ''}",
+        ]
+        write = record or RecordWrite()
+        log_mode = "" if write.log is None else "replace" if write.replace_log else "append"
+        args: list[object] = [
+            *self._keep,
+            self.link.publish_command,
+            announcement_channel(channel),
+            self._settings.history_events,
+            self._settings.history_bytes,
+            producer.id,
+            producer.batch,
+            key.body_hash if key else "",
+            IDEMPOTENCY_SECONDS,
+            "1" if ends else "",
+            wire_id or "",
+            log_mode,
+            write.log or "",
+            len(write.expect),
+            len(write.fields),
+        ]
+        for pairs in (write.expect, write.fields):
+            for name, value in pairs.items():
+                args += (name, value)
+        return keys, args
+
+    def _appended(self, channel: str, reply: list[Any]) -> Appended:
+        word = reply[0]
+        if word == b"refused":
+            found = {reply[i].decode(): reply[i + 1].decode() for i in range(1, len(reply), 2)}
+            raise Refused(f"{channel} has another writer", found)
+        if word == b"reused":
+            raise KeyReused("this Idempotency-Key came with another body before")
+        ms, first, count = int(reply[1]), int(reply[2]), int(reply[3])
+        ids = [f"{ms}-{seq}" for seq in range(first, first + count)]
+        return Appended(ids, answered=word == b"answered")
+
+    def _take_slot(self) -> tuple[str, int]:
+        """A producer that no other append of this process uses at the moment."""
+        if self._free:
+            return self._free.pop()
+        self._made += 1
+        return f"{self._name}.{self._made}", 1
+
+
+def announcement_channel(channel: str) -> str:
+    return f"hub:{{{channel}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What `append` told the subscribers: frames, and the place they have in the chain."""
+
+    prev: str
+    last: str
+    count: int
+    n: int
+    published_us: int
+    ends: bool
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionNotice:
+    last: str
+    deletions: int
+
+
+def parse_announcement(payload: bytes) -> Announcement | DeletionNotice:
+    head, _, data = payload.partition(b"\n")
+    if head.startswith(b"E "):
+        _, prev, last, count, n, published, ends = head.decode().split(" ")
+        return Announcement(prev, last, int(count), int(n), int(published), ends == "1", data)
+    _, last, deletions = head.decode().split(" ")
+    return DeletionNotice(last, int(deletions))
+
+
+def stored_event(frame: Frame) -> StoredEvent:
+    """A frame as values."""
+    parsed = next(sse.Parser().feed(frame.data))
+    return StoredEvent(frame.id, frame.prev, parsed.event, parsed.data, milliseconds(frame.id))
+
+
+def _place(event_id: str) -> tuple[int, int]:
+    return order(event_id) or (0, 0)
+
+
+def _page(reply: list[Any]) -> Page:
+    last, n, deletions, deleted, expired, end, before_end, position, found = reply
+    state = ChannelState(
+        last.decode(),
+        int(n or 0),
+        int(deletions or 0),
+        deleted.decode(),
+        expired.decode(),
+        end.decode(),
+        before_end.decode(),
+    )
+    frames = [
+        Frame(found[i].decode(), found[i + 1].decode(), int(found[i + 2]), found[i + 3])
+        for i in range(0, len(found), 4)
+    ]
+    return Page(state, position.decode(), frames)

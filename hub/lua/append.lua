@@ -1,0 +1,136 @@
+-- Append: history, record and announcement in one step, so that their order cannot differ.
+--
+-- KEYS[3]  producers hash    producer -> "batch first-ms first-seq count": its newest batch here
+-- KEYS[4]  answered  string  "body-hash first-ms first-seq count" of an Idempotency-Key
+-- KEYS[5]  record    hash    what the channel is about, for its writer
+-- KEYS[6]  log       string  grows with the record
+-- KEYS[7]  wire id   string  a publisher's own id -> ours
+--
+-- ARGV[3]  PUBLISH or SPUBLISH      [4]  the announcement's channel
+-- ARGV[5]  events kept              [6]  bytes kept
+-- ARGV[7]  producer                 [8]  its batch number, growing
+-- ARGV[9]  body hash or ''          [10] seconds that an Idempotency-Key is remembered
+-- ARGV[11] '1': the last event ends the channel
+-- ARGV[12] the publisher's own id or ''
+-- ARGV[13] '', 'append' or 'replace': what to do with the log     [14] the text for it
+-- ARGV[15] record fields expected, [16] record fields to set; then the pairs of each; then the
+--          events' bodies (frames without their id line)
+--
+-- Returns {'stored' | 'again' | 'answered' | 'reused', first-ms, first-seq, count}
+--      or {'refused', field, value found, …}
+
+drop_old()
+
+local function again(word, text)
+  local ms, seq, count = string.match(text, '^%S+ (%d+) (%d+) (%d+)$')
+  return {word, ms, seq, count}
+end
+
+-- A batch that was sent twice was stored once. This comes before every other check: the first
+-- sending may itself have changed what they look at.
+local newest = redis.call('HGET', KEYS[3], ARGV[7])
+if newest then
+  local batch = tonumber(string.match(newest, '^%d+'))
+  if batch == tonumber(ARGV[8]) then return again('again', newest) end
+  if batch > tonumber(ARGV[8]) then return {'refused', 'batch', tostring(batch)} end
+end
+
+if ARGV[9] ~= '' then
+  local answered = redis.call('GET', KEYS[4])
+  if answered then
+    local same = string.match(answered, '^%S+') == ARGV[9]
+    return again(same and 'answered' or 'reused', answered)
+  end
+end
+
+local at = 17
+local refused = {'refused'}
+for _ = 1, ARGV[15] do
+  local found = redis.call('HGET', KEYS[5], ARGV[at]) or ''
+  if found ~= ARGV[at + 1] then
+    table.insert(refused, ARGV[at])
+    table.insert(refused, found)
+  end
+  at = at + 2
+end
+local state = redis.call('HMGET', KEYS[2], 'last', 'n', 'b', 'floor', 'end', 'deleted')
+if state[5] then
+  table.insert(refused, 'end')
+  table.insert(refused, state[5])
+end
+if #refused > 1 then return refused end
+
+local last = state[1] or '0-0'
+local n, b, floor = tonumber(state[2] or 0), tonumber(state[3] or 0), tonumber(state[4] or 0)
+
+local fields = {}
+for _ = 1, ARGV[16] do
+  table.insert(fields, ARGV[at])
+  table.insert(fields, ARGV[at + 1])
+  at = at + 2
+end
+if #fields > 0 then redis.call('HSET', KEYS[5], unpack(fields)) end
+if ARGV[13] == 'append' then
+  redis.call('APPEND', KEYS[6], ARGV[14])
+elseif ARGV[13] == 'replace' then
+  redis.call('SET', KEYS[6], ARGV[14])
+end
+if #fields > 0 or ARGV[13] ~= '' then
+  redis.call('EXPIRE', KEYS[5], ARGV[1])
+  redis.call('EXPIRE', KEYS[6], ARGV[1])
+end
+
+-- Ids are handed out here and not by XADD, which forgets the newest one together with its key.
+local ms, seq = string.match(last, '(%d+)-(%d+)')
+ms, seq = tonumber(ms), tonumber(seq)
+if now_ms > ms then ms, seq = now_ms, 0 else seq = seq + 1 end
+local first_seq, count = seq, #ARGV - at + 1
+if count == 0 then return {'stored', string.format('%.0f', ms), string.format('%.0f', first_seq), '0'} end
+
+if last ~= '0-0' and last ~= state[6] and redis.call('EXISTS', KEYS[1]) == 0 then
+  redis.call('HSET', KEYS[2], 'expired', last)
+end
+local frames, prev, before = {}, last, last
+for i = at, #ARGV do
+  local id = string.format('%.0f-%.0f', ms, seq)
+  local frame = 'id: ' .. (ARGV[12] ~= '' and ARGV[12] or id) .. '\n' .. ARGV[i]
+  n, b = n + 1, b + #frame
+  redis.call('XADD', KEYS[1], 'MAXLEN', '=', ARGV[5], id, 'p', prev,
+    'n', string.format('%.0f', n), 'b', string.format('%.0f', b), 'f', frame)
+  frames[#frames + 1] = frame
+  before, prev = prev, id
+  seq = seq + 1
+end
+
+-- `floor` is an old figure and too low; only when it says "too much" is the true one looked up.
+if b - floor > tonumber(ARGV[6]) then
+  local kept = ''
+  repeat
+    local oldest = redis.call('XRANGE', KEYS[1], kept == '' and '-' or '(' .. kept, '+', 'COUNT', 16)
+    for _, entry in ipairs(oldest) do
+      floor = tonumber(entry[2][6]) - #entry[2][8]
+      if b - floor <= tonumber(ARGV[6]) or entry[1] == prev then
+        redis.call('XTRIM', KEYS[1], 'MINID', '=', entry[1])
+        oldest = {}
+        break
+      end
+      kept = entry[1]
+    end
+  until #oldest == 0
+  redis.call('HSET', KEYS[2], 'floor', string.format('%.0f', floor))
+end
+
+redis.call('HSET', KEYS[2], 'last', prev, 'n', string.format('%.0f', n), 'b', string.format('%.0f', b))
+if ARGV[11] == '1' then redis.call('HSET', KEYS[2], 'end', prev, 'before_end', before) end
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+redis.call('EXPIRE', KEYS[2], ARGV[2])
+
+local stored = string.format(' %.0f %.0f %d', ms, first_seq, count)
+redis.call('HSET', KEYS[3], ARGV[7], ARGV[8] .. stored)
+redis.call('EXPIRE', KEYS[3], 120)
+if ARGV[9] ~= '' then redis.call('SET', KEYS[4], ARGV[9] .. stored, 'EX', ARGV[10]) end
+if ARGV[12] ~= '' then redis.call('SET', KEYS[7], prev, 'EX', ARGV[1]) end
+
+redis.call(ARGV[3], ARGV[4], string.format('E %s %s %d %.0f %.0f %s\n', last, prev, count, n,
+  clock[1] * 1000000 + clock[2], ARGV[11]) .. table.concat(frames))
+return {'stored', string.format('%.0f', ms), string.format('%.0f', first_seq), tostring(count)}

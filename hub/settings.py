@@ -1,0 +1,198 @@
+"""Settings: read once from the environment, checked, frozen, passed on as one value.
+
+A setting that does not parse raises `SettingError` with one line that names it; nothing reads the
+environment after that.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+from urllib.parse import urlsplit
+
+
+class SettingError(ValueError):
+    """One line: the setting's name and what it must be."""
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _number(low: float, high: float) -> Callable[[str], float]:
+    def parse(value: str) -> float:
+        number = float(value)
+        if not low <= number <= high:
+            raise ValueError(f"must be from {low:g} to {high:g}")
+        return number
+
+    return parse
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(value)
+
+    return parse
+
+
+def _flag(value: str) -> bool:
+    if value.lower() in ("1", "true", "yes", "on"):
+        return True
+    if value.lower() in ("0", "false", "no", "off"):
+        return False
+    raise ValueError("must be 1 or 0")
+
+
+def _list(value: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _redis_url(value: str) -> str:
+    if urlsplit(value).scheme not in (
+        "redis", "rediss", "unix", "redis+sentinel", "redis+cluster",
+    ):  # fmt: skip
+        raise ValueError(
+            "must start with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://"
+        )
+    return value
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an http:// or https:// URL")
+    return value.rstrip("/")
+
+
+def _origins(value: str) -> tuple[str, ...]:
+    origins = _list(value)
+    for origin in origins:
+        parts = urlsplit(origin)
+        if origin != "*" and (not parts.scheme or not parts.netloc or parts.path not in ("", "/")):
+            raise ValueError(f"{origin!r} is not an origin such as https://example.org")
+    return tuple(origin.rstrip("/") for origin in origins)
+
+
+def _prices(value: str) -> Mapping[str, Mapping[str, float]]:
+    """`{"model": {"prompt": 0.15, "completion": 0.6}}`, per million tokens."""
+    prices = json.loads(value)
+    if not isinstance(prices, dict):
+        raise ValueError("must be a JSON object of models")
+    for model, price in prices.items():
+        if not isinstance(price, dict) or set(price) - {"prompt", "completion"}:
+            raise ValueError(f'{model}: must be {{"prompt": …, "completion": …}}')
+        for amount in price.values():
+            if isinstance(amount, bool) or not isinstance(amount, int | float) or amount < 0:
+                raise ValueError(f"{model}: a price is a number, not less than 0")
+    return prices
+
+
+def _log_format(value: str) -> str:
+    if value not in ("text", "json"):
+        raise ValueError("must be text or json")
+    return value
+
+
+def _setting(name: str, parse: Callable[[str], Any], default: Any) -> Any:
+    return field(default_factory=lambda: default, metadata={"name": name, "parse": parse})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every setting of contract §8 under its name in lower case, without the `HUB_`."""
+
+    redis_url: str | None = _setting("REDIS_URL", _redis_url, None)
+    host: str = _setting("HOST", _text, "127.0.0.1")
+    port: int = _setting("PORT", _whole(0, 65535), 8000)
+    web_concurrency: int = _setting("WEB_CONCURRENCY", _whole(1, 256), 1)
+
+    openai_base_url: str | None = _setting("OPENAI_BASE_URL", _http_url, None)
+    openai_api_key: str | None = _setting("OPENAI_API_KEY", _text, None)
+    model: str | None = _setting("HUB_MODEL", _text, None)
+    models: tuple[str, ...] = _setting("HUB_MODELS", _list, ())
+    providers_file: str | None = _setting("HUB_PROVIDERS", _text, None)
+    system_prompt: str | None = _setting("HUB_SYSTEM_PROMPT", _text, None)
+    prices: Mapping[str, Mapping[str, float]] = _setting("HUB_PRICES", _prices, {})
+
+    heartbeat_seconds: int = _setting("HUB_HEARTBEAT_SECONDS", _whole(1, 300), 15)
+    retry_ms: int = _setting("HUB_RETRY_MS", _whole(1, 3_600_000), 2000)
+
+    history_events: int = _setting("HUB_HISTORY_EVENTS", _whole(1, 10_000_000), 10_000)
+    history_bytes: int = _setting("HUB_HISTORY_BYTES", _whole(1024, 2**40), 64 * 2**20)
+    history_seconds: int = _setting("HUB_HISTORY_SECONDS", _whole(1, 10**9), 86_400)
+    channel_seconds: int = _setting("HUB_CHANNEL_SECONDS", _whole(1, 10**9), 2_592_000)
+
+    max_listeners: int = _setting("HUB_MAX_LISTENERS", _whole(0, 10_000_000), 10_000)
+    max_listeners_per_address: int = _setting(
+        "HUB_MAX_LISTENERS_PER_ADDRESS", _whole(0, 10_000_000), 0
+    )
+    max_event_bytes: int = _setting("HUB_MAX_EVENT_BYTES", _whole(1, 2**28), 262_144)
+    stall_seconds: float = _setting("HUB_LISTENER_STALL_SECONDS", _number(0.1, 86_400), 60.0)
+
+    generations_per_minute: int = _setting("HUB_GENERATIONS_PER_MINUTE", _whole(0, 10**6), 30)
+    worker_concurrency: int = _setting("HUB_WORKER_CONCURRENCY", _whole(1, 100_000), 200)
+    first_delta_timeout_seconds: float = _setting(
+        "HUB_FIRST_DELTA_TIMEOUT_SECONDS", _number(0.05, 86_400), 60.0
+    )
+    stall_timeout_seconds: float = _setting(
+        "HUB_STALL_TIMEOUT_SECONDS", _number(0.05, 86_400), 60.0
+    )
+    lease_seconds: float = _setting("HUB_LEASE_SECONDS", _number(0.2, 3600), 15.0)
+    grace_seconds: float = _setting("HUB_GRACE_SECONDS", _number(0, 3600), 8.0)
+    wait_replicas: int = _setting("HUB_WAIT_REPLICAS", _whole(0, 16), 0)
+
+    cors_origins: tuple[str, ...] = _setting("HUB_CORS_ORIGINS", _origins, ())
+    allow_anonymous: bool = _setting("HUB_ALLOW_ANONYMOUS", _flag, False)
+
+    url: str = _setting("HUB_URL", _http_url, "http://127.0.0.1:8000")
+    log_format: str = _setting("HUB_LOG_FORMAT", _log_format, "text")
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """Read the settings; an empty variable counts as unset. Raises `SettingError`.
+
+        The value is not repeated in the error: it may be a secret.
+        """
+        values: dict[str, Any] = {}
+        for setting in fields(cls):
+            name = setting.metadata["name"]
+            raw = environ.get(name, "").strip()
+            if not raw:
+                continue
+            try:
+                values[setting.name] = setting.metadata["parse"](raw)
+            except ValueError as error:
+                raise SettingError(f"{name} {_problem(error)}") from None
+        return cls(**values)
+
+    def check_bind(self) -> None:
+        """Refuse an address that others could reach while nobody must show who they are (§7)."""
+        if not self.allow_anonymous and not _is_loopback(self.host):
+            raise SettingError(
+                f"HOST={self.host} can be reached by others and the hub is open to all: "
+                "set HUB_ALLOW_ANONYMOUS=1 if that is meant, or HOST=127.0.0.1"
+            )
+
+
+def _problem(error: ValueError) -> str:
+    text = str(error)
+    if isinstance(error, json.JSONDecodeError):
+        return f"is not JSON: {text}"
+    return (
+        text if text.startswith("must") or ":" in text or " is not " in text else "is not a number"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,129 @@
+"""`text/event-stream`, both ways (HTML §9.2): the only place that knows the wire.
+
+A *frame* is one whole event as bytes. A stored frame always begins with its `id:` line and ends
+with its only blank line, so frames can be joined, split and re-labelled without being parsed.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hub.event import Event
+
+CONTENT_TYPE = "text/event-stream; charset=utf-8"
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+
+
+def encode_body(event: Event) -> bytes:
+    """The event without its `id:` line: everything that is known before it is stored.
+
+    LF, CRLF and CR in the data each end a `data:` line: nothing breaks out of its field (§9.2.6).
+    """
+    lines = []
+    if event.type is not None:
+        lines.append(f"event: {event.type}")
+    if event.retry_ms is not None:
+        lines.append(f"retry: {event.retry_ms}")
+    data = event.data
+    if "\n" in data or "\r" in data:
+        lines.extend(f"data: {line}" for line in _LINE_END.split(data))
+    else:
+        lines.append(f"data: {data}")
+    return ("\n".join(lines) + "\n\n").encode()
+
+
+def encode(event: Event, event_id: str | None = None) -> bytes:
+    """A whole frame; without `event_id` it leaves the client's position where it was."""
+    head = b"" if event_id is None else b"id: %s\n" % event_id.encode()
+    return head + encode_body(event)
+
+
+def comment(text: str = "") -> bytes:
+    """A comment and one newline: after a blank line real clients dispatch an empty event."""
+    return f":{text}\n".encode()
+
+
+def split_frames(data: bytes) -> list[bytes]:
+    """The frames of joined stored frames."""
+    return [frame + b"\n\n" for frame in data.split(b"\n\n")[:-1]]
+
+
+def frame_id(frame: bytes) -> str:
+    """The id that a stored frame begins with."""
+    return frame[4 : frame.index(b"\n")].decode()
+
+
+def without_id(frame: bytes) -> bytes:
+    return frame[frame.index(b"\n") + 1 :]
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """One dispatched event as the standard has it: `id` is the last id seen so far."""
+
+    event: str
+    data: str
+    id: str
+    retry_ms: int | None = None
+
+
+class Parser:
+    """Bytes in, at whatever borders they come; events out (§9.2.6).
+
+    `comments` counts comment lines, for those who want to know that a silent peer lives.
+    """
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
+        self._buffer = ""
+        self._data: list[str] = []
+        self._event = ""
+        self._retry: int | None = None
+        self.last_id = ""
+        self.comments = 0
+
+    def feed(self, data: bytes) -> Iterator[Parsed]:
+        self._buffer += self._decoder.decode(data)
+        # A CR at the end may be half of a CRLF: it waits for its successor.
+        held = self._buffer.endswith("\r")
+        text = self._buffer[:-1] if held else self._buffer
+        lines = _LINE_END.split(text)
+        self._buffer = lines.pop() + ("\r" if held else "")
+        for line in lines:
+            parsed = self._line(line)
+            if parsed is not None:
+                yield parsed
+
+    def end(self) -> Iterator[Parsed]:
+        """The stream is over. The standard drops a last event without its blank line; a provider's
+        last chunk may be just that, so it is given to whoever asks."""
+        yield from self.feed(b"\n\n" if self._buffer.endswith("\r") else b"\n\n\n")
+
+    def _line(self, line: str) -> Parsed | None:
+        if not line:
+            return self._dispatch()
+        if line.startswith(":"):
+            self.comments += 1
+            return None
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "data":
+            self._data.append(value)
+        elif name == "event":
+            self._event = value
+        elif name == "id" and "\0" not in value:
+            self.last_id = value
+        elif name == "retry" and value.isascii() and value.isdigit():
+            self._retry = int(value)
+        return None
+
+    def _dispatch(self) -> Parsed | None:
+        data, event, retry = self._data, self._event, self._retry
+        self._data, self._event, self._retry = [], "", None
+        if not data:
+            return None
+        return Parsed(event or "message", "\n".join(data), self.last_id, retry)
