@@ -40,6 +40,7 @@ _APPEND = Script.load("channel", "append")
 _READ = Script.load("channel", "read")
 _INSPECT = Script.load("channel", "inspect")
 _DELETE = Script.load("channel", "delete")
+_RECORD = Script.load("channel", "record")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,15 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """What `RecordWrite`s have left, and the channel's state at the same moment."""
+
+    state: ChannelState
+    fields: dict[str, str]
+    log: str
+
+
+@dataclass(frozen=True, slots=True)
 class Inspection:
     last: str
     oldest: str
@@ -222,11 +232,21 @@ class History:
         last, oldest, retained = self.link.run(_INSPECT, self._base(channel), self._keep)
         return Inspection(last.decode(), oldest.decode(), retained)
 
+    def record(self, channel: str, *, log: bool = True) -> Record:
+        """The channel's record; without fields where it is gone or never was."""
+        keys = [*self._base(channel), *_record_keys(channel)]
+        reply = self.link.run(_RECORD, keys, [*self._keep, "1" if log else ""])
+        pairs = [value.decode() for value in reply[7]]
+        return Record(
+            _state(reply), dict(zip(pairs[::2], pairs[1::2], strict=True)), reply[8].decode()
+        )
+
     def delete(self, channel: str) -> None:
-        """Forget the events; ids go on growing and every listener is told by `gap`."""
+        """Forget the events and the record; ids go on growing and every listener is told by
+        `gap`."""
         self.link.run(
             _DELETE,
-            self._base(channel),
+            [*self._base(channel), *_record_keys(channel)],
             [*self._keep, self.link.publish_command, announcement_channel(channel)],
         )
 
@@ -249,8 +269,7 @@ class History:
             *self._base(channel),
             f"{base}:producers:{int(producer.started // _BUCKET_SECONDS)}",
             f"{base}:answered:{key.key if key else ''}",
-            f"{base}:record",
-            f"{base}:log",
+            *_record_keys(channel),
             f"{base}:wire:{wire_id or ''}",
         ]
         write = record or RecordWrite()
@@ -296,6 +315,10 @@ class History:
         return f"{self._name}.{self._made}", 1
 
 
+def _record_keys(channel: str) -> tuple[str, str]:
+    return f"hub:{{{channel}}}:record", f"hub:{{{channel}}}:log"
+
+
 def announcement_channel(channel: str) -> str:
     return f"hub:{{{channel}}}"
 
@@ -339,8 +362,17 @@ def _place(event_id: str) -> tuple[int, int]:
 
 
 def _page(reply: list[Any]) -> Page:
-    last, n, deletions, deleted, expired, end, before_end, position, found = reply
-    state = ChannelState(
+    position, found = reply[7:]
+    frames = [
+        Frame(found[i].decode(), found[i + 1].decode(), int(found[i + 2]), found[i + 3])
+        for i in range(0, len(found), 4)
+    ]
+    return Page(_state(reply), position.decode(), frames)
+
+
+def _state(reply: list[Any]) -> ChannelState:
+    last, n, deletions, deleted, expired, end, before_end = reply[:7]
+    return ChannelState(
         last.decode(),
         int(n or 0),
         int(deletions or 0),
@@ -349,8 +381,3 @@ def _page(reply: list[Any]) -> Page:
         end.decode(),
         before_end.decode(),
     )
-    frames = [
-        Frame(found[i].decode(), found[i + 1].decode(), int(found[i + 2]), found[i + 3])
-        for i in range(0, len(found), 4)
-    ]
-    return Page(state, position.decode(), frames)

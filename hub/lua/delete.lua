@@ -1,9 +1,11 @@
 -- Delete: the history goes, the ids go on growing, the listeners are told.
 --
+-- KEYS[3]  record  hash      [4]  log  string      what the channel was about goes, too
 -- ARGV[3]  PUBLISH or SPUBLISH      [4]  the announcement's channel
 --
 -- XTRIM and not DEL: what has happened to the channel must stay provable.
 redis.call('XTRIM', KEYS[1], 'MAXLEN', '=', 0)
+redis.call('DEL', KEYS[3], KEYS[4])
 local state = redis.call('HMGET', KEYS[2], 'last', 'b')
 local last = state[1] or '0-0'
 redis.call('HSET', KEYS[2], 'deleted', last, 'floor', state[2] or '0')
