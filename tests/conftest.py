@@ -1,0 +1,206 @@
+"""Fixtures. Every server is a real process on a free port, and ends with its test.
+
+    valkey          the session's Valkey, empty at each test
+    start_valkey    further ones, of any kind
+    link, history   each test runs on fakeredis and on the real Valkey
+    real_link, real_history   on the real Valkey alone
+    provider        an OpenAI-compatible server that follows a script
+    local_model     the bundled model (tests marked `model`)
+    listen          an `EventStream` that is closed with the test: `listen(url, query={…})`
+    stack           starts gunicorn and workers: `hub = stack()`, `stack(env={…}, workers=2)`
+
+Where a test fails, the logs of the processes that it started are in its report.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import fakeredis
+import pytest
+
+from hub.history import History
+from hub.redis_link import RedisLink
+from hub.settings import Settings
+from tests.support.process import Process
+from tests.support.provider import ScriptedProvider
+from tests.support.stack import LocalModel, Stack
+from tests.support.stream import EventStream
+from tests.support.valkey import Valkey
+
+StartValkey = Callable[..., Valkey]
+StartStack = Callable[..., Stack]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Iterator[None] | pytest.TestReport:
+    report: pytest.TestReport = yield  # type: ignore[misc, assignment]
+    if report.failed and call.when == "call":
+        for process in item.stash.get(_PROCESSES, []):
+            report.sections.append((f"log of {process.name}", process.log()[-20_000:]))
+    return report
+
+
+_PROCESSES: pytest.StashKey[list[Process]] = pytest.StashKey()
+
+
+@pytest.fixture
+def processes(request: pytest.FixtureRequest) -> Iterator[list[Process]]:
+    """What is put in here is ended with the test, the last one first, its log shown on failure."""
+    started: list[Process] = []
+    request.node.stash[_PROCESSES] = started
+    yield started
+    for process in reversed(started):
+        process.end()
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A directory with a path short enough for a Unix socket, which pytest's own is not."""
+    with tempfile.TemporaryDirectory(prefix="hub-") as name:
+        yield Path(name)
+
+
+@pytest.fixture(scope="session")
+def session_valkey() -> Iterator[Valkey]:
+    directory = Path(tempfile.mkdtemp(prefix="hub-"))
+    server = Valkey(directory)
+    try:
+        yield server.start()
+    finally:
+        server.end()
+        shutil.rmtree(directory)
+
+
+@pytest.fixture
+def valkey(session_valkey: Valkey) -> Valkey:
+    """The session's Valkey, empty. A test that would harm it starts its own (`start_valkey`)."""
+    with session_valkey.client() as client:
+        client.flushall()
+    return session_valkey
+
+
+@pytest.fixture
+def start_valkey(processes: list[Process], short_path: Path) -> StartValkey:
+    """`start_valkey(tcp=False, options=(), name="")`: another server of this test's own."""
+    number = count()
+
+    def start(*, tcp: bool = False, options: Sequence[str] = (), name: str = "") -> Valkey:
+        place = short_path / str(next(number))
+        server = Valkey(place, tcp=tcp, options=options, name=name)
+        processes.append(server)
+        return server.start()
+
+    return start
+
+
+@pytest.fixture
+def settings() -> Settings:
+    """The defaults. A test that needs others overrides this fixture, or uses
+    `dataclasses.replace`."""
+    return Settings()
+
+
+@pytest.fixture(params=["fakeredis", "valkey"])
+def link(request: pytest.FixtureRequest) -> Iterator[RedisLink]:
+    if request.param == "valkey":
+        server: Valkey = request.getfixturevalue("valkey")
+        link = RedisLink.from_url(server.url)
+    else:
+        link = RedisLink(fakeredis.FakeRedis())
+    yield link
+    link.close()
+
+
+@pytest.fixture
+def real_link(valkey: Valkey) -> Iterator[RedisLink]:
+    link = RedisLink.from_url(valkey.url)
+    yield link
+    link.close()
+
+
+@pytest.fixture
+def history(link: RedisLink, settings: Settings) -> History:
+    return History(link, settings)
+
+
+@pytest.fixture
+def real_history(real_link: RedisLink, settings: Settings) -> History:
+    return History(real_link, settings)
+
+
+@pytest.fixture
+def provider() -> Iterator[ScriptedProvider]:
+    server = ScriptedProvider()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def local_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalModel]:
+    model = LocalModel(tmp_path_factory.mktemp("model") / "log")
+    try:
+        yield model.start()
+    finally:
+        model.end()
+
+
+@pytest.fixture
+def listen() -> Iterator[Callable[..., EventStream]]:
+    streams: list[EventStream] = []
+
+    def start(url: str, **options: Any) -> EventStream:
+        stream = EventStream(url, **options)
+        streams.append(stream)
+        return stream
+
+    yield start
+    for stream in streams:
+        stream.close()
+
+
+@pytest.fixture
+def stack(
+    request: pytest.FixtureRequest, processes: list[Process], tmp_path: Path
+) -> Iterator[StartStack]:
+    """`stack(env=None, webs=1, workers=1, redis_url=…, provider=…)`.
+
+    Without `redis_url` it runs on the session's Valkey. `provider` is a base URL; without one it is
+    this test's `provider` fixture, if workers run.
+    """
+    number = count()
+    stacks: list[Stack] = []
+
+    def start(
+        env: Mapping[str, str] | None = None,
+        *,
+        webs: int = 1,
+        workers: int = 1,
+        redis_url: str = "",
+        provider: str = "",
+    ) -> Stack:
+        directory = tmp_path / f"stack{next(number)}"
+        directory.mkdir()
+        settings = {
+            "REDIS_URL": redis_url or request.getfixturevalue("valkey").url,
+            "OPENAI_API_KEY": "a-key-of-the-tests",
+        }
+        if provider or workers:
+            settings["OPENAI_BASE_URL"] = provider or request.getfixturevalue("provider").base_url
+        hub = Stack(directory, {**settings, **(env or {})}, webs=webs, workers=workers)
+        stacks.append(hub)
+        try:
+            return hub.start()
+        finally:
+            processes.extend((*hub.webs, *hub.workers))
+
+    yield start
+    for hub in stacks:
+        hub.end()
