@@ -1,0 +1,118 @@
+"""Which providers there are: one from `OPENAI_BASE_URL`, or several from the file `HUB_PROVIDERS`.
+
+The file is TOML because people write it by hand and want comments in it; docs/providers.md shows
+one. A mistake in it raises `SettingError` with one line that names the entry and the field.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from hub.settings import SettingError, Settings
+
+OPENAI_URL = "https://api.openai.com/v1"
+_FIELDS = frozenset({"name", "base_url", "api_key", "api_key_env", "models", "headers", "query"})
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderConfig:
+    """One provider. `models`: our name of a model → the provider's; empty: any it has.
+
+    `headers` and `query` go with every request. The key is left out of the representation.
+    """
+
+    name: str
+    base_url: str
+    api_key: str | None = field(default=None, repr=False)
+    models: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def secrets(self) -> tuple[str, ...]:
+        """What must not appear in any message: the key, and headers that may carry one."""
+        values = [self.api_key or "", *self.headers.values(), *self.query.values()]
+        return tuple(value for value in values if len(value) >= 8)
+
+
+def load_providers(settings: Settings, environ: Mapping[str, str]) -> tuple[ProviderConfig, ...]:
+    """The providers in fall-back order; none where nothing is configured. Raises `SettingError`."""
+    if settings.providers_file is not None:
+        return _read(Path(settings.providers_file), environ)
+    if settings.openai_base_url is None and settings.openai_api_key is None:
+        return ()
+    url = settings.openai_base_url or OPENAI_URL
+    return (ProviderConfig(urlsplit(url).hostname or "provider", url, settings.openai_api_key),)
+
+
+def _read(path: Path, environ: Mapping[str, str]) -> tuple[ProviderConfig, ...]:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingError(f"HUB_PROVIDERS cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"HUB_PROVIDERS is not TOML: {error}") from None
+    entries = document.get("providers")
+    if not isinstance(entries, list) or not entries or set(document) != {"providers"}:
+        raise SettingError("HUB_PROVIDERS must hold [[providers]] entries and nothing else")
+    configs = tuple(_entry(entry, environ) for entry in entries)
+    names = [config.name for config in configs]
+    for name in names:
+        if names.count(name) > 1:
+            raise SettingError(f"HUB_PROVIDERS names two providers {name!r}")
+    return configs
+
+
+def _entry(entry: object, environ: Mapping[str, str]) -> ProviderConfig:
+    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or not entry["name"]:
+        raise SettingError("HUB_PROVIDERS: every [[providers]] entry needs a name")
+    where = f"HUB_PROVIDERS: {entry['name']}:"
+    for name in entry:
+        if name not in _FIELDS:
+            raise SettingError(f"{where} {name} is not a field of a provider")
+    return ProviderConfig(
+        name=entry["name"],
+        base_url=_url(entry.get("base_url"), where),
+        api_key=_key(entry, environ, where),
+        models=_models(entry.get("models", []), where),
+        headers=_strings(entry.get("headers", {}), f"{where} headers"),
+        query=_strings(entry.get("query", {}), f"{where} query"),
+    )
+
+
+def _url(value: object, where: str) -> str:
+    parts = urlsplit(value) if isinstance(value, str) else None
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingError(f"{where} base_url must be an http:// or https:// URL")
+    return str(value).rstrip("/")
+
+
+def _key(entry: Mapping[str, Any], environ: Mapping[str, str], where: str) -> str | None:
+    key, variable = entry.get("api_key"), entry.get("api_key_env")
+    if key is not None and variable is not None:
+        raise SettingError(f"{where} set api_key or api_key_env, not both")
+    if variable is not None:
+        if not isinstance(variable, str) or not environ.get(variable):
+            raise SettingError(f"{where} api_key_env names a variable that is not set")
+        return environ[variable].strip()
+    if key is not None and (not isinstance(key, str) or not key):
+        raise SettingError(f"{where} api_key must be text")
+    return key
+
+
+def _models(value: object, where: str) -> Mapping[str, str]:
+    if isinstance(value, list) and all(isinstance(name, str) and name for name in value):
+        return {name: name for name in value}
+    if isinstance(value, dict):
+        return _strings(value, f"{where} models")
+    raise SettingError(f"{where} models must be a list of names, or a table of ours = theirs")
+
+
+def _strings(value: object, where: str) -> Mapping[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise SettingError(f"{where} must be a table of texts")
+    return value

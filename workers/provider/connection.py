@@ -1,0 +1,265 @@
+"""HTTP to one provider: a pooled `requests` session whose exchanges can be cut from outside.
+
+`requests` gives no way to stop a call before its headers have come, so the connections note which
+exchange they serve, and `cut` shuts the socket itself down: the provider sees the end at once, and
+whoever was reading wakes up. A connection that has gone back to the pool, or serves another
+exchange, is left alone.
+
+`trust_env` is off because it costs every request a walk through the environment and a look for
+`.netrc`; proxies and certificates are read from the environment once instead.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextvars import ContextVar
+from typing import Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from workers.provider import failure
+from workers.provider.config import ProviderConfig
+from workers.provider.failure import ProviderFailure, scrub
+
+CONNECT_TIMEOUT_SECONDS = 10.0
+DRAIN_TIMEOUT_SECONDS = 0.02
+READ_BYTES = 65536
+
+_exchange: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
+
+
+class Silence(Exception):
+    """Nothing came within the read timeout."""
+
+
+class Cut(Exception):
+    """The connection broke in the middle of the body."""
+
+
+class _Noted:
+    """Mixed into urllib3's connections: tells the exchange which connection it is on."""
+
+    exchange: Exchange | None = None
+    sock: socket.socket | None
+
+    def _note(self) -> None:
+        self.exchange = _exchange.get()
+        if self.exchange is not None:
+            self.exchange.connection = self
+
+    def connect(self) -> None:
+        self._note()
+        super().connect()  # type: ignore[misc]
+        if self.exchange is not None and self.exchange.is_cut:
+            raise OSError("cut while connecting")
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self._note()
+        super().request(*args, **kwargs)  # type: ignore[misc]
+
+    def getresponse(self) -> Any:
+        if self.exchange is not None:
+            self.exchange.socket = self.sock
+        return super().getresponse()  # type: ignore[misc]
+
+
+class _NotedHTTPConnection(_Noted, HTTPConnection):
+    pass
+
+
+class _NotedHTTPSConnection(_Noted, HTTPSConnection):
+    pass
+
+
+class _HTTPPool(HTTPConnectionPool):
+    ConnectionCls = _NotedHTTPConnection
+
+
+class _HTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _NotedHTTPSConnection
+
+
+_POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+class Connection:
+    """The session of one provider; keeps up to `idle` connections for the next generations."""
+
+    def __init__(self, config: ProviderConfig, idle: int) -> None:
+        self.config = config
+        session = requests.Session()
+        session.trust_env = False
+        session.proxies.update(get_environ_proxies(config.base_url))
+        bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+        session.verify = bundle or True
+        session.headers.update(
+            {"User-Agent": "hubbub", "Accept-Encoding": "identity", **config.headers}
+        )
+        if config.api_key is not None:
+            session.headers["Authorization"] = f"Bearer {config.api_key}"
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, _Adapter(pool_connections=2, pool_maxsize=idle))
+        self.session = session
+
+    def exchange(self) -> Exchange:
+        return Exchange(self)
+
+    def scrub(self, words: object) -> str:
+        return scrub(str(words), self.config.secrets())
+
+
+class Exchange:
+    """One request and its answer. `send`, `read` and `finish` in one greenlet, `cut` from any."""
+
+    def __init__(self, owner: Connection) -> None:
+        self._owner = owner
+        self._response: requests.Response | None = None
+        self._raw: Any = None
+        self.connection: Any = None
+        self.socket: socket.socket | None = None
+        self.is_cut = False
+
+    def send(
+        self, method: str, path: str, body: bytes | None, read_timeout_seconds: float
+    ) -> requests.Response:
+        """Send the request and wait for the headers; raises `Silence` or `ProviderFailure`."""
+        config = self._owner.config
+        token = _exchange.set(self)
+        try:
+            self._response = self._owner.session.request(
+                method,
+                f"{config.base_url}/{path}",
+                params=dict(config.query) or None,
+                data=body,
+                headers={
+                    "Content-Type": "application/json",
+                    "Accept": "text/event-stream" if body is not None else "application/json",
+                },
+                stream=True,
+                allow_redirects=False,
+                timeout=(CONNECT_TIMEOUT_SECONDS, read_timeout_seconds),
+            )
+        except requests.ReadTimeout:
+            raise Silence from None
+        except requests.RequestException as error:
+            raise self._not_reached(error) from None
+        except Exception as error:
+            # A socket cut in mid-handshake fails in whatever way the TLS layer finds.
+            if self.is_cut:
+                raise Cut from None
+            raise self._not_reached(error) from None
+        finally:
+            _exchange.reset(token)
+        self._raw = self._response.raw
+        return self._response
+
+    def read(self) -> bytes:
+        """What has come, at least a byte; empty at the end. Raises `Silence` or `Cut`."""
+        try:
+            data: bytes = self._raw.read1(READ_BYTES, decode_content=True)
+            return data
+        except (urllib3.exceptions.ReadTimeoutError, TimeoutError):
+            raise Silence from None
+        except Exception:
+            # ProtocolError, SSLError, a decoder's error, or whatever a socket shut down beneath
+            # its TLS layer raises: the body will not go on.
+            raise Cut from None
+
+    def set_read_timeout(self, seconds: float) -> None:
+        if self.socket is not None:
+            try:
+                self.socket.settimeout(max(0.001, seconds))
+            except OSError:
+                pass  # gone meanwhile: the next read says so
+
+    def cut(self) -> None:
+        """Shut the connection down, whatever is under way on it. Never blocks."""
+        self.is_cut = True
+        connection = self.connection
+        if connection is None or connection.exchange is not self:
+            return
+        sock = self.socket or connection.sock
+        if sock is None:
+            return
+        try:
+            # By a duplicate: a TLS socket's own `shutdown` would pull its state from under a
+            # reader, and the duplicate ends the connection for both.
+            duplicate = socket.socket(fileno=os.dup(sock.fileno()))
+        except OSError:
+            return
+        try:
+            duplicate.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # the peer was faster
+        finally:
+            duplicate.close()
+
+    def finish(self, *, reuse: bool) -> None:
+        """Give the connection back where its answer is read to the end, else close it."""
+        response = self._response
+        if response is not None:
+            if reuse and not self.is_cut:
+                self._drain()
+            response.close()
+        if self.connection is not None and self.connection.exchange is self:
+            self.connection.exchange = None
+        self.socket = None
+
+    def _drain(self) -> None:
+        """Behind `[DONE]` only the body's end is due: with it, the connection serves again."""
+        self.set_read_timeout(DRAIN_TIMEOUT_SECONDS)
+        try:
+            for _ in range(4):
+                if not self.read():
+                    return
+        except (Silence, Cut):
+            return
+
+    def _not_reached(self, error: Exception) -> ProviderFailure:
+        host = self._owner.config.name
+        if isinstance(error, requests.ConnectTimeout):
+            return ProviderFailure(
+                failure.UNAVAILABLE, f"{host} did not accept a connection in time"
+            )
+        words = self._owner.scrub(_cause(error))
+        if isinstance(error, requests.exceptions.SSLError):
+            return ProviderFailure(failure.UNAVAILABLE, f"{host}: TLS: {words}", retryable=False)
+        if isinstance(error, requests.exceptions.ProxyError):
+            return ProviderFailure(failure.UNAVAILABLE, f"{host}: proxy: {words}")
+        if isinstance(error, requests.ConnectionError):
+            return ProviderFailure(failure.UNAVAILABLE, f"{host} cannot be reached: {words}")
+        return ProviderFailure(failure.REFUSED, f"{host} cannot be asked: {words}")
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason's words: the outer ones repeat objects' addresses."""
+    reason: Any = error
+    for _ in range(6):
+        inner = getattr(reason, "reason", None)
+        if not isinstance(inner, BaseException):
+            inner = next(
+                (arg for arg in getattr(reason, "args", ()) if isinstance(arg, BaseException)), None
+            )
+        if inner is None:
+            break
+        reason = inner
+    if isinstance(reason, OSError) and reason.strerror:
+        return str(reason.strerror)
+    return str(reason).rpartition(": ")[2] or type(reason).__name__

@@ -1,0 +1,233 @@
+"""Every way a provider can fail, as one error with a stable code and the provider's own words.
+
+| code | when | asked again |
+| --- | --- | --- |
+| `provider-auth` | key missing, wrong, or not allowed (401, 403) | no |
+| `provider-rate-limited` | 429; `retryable` unless the quota itself is used up | yes |
+| `provider-unavailable` | not reached, 408, 409, 425, 5xx, overloaded | yes |
+| `provider-refused` | any other 4xx: unknown model, bad parameter, prompt filtered | no |
+| `context-too-long` | the prompt does not fit the model | no |
+| `provider-malformed` | what came is not a chat completion in any dialect | no |
+| `provider-truncated` | the stream ended without `[DONE]` and without a finish reason | yes |
+| `first-delta-timeout` | nothing of the answer came in time | no |
+| `stall-timeout` | the answer began and then nothing of it came in time | no |
+
+The words are the provider's, cut to a bound and rid of anything that looks like a secret: they end
+in events that any watcher of the generation reads.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from hub.errors import HubError
+
+AUTH: Final = "provider-auth"
+RATE_LIMITED: Final = "provider-rate-limited"
+UNAVAILABLE: Final = "provider-unavailable"
+REFUSED: Final = "provider-refused"
+CONTEXT_TOO_LONG: Final = "context-too-long"
+MALFORMED: Final = "provider-malformed"
+TRUNCATED: Final = "provider-truncated"
+FIRST_DELTA_TIMEOUT: Final = "first-delta-timeout"
+STALL_TIMEOUT: Final = "stall-timeout"
+
+CODES: Final = frozenset(
+    {
+        AUTH,
+        RATE_LIMITED,
+        UNAVAILABLE,
+        REFUSED,
+        CONTEXT_TOO_LONG,
+        MALFORMED,
+        TRUNCATED,
+        FIRST_DELTA_TIMEOUT,
+        STALL_TIMEOUT,
+    }
+)
+_RETRYABLE = frozenset({RATE_LIMITED, UNAVAILABLE, TRUNCATED, FIRST_DELTA_TIMEOUT, STALL_TIMEOUT})
+_ASKED_AGAIN = frozenset({RATE_LIMITED, UNAVAILABLE, TRUNCATED})
+_ELSEWHERE = CODES - {REFUSED, CONTEXT_TOO_LONG}
+
+_MAX_WORDS = 1000
+_SECRETS = (
+    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), r"\1 [secret]"),
+    (re.compile(r"\b(?:sk|pk|rk|gsk|xai|key|hf)[-_][\w*.-]{6,}"), "[secret]"),
+    (re.compile(r"\bAIza[\w-]{20,}"), "[secret]"),
+    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), "[secret]"),
+    (re.compile(r"(?i)([?&](?:api[-_]?key|key|token|signature)=)[^&\s\"']+"), r"\1[secret]"),
+    (re.compile(r"://[^/@\s]+@"), "://[secret]@"),
+)
+_CONTEXT_WORDS = re.compile(
+    r"(?i)context[ _-]?(?:length|window|size)|maximum context|prompt is too long"
+    r"|too many (?:input |prompt )?tokens|exceeds? the (?:available )?context"
+    r"|input (?:is too long|length)|reduce the length"
+)
+_QUOTA_WORDS = re.compile(r"(?i)insufficient_quota|billing|credit")
+
+
+class ProviderFailure(HubError):
+    """A generation cannot be answered, or not to its end.
+
+    `code` is one of `CODES`; `detail` the reason for a reader; `retryable`: the same question may
+    succeed later; `retry_after_seconds`: when, where the provider said so.
+    """
+
+    status = 502
+    title = "The model's provider failed"
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        retryable: bool | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
+        super().__init__(detail, code=code)
+        self.retryable = code in _RETRYABLE if retryable is None else retryable
+        self.retry_after_seconds = retry_after_seconds
+
+    @property
+    def message(self) -> str:
+        return self.detail
+
+    @property
+    def asked_again(self) -> bool:
+        """The same provider may answer the same question in a moment."""
+        return self.retryable and self.code in _ASKED_AGAIN
+
+    @property
+    def elsewhere(self) -> bool:
+        """Another provider may answer where this one did not: it is not the question's fault."""
+        return self.code in _ELSEWHERE
+
+
+def scrub(words: str, secrets: Iterable[str] = ()) -> str:
+    """The words on one line, bounded, without `secrets` and without what looks like one."""
+    for secret in secrets:
+        if secret:
+            words = words.replace(secret, "[secret]")
+    for pattern, replacement in _SECRETS:
+        words = pattern.sub(replacement, words)
+    words = " ".join(words.split())
+    return words if len(words) <= _MAX_WORDS else words[: _MAX_WORDS - 1] + "…"
+
+
+def from_status(status: int, body: str) -> ProviderFailure:
+    """The failure that an HTTP answer other than 200 stands for."""
+    error = _error_of(_json(body))
+    words = _words(error) if error is not None else _page_words(body)
+    return ProviderFailure(
+        _code(status, error, words),
+        f"the provider answered {status}: {words}" if words else f"the provider answered {status}",
+        retryable=False if _QUOTA_WORDS.search(f"{_slug(error)} {words}") else None,
+    )
+
+
+def from_payload(payload: object) -> ProviderFailure | None:
+    """The failure that a JSON body or chunk tells of, in any of the known forms; else None."""
+    error = _error_of(payload)
+    if error is None:
+        return None
+    return from_error(error)
+
+
+def from_error(error: object) -> ProviderFailure:
+    """The failure for a provider's error object or text, however it was wrapped."""
+    words = _words(error) or "the provider reported an error without saying which"
+    return ProviderFailure(
+        _code(_status_in(error), error, words),
+        words,
+        retryable=False if _QUOTA_WORDS.search(f"{_slug(error)} {words}") else None,
+    )
+
+
+def _error_of(payload: object) -> object | None:
+    """The error object or text inside a payload."""
+    if isinstance(payload, list) and payload:
+        payload = payload[0]  # Gemini wraps its error in a list
+    if not isinstance(payload, Mapping):
+        return None
+    error = payload.get("error")
+    if error:
+        return _unwrapped(error, payload)
+    groq = payload.get("x_groq")
+    if isinstance(groq, Mapping) and groq.get("error"):
+        return _unwrapped(groq["error"], payload)
+    if payload.get("object") == "error":
+        return payload
+    if "choices" not in payload and (payload.get("detail") or payload.get("message")):
+        return payload
+    return None
+
+
+def _unwrapped(error: object, payload: Mapping[str, Any]) -> object:
+    """`error: true` and the like: the words stand beside it."""
+    return error if isinstance(error, str | Mapping) else payload
+
+
+def _words(error: object) -> str:
+    if isinstance(error, str):
+        return error
+    if isinstance(error, Mapping):
+        for name in ("message", "detail", "msg", "error", "title"):
+            value = error.get(name)
+            if isinstance(value, str) and value:
+                return value
+            if isinstance(value, Mapping | list) and value:
+                return json.dumps(value, ensure_ascii=False)
+    return json.dumps(error, ensure_ascii=False) if error else ""
+
+
+def _page_words(body: str) -> str:
+    """A body that is not JSON: a proxy's page, or plain words."""
+    return re.sub(r"(?s)<(script|style).*?</\1>|<[^>]*>", " ", body[:4000]).strip()[:300]
+
+
+def _slug(error: object) -> str:
+    if not isinstance(error, Mapping):
+        return ""
+    return f"{error.get('code') or ''} {error.get('type') or ''} {error.get('status') or ''}"
+
+
+def _status_in(error: object) -> int:
+    """An HTTP status inside an error object (OpenRouter, llama.cpp, vLLM); 0 without one."""
+    if isinstance(error, Mapping):
+        for name in ("code", "status", "status_code"):
+            value = error.get(name)
+            if isinstance(value, str) and value.isascii() and value.isdigit():
+                value = int(value)
+            if isinstance(value, int) and 100 <= value < 600:
+                return value
+    return 0
+
+
+def _code(status: int, error: object, words: str) -> str:
+    slug = _slug(error).lower()
+    if "context_length" in slug or "exceed_context" in slug:
+        return CONTEXT_TOO_LONG
+    if status in (0, 400, 413, 422, 500) and _CONTEXT_WORDS.search(words):
+        return CONTEXT_TOO_LONG
+    if status == 429 or "rate_limit" in slug or "insufficient_quota" in slug:
+        return RATE_LIMITED
+    if "content_filter" in slug or "content_policy" in slug or "moderation" in slug:
+        return REFUSED
+    if status in (401, 403) or "authentication" in slug or "invalid_api_key" in slug:
+        return AUTH
+    if status in (408, 409, 425) or status >= 500:
+        return UNAVAILABLE
+    if 300 <= status < 500 or "invalid_request" in slug or "not_found" in slug:
+        return REFUSED
+    # An error in a stream that says nothing of its kind: the provider's own trouble.
+    return UNAVAILABLE
+
+
+def _json(body: str) -> object:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None

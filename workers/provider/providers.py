@@ -1,0 +1,164 @@
+"""The configured providers, and which of them may answer a request."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from hub.settings import Settings
+from workers.provider import failure
+from workers.provider.config import ProviderConfig, load_providers
+from workers.provider.connection import Connection, Cut, Exchange, Silence
+from workers.provider.failure import ProviderFailure
+from workers.provider.request import ModelRequest
+from workers.provider.stream import Stream, Surroundings
+
+MODELS_SECONDS = 60.0
+"""How long a provider's list of models is believed."""
+_MODELS_TIMEOUT_SECONDS = 10.0
+_MAX_MODELS_BYTES = 4 * 2**20
+
+
+class Provider:
+    """One provider in use: its connections, its models, what it is known to reject."""
+
+    def __init__(
+        self, config: ProviderConfig, settings: Settings, clock: Callable[[], float]
+    ) -> None:
+        self.config = config
+        self.connection = Connection(config, idle=settings.worker_concurrency)
+        self.amendments: set[str] = set()
+        self._preferred = settings.model
+        self._allowed = settings.models
+        self._clock = clock
+        self._models: tuple[str, ...] = ()
+        self._models_until = 0.0
+
+    def serves(self, model: str | None) -> bool:
+        return model is None or not self.config.models or model in self.config.models
+
+    def model_for(self, request: ModelRequest, exchange: Exchange) -> str:
+        """What this provider calls the model that the request is for."""
+        model = request.model or self._preferred
+        if model is None:
+            known = self.models(exchange)
+            allowed = [name for name in known if not self._allowed or name in self._allowed]
+            if not allowed:
+                raise ProviderFailure(
+                    failure.REFUSED, f"{self.config.name} lists no model: set HUB_MODEL"
+                )
+            model = allowed[0]
+        return self.config.models.get(model, model)
+
+    def models(self, exchange: Exchange | None = None) -> tuple[str, ...]:
+        """Our names of its models: those configured, else those that it lists (for a while)."""
+        if self.config.models:
+            return tuple(self.config.models)
+        if self._clock() >= self._models_until:
+            self._models = self._listed(exchange or self.connection.exchange())
+            self._models_until = self._clock() + MODELS_SECONDS
+        return self._models
+
+    def _listed(self, exchange: Exchange) -> tuple[str, ...]:
+        body = b""
+        try:
+            response = exchange.send("GET", "models", None, _MODELS_TIMEOUT_SECONDS)
+            while len(body) < _MAX_MODELS_BYTES:
+                data = exchange.read()
+                if not data:
+                    break
+                body += data
+        except (Silence, Cut):
+            raise ProviderFailure(
+                failure.UNAVAILABLE, f"{self.config.name} did not list its models"
+            ) from None
+        finally:
+            exchange.finish(reuse=True)
+        if response.status_code != 200:
+            raise failure.from_status(response.status_code, body.decode("utf-8", "replace"))
+        return _names(body)
+
+
+class Providers:
+    """All providers in fall-back order. Holds connections: make one per process."""
+
+    def __init__(
+        self,
+        configs: Sequence[ProviderConfig],
+        settings: Settings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._providers = [Provider(config, settings, clock) for config in configs]
+        self._allowed = settings.models
+        self._preferred = settings.model
+        self._surroundings = Surroundings(
+            clock=clock,
+            now=now,
+            random=chance,
+            first_delta_timeout_seconds=settings.first_delta_timeout_seconds,
+            stall_timeout_seconds=settings.stall_timeout_seconds,
+        )
+
+    @classmethod
+    def from_settings(cls, settings: Settings, environ: Mapping[str, str]) -> Providers:
+        """Raises `SettingError` where the providers' file is wrong."""
+        return cls(load_providers(settings, environ), settings)
+
+    def open(self, request: ModelRequest) -> Stream:
+        """The answer's stream; nothing is sent before it is iterated."""
+        return Stream(request, lambda: self._candidates(request), self._surroundings)
+
+    def models(self) -> tuple[str, ...]:
+        """The models that may be asked for, the default first. Asks those providers that have none
+        configured; one that does not answer is left out, unless none does."""
+        if self._allowed:
+            return _default_first(self._allowed, self._preferred)
+        names: list[str] = []
+        problem: ProviderFailure | None = None
+        for provider in self._providers:
+            try:
+                names += provider.models()
+            except ProviderFailure as error:
+                problem = error
+        if not names and problem is not None:
+            raise problem
+        return _default_first(names, self._preferred)
+
+    def _candidates(self, request: ModelRequest) -> Sequence[Provider]:
+        model = request.model or self._preferred
+        if not self._providers:
+            raise ProviderFailure(
+                failure.UNAVAILABLE,
+                "no provider is configured: set OPENAI_BASE_URL or HUB_PROVIDERS",
+                retryable=False,
+            )
+        if model is not None and self._allowed and model not in self._allowed:
+            raise ProviderFailure(failure.REFUSED, f"the model {model!r} is not allowed here")
+        candidates = [provider for provider in self._providers if provider.serves(model)]
+        if not candidates:
+            raise ProviderFailure(failure.REFUSED, f"no provider serves the model {model!r}")
+        return candidates
+
+
+def _default_first(names: Sequence[str], preferred: str | None) -> tuple[str, ...]:
+    unique = dict.fromkeys(names)
+    if preferred is not None:
+        unique = dict.fromkeys([preferred, *names])
+    return tuple(unique)
+
+
+def _names(body: bytes) -> tuple[str, ...]:
+    try:
+        listed = json.loads(body)
+    except ValueError:
+        listed = None
+    data = listed.get("data") if isinstance(listed, dict) else listed
+    if not isinstance(data, list):
+        raise ProviderFailure(failure.MALFORMED, "the provider's list of models cannot be read")
+    names = (entry.get("id") for entry in data if isinstance(entry, dict))
+    return tuple(name for name in names if isinstance(name, str) and name)

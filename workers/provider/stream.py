@@ -1,0 +1,261 @@
+"""One generation's way through the providers: tries, pauses, fall-back, deadlines, and the end.
+
+Everything happens in whoever iterates; `close` may come from anywhere. The deadlines are the
+socket's own timeout while payload flows, so a delta costs no timer of ours; only a read that
+brought no payload (a comment, a keep-alive) looks at the clock and shortens the timeout.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from workers.provider import failure
+from workers.provider.answer import Answer
+from workers.provider.connection import Connection, Cut, Exchange, Silence
+from workers.provider.failure import ProviderFailure
+from workers.provider.parts import Delta, Part
+from workers.provider.request import ModelRequest
+from workers.provider.retry import pause_seconds, retry_after_seconds
+
+_MAX_ERROR_BYTES = 65536
+
+Parts = Generator[Part, None, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Time, chance and limits, passed in so that tests need none of them to pass.
+
+    `clock`: monotonic seconds; `now`: seconds since the epoch; `random`: from 0 to 1.
+    """
+
+    clock: Callable[[], float]
+    now: Callable[[], float]
+    random: Callable[[], float]
+    first_delta_timeout_seconds: float
+    stall_timeout_seconds: float
+
+
+class Candidate(Protocol):
+    """A provider that may answer a request."""
+
+    connection: Connection
+    amendments: set[str]
+
+    def model_for(self, request: ModelRequest, exchange: Exchange) -> str: ...
+
+
+class Stream:
+    """The parts of one answer; see the package's docstring."""
+
+    def __init__(
+        self,
+        request: ModelRequest,
+        candidates: Callable[[], Sequence[Candidate]],
+        surroundings: Surroundings,
+    ) -> None:
+        self._request = request
+        self._candidates = candidates
+        self._at = surroundings
+        self._closing = threading.Event()
+        self._exchange: Exchange | None = None
+        self._began = False
+        self.provider: str | None = None
+        self.tries = 0
+        self._parts = self._ask_all()
+
+    def __iter__(self) -> Iterator[Part]:
+        return self._parts
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @property
+    def closed(self) -> bool:
+        return self._closing.is_set()
+
+    def close(self) -> None:
+        """Stop: cut the connection, end a pause, end the iteration. From any greenlet."""
+        self._closing.set()
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.cut()
+        try:
+            self._parts.close()
+        except ValueError:
+            pass  # it is running in another greenlet, which the cut wakes up
+
+    def _ask_all(self) -> Parts:
+        """The providers in their order, until one answers."""
+        candidates = [] if self._closing.is_set() else self._candidates()
+        for position, candidate in enumerate(candidates, start=1):
+            self.provider = candidate.connection.config.name
+            try:
+                yield from self._ask(candidate)
+                return
+            except ProviderFailure as error:
+                if self._closing.is_set():
+                    return
+                if self._began or position == len(candidates) or not error.elsewhere:
+                    raise
+
+    def _ask(self, candidate: Candidate) -> Parts:
+        """One provider, up to `MAX_TRIES` times while nothing of an answer has been yielded."""
+        tries = 0
+        while not self._closing.is_set():
+            tries += 1
+            self.tries += 1
+            try:
+                yield from self._try(candidate)
+                return
+            except ProviderFailure as error:
+                if self._closing.is_set():
+                    return
+                if self._began:
+                    raise
+                if _amend(candidate, error):
+                    continue
+                pause = None
+                if error.asked_again:
+                    pause = pause_seconds(tries, error.retry_after_seconds, self._at.random())
+                if pause is None:
+                    raise
+                self._closing.wait(pause)
+
+    def _try(self, candidate: Candidate) -> Parts:
+        exchange = self._exchange = candidate.connection.exchange()
+        reuse = False
+        try:
+            if self._closing.is_set():
+                return
+            answer = Answer(self._request.n)
+            started = self._at.clock()
+            self._send(candidate, exchange)
+            yield from self._read(exchange, answer, started)
+            if self._closing.is_set():
+                return
+            reuse = True
+            yield from answer.summary()
+        except Silence:
+            raise self._timeout() from None
+        except Cut:
+            raise ProviderFailure(failure.UNAVAILABLE, "the connection broke") from None
+        except ProviderFailure as error:
+            error.detail = candidate.connection.scrub(error.detail)
+            error.args = (error.detail,)
+            raise
+        finally:
+            exchange.finish(reuse=reuse)
+
+    def _send(self, candidate: Candidate, exchange: Exchange) -> None:
+        """Ask; returns once a 200 has come."""
+        model = candidate.model_for(self._request, exchange)
+        body = amended(self._request.body(model), candidate.amendments)
+        response = exchange.send(
+            "POST",
+            "chat/completions",
+            json.dumps(body).encode(),
+            self._at.first_delta_timeout_seconds,
+        )
+        if response.status_code != 200:
+            error = failure.from_status(response.status_code, _error_body(exchange))
+            error.retry_after_seconds = retry_after_seconds(response.headers, self._at.now())
+            raise error
+
+    def _read(self, exchange: Exchange, answer: Answer, started: float) -> Parts:
+        clock, feed, read = self._at.clock, answer.feed, exchange.read
+        held: list[Part] = []
+        deadline = started + self._at.first_delta_timeout_seconds
+        stall = self._at.stall_timeout_seconds
+        timeout = None  # what the socket has now, where it is not the whole stall
+        exchange.set_read_timeout(deadline - clock())
+        while not answer.done:
+            try:
+                data = read()
+            except Cut:
+                data = b""
+            except Silence:
+                if answer.complete:
+                    return  # it said how it ended, and then forgot to end
+                raise
+            if self._closing.is_set():
+                return
+            parts = feed(data) if data else answer.end()
+            if self._began and parts:
+                yield from parts
+                deadline = clock() + stall
+                if timeout is not None:
+                    exchange.set_read_timeout(stall)
+                    timeout = None
+            elif any(type(part) is Delta for part in parts):
+                self._began = True
+                yield from held
+                yield from parts
+                deadline = clock() + stall
+                exchange.set_read_timeout(stall)
+            elif data:
+                # Until the answer begins it may be asked anew: the model's name has to wait.
+                held += parts
+                timeout = deadline - clock()
+                if timeout <= 0:
+                    raise Silence
+                exchange.set_read_timeout(timeout)
+            if not data:
+                break
+            if self._closing.is_set():
+                return
+        if not self._began:
+            yield from held
+
+    def _timeout(self) -> ProviderFailure:
+        if self._began:
+            seconds = self._at.stall_timeout_seconds
+            return ProviderFailure(
+                failure.STALL_TIMEOUT, f"nothing of the answer came for {seconds:g} s"
+            )
+        seconds = self._at.first_delta_timeout_seconds
+        return ProviderFailure(failure.FIRST_DELTA_TIMEOUT, f"no answer began within {seconds:g} s")
+
+
+def amended(body: dict[str, Any], amendments: set[str]) -> dict[str, Any]:
+    """The body without what this provider is known to reject."""
+    if "stream_options" in amendments:
+        body.pop("stream_options", None)
+    if "max_tokens" in amendments and "max_tokens" in body:
+        body["max_completion_tokens"] = body.pop("max_tokens")
+    return body
+
+
+def _amend(candidate: Candidate, error: ProviderFailure) -> bool:
+    """Whether the refusal names a field that can be left out or renamed: then at once again."""
+    if error.code != failure.REFUSED:
+        return False
+    words = error.detail
+    for field, named in (
+        ("stream_options", "stream_options" in words or "include_usage" in words),
+        ("max_tokens", "max_tokens" in words and "max_completion_tokens" in words),
+    ):
+        if named and field not in candidate.amendments:
+            candidate.amendments.add(field)
+            return True
+    return False
+
+
+def _error_body(exchange: Exchange) -> str:
+    body = b""
+    try:
+        while len(body) < _MAX_ERROR_BYTES:
+            data = exchange.read()
+            if not data:
+                break
+            body += data
+    except (Silence, Cut):
+        pass  # the status says enough
+    return body.decode("utf-8", "replace")
