@@ -1,0 +1,70 @@
+"""The directory of one instance: Valkey's data and the logs, under a lock.
+
+`.hubbub/<port>/` stays; an instance with `PORT=0` has no number to be found again by, so its
+directory goes with it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from stack.errors import CannotStart
+
+LOCK_SECONDS = 5.0
+"""How long Valkey may take to write the last bytes after its launcher was killed."""
+
+
+class DataDirectory:
+    """Taken until `close`, or until the last process that inherited `lock` has ended."""
+
+    def __init__(self, root: Path, port: int) -> None:
+        self.kept = port != 0
+        self.path = root / (str(port) if port else f"any-{os.getpid()}")
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._file = (self.path / "lock").open("a+")
+        self.lock = self._file.fileno()
+
+    def take(self, pause: Callable[[float], None]) -> None:
+        """Raises `CannotStart` when another instance has it; `pause(seconds)` may raise, too."""
+        give_up = time.monotonic() + LOCK_SECONDS
+        while not _locked(self.lock):
+            if time.monotonic() > give_up:
+                raise CannotStart(
+                    f"{self.path} is in use by another Hubbub: set PORT to another"
+                ) from None
+            pause(0.05)
+
+    def last_line(self, name: str) -> str:
+        """The end of the log `name`, '' where there is none."""
+        log = self.path / name
+        lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+        return lines[-1] if lines else ""
+
+    def close(self) -> None:
+        self._file.close()
+        if not self.kept:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+
+def remove_abandoned(root: Path) -> None:
+    """What instances with `PORT=0` left that were killed before they could clear up."""
+    for place in root.glob("any-*"):
+        try:
+            with (place / "lock").open("r") as lock:
+                if _locked(lock.fileno()):
+                    shutil.rmtree(place, ignore_errors=True)
+        except OSError:
+            pass  # just being made, or just being removed
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
