@@ -36,7 +36,7 @@ PAGE_EVENTS = 1000
 PAGE_BYTES = 256 * 1024
 _BUCKET_SECONDS = 120
 
-_APPEND = Script.load("channel", "append")
+APPEND = Script.load("channel", "append")
 _READ = Script.load("channel", "read")
 _INSPECT = Script.load("channel", "inspect")
 _DELETE = Script.load("channel", "delete")
@@ -195,20 +195,17 @@ class History:
         `Refused`, or `RedisUnavailable` (then nobody knows whether it was stored; sending the same
         `producer` batch again is safe).
         """
-        bodies = [sse.encode_body(event) for event in events]
-        for event in events:
-            size = len(event.data) if event.data.isascii() else len(event.data.encode())
-            if size > self._settings.max_event_bytes:
-                raise TooLarge(f"data: {size} bytes, at most {self._settings.max_event_bytes}")
         slot = None if producer else self._take_slot()
         if slot:
             producer = Producer(slot[0], slot[1], time.time())
         assert producer is not None
-        keys, args = self._append_call(channel, producer, events, key, record, ends)
-        reply = self.link.run(_APPEND, keys, [*args, *bodies], try_seconds=try_seconds)
+        keys, args = self.append_call(
+            channel, events, producer=producer, key=key, record=record, ends=ends
+        )
+        reply = self.link.run(APPEND, keys, args, try_seconds=try_seconds)
         if slot:  # not after an exception: a sending that is still under way may arrive later
             self._free.append((slot[0], slot[1] + 1))
-        return self._appended(channel, reply)
+        return self.appended(channel, reply)
 
     def read(
         self,
@@ -253,15 +250,23 @@ class History:
     def _base(self, channel: str) -> list[str]:
         return [f"hub:{{{channel}}}:events", f"hub:{{{channel}}}:state"]
 
-    def _append_call(
+    def append_call(
         self,
         channel: str,
-        producer: Producer,
         events: Sequence[Event],
-        key: IdempotencyKey | None,
-        record: RecordWrite | None,
-        ends: bool,
+        *,
+        producer: Producer,
+        key: IdempotencyKey | None = None,
+        record: RecordWrite | None = None,
+        ends: bool = False,
     ) -> tuple[list[str], list[object]]:
+        """Keys and arguments of `APPEND` for one append, for those who send many at once; what
+        comes back is for `appended`."""
+        bodies = [sse.encode_body(event) for event in events]
+        for event in events:
+            size = len(event.data) if event.data.isascii() else len(event.data.encode())
+            if size > self._settings.max_event_bytes:
+                raise TooLarge(f"data: {size} bytes, at most {self._settings.max_event_bytes}")
         base = f"hub:{{{channel}}}"
         wire_id = events[0].wire_id if len(events) == 1 else None
         assert wire_id is not None or not any(event.wire_id for event in events)
@@ -294,9 +299,10 @@ class History:
         for pairs in (write.expect, write.fields):
             for name, value in pairs.items():
                 args += (name, value)
-        return keys, args
+        return keys, args + bodies
 
-    def _appended(self, channel: str, reply: list[Any]) -> Appended:
+    def appended(self, channel: str, reply: list[Any]) -> Appended:
+        """What the reply to an `append_call` says. Raises as `append` does."""
         word = reply[0]
         if word == b"refused":
             found = {reply[i].decode(): reply[i + 1].decode() for i in range(1, len(reply), 2)}
