@@ -8,6 +8,7 @@
     │   ├── TooLarge            413
     │   └── KeyReused           422, an Idempotency-Key with another body
     ├── Refused                 the record did not hold what the writer expected: it was fenced off
+    ├── Overloaded              503: no more streams at the moment
     └── RedisUnavailable        503: Redis did not answer, and nothing may be concluded
 
 Library exceptions are translated where they occur (`redis_link`); the HTTP answer is chosen in one
@@ -94,3 +95,10 @@ class RedisUnavailable(HubError):
     code = "redis-unavailable"
     title = "Redis does not answer"
     retry_after_seconds = 2
+
+
+class Overloaded(HubError):
+    status = 503
+    code = "overloaded"
+    title = "No more streams at the moment"
+    retry_after_seconds = 5

@@ -11,6 +11,7 @@ Keys of a channel, all with one hash tag so that a Cluster keeps them together:
     hub:{channel}:producers:T   hash       the newest batch of each producer, T two minutes apart
     hub:{channel}:answered:K    string     an Idempotency-Key and what it was answered
     hub:{channel}:wire:I        string     an event id of a publisher's own
+    hub:{channel}:presence      hash       how many listeners each process has
     hub:{channel}:record, :log             for the channel's writer (`RecordWrite`)
     hub:{channel}                          the pub/sub channel of the announcements
 """
@@ -40,6 +41,7 @@ APPEND = Script.load("channel", "append")
 _READ = Script.load("channel", "read")
 _INSPECT = Script.load("channel", "inspect")
 _DELETE = Script.load("channel", "delete")
+_PRESENCE = Script.load("channel", "presence")
 _RECORD = Script.load("channel", "record")
 
 
@@ -246,6 +248,17 @@ class History:
             [*self._base(channel), *_record_keys(channel)],
             [*self._keep, self.link.publish_command, announcement_channel(channel)],
         )
+
+    def present(
+        self, channel: str, process: str, listeners: int, lapse_ms: int
+    ) -> tuple[int, str, int]:
+        """Say how many listeners a process has; returns the others' sum, the channel's last id
+        and how often it was deleted. Also keeps the channel's state alive."""
+        keys = [*self._base(channel), f"hub:{{{channel}}}:presence"]
+        others, last, deletions = self.link.run(
+            _PRESENCE, keys, [*self._keep, process, listeners, lapse_ms]
+        )
+        return others, last.decode() or BEFORE_FIRST, int(deletions)
 
     def _base(self, channel: str) -> list[str]:
         return [f"hub:{{{channel}}}:events", f"hub:{{{channel}}}:state"]

@@ -92,7 +92,6 @@ class RedisLink:
         self.wait_replicas = wait_replicas
         # In a Cluster a PUBLISH goes to every node, an SPUBLISH to the channel's shard alone.
         self.publish_command = "SPUBLISH" if cluster else "PUBLISH"
-        self.reconnects = 0
 
     @classmethod
     def from_url(cls, url: str, *, wait_replicas: int = 0) -> RedisLink:
@@ -140,14 +139,14 @@ class RedisLink:
             except RedisError as error:
                 raise RedisUnavailable(_in_words(error)) from error
 
-    def subscription_connection(self, channel: str) -> tuple[str, Any]:
-        """The node that announces `channel` and an unconnected connection to it."""
+    def subscription(self, channel: str) -> tuple[str, Callable[[], Any]]:
+        """The node that announces `channel`, and how to make an unconnected connection to it."""
         if self.cluster:
             node = self.node_of(channel)
             pool = node.redis_connection.connection_pool
-            return node.name, pool.connection_class(**pool.connection_kwargs)
+            return node.name, lambda: pool.connection_class(**pool.connection_kwargs)
         pool = self.client.connection_pool
-        return "", pool.connection_class(**pool.connection_kwargs)
+        return "", lambda: pool.connection_class(**pool.connection_kwargs)
 
     def node_of(self, channel: str) -> ClusterNode:
         try:

@@ -42,6 +42,11 @@ def encode(event: Event, event_id: str | None = None) -> bytes:
     return head + encode_body(event)
 
 
+def retry(milliseconds: int) -> bytes:
+    """A reconnection time alone. No blank line: real clients would dispatch an empty event."""
+    return b"retry: %d\n" % milliseconds
+
+
 def comment(text: str = "") -> bytes:
     """A comment and one newline: after a blank line real clients dispatch an empty event."""
     return f":{text}\n".encode()

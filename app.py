@@ -1,0 +1,46 @@
+"""The web application: hub and workers joined, for gunicorn (`app:app`) and for tests.
+
+`python app.py` runs the whole stack (`standalone`). Importing this module needs no Redis.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from flask import Flask
+
+from hub import cors, logs, problems
+from hub.delivery import Delivery
+from hub.health import health_blueprint
+from hub.history import History
+from hub.redis_link import RedisLink
+from hub.settings import SettingError, Settings
+from hub.views import channels_blueprint
+
+
+def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
+    """Build the application. `link` stands for the Redis of `settings.redis_url`."""
+    logs.configure(settings.log_format)
+    link = link or RedisLink.from_url(
+        settings.redis_url or "redis://127.0.0.1:6379", wait_replicas=settings.wait_replicas
+    )
+    history = History(link, settings)
+    delivery = Delivery(history, settings)
+    app = Flask(__name__)
+    app.extensions["hubbub"] = delivery
+    problems.register(app)
+    cors.register(app, settings.cors_origins)
+    app.register_blueprint(channels_blueprint(delivery))
+    app.register_blueprint(health_blueprint(link, lambda: True))
+    return app
+
+
+def _from_environment() -> Flask:
+    try:
+        return create_app(Settings.from_environ(os.environ))
+    except SettingError as error:
+        sys.exit(f"hubbub: {error}")
+
+
+app = _from_environment()

@@ -1,0 +1,322 @@
+"""Everything that delivers in one web process, joined: rooms, feed, turns, wheel, presence.
+
+`Delivery` opens rooms, lets listeners in, reads history for those who are behind, closes those who
+take nothing, and ends all streams at shutdown. Its greenlets, started by `start`:
+
+    turns       gives groups with news, and listeners that were led a while, their turns
+    wheel       heartbeats
+    presence    counts over all processes
+    catch-up    a few readers of history for listeners that are behind
+    tidy        closes stalled listeners, forgets pages and empty rooms
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from random import Random
+
+import gevent
+from gevent.event import Event
+from gevent.queue import SimpleQueue
+
+from hub import sse
+from hub.channel import BEFORE_FIRST, order
+from hub.errors import RedisUnavailable
+from hub.event import Event as HubEvent
+from hub.event import compact_json
+from hub.feed import Feed
+from hub.group import Deliverer, Group
+from hub.history import History, Page
+from hub.kind import ChannelKind
+from hub.listener import Listener
+from hub.metrics import Counters
+from hub.presence import Presence
+from hub.room import Room
+from hub.settings import Settings
+from hub.wheel import Wheel
+from hub.wire import Wire
+
+log = logging.getLogger("hub.stream")
+
+BARRIER_SECONDS = 2.0
+LINGER_SECONDS = 30.0
+RING_BYTES = 1 << 20
+ALL_RINGS_BYTES = 256 << 20
+_CATCH_UP_GREENLETS = 8
+
+
+class Delivery:
+    def __init__(
+        self,
+        history: History,
+        settings: Settings,
+        kinds: Sequence[ChannelKind] = (),
+        random: Random | None = None,
+    ) -> None:
+        self.history = history
+        self.settings = settings
+        self.counters = Counters()
+        self.random = random or Random()
+        self.listeners: set[Listener] = set()
+        self.per_address: dict[str, int] = {}
+        self.draining = False
+        self._kinds = kinds
+        self._rooms: dict[str, Room] = {}
+        self._unused_since: dict[str, float] = {}
+        self._deliverer = Deliverer()
+        self._led: deque[Callable[[], None]] = deque()
+        self._turn_wanted = Event()
+        self._blocked: dict[Listener, float] = {}
+        self._behind: SimpleQueue[tuple[Listener, int]] = SimpleQueue()
+        self._wheel = Wheel(self.random)
+        self._presence = Presence(history, self._rooms.values, settings.heartbeat_seconds)
+        self._greenlets: list[gevent.Greenlet] = []
+        self._started = False
+        self.feed = Feed(history.link, self._deliverer.run)
+
+    def start(self) -> None:
+        """Start the greenlets of this process; calling it again does nothing."""
+        if self._started:
+            return
+        self._started = True
+        jobs = [self._turns, self._wheel.run, self._presence.run, self._tidy]
+        jobs += [self._catch_up] * _CATCH_UP_GREENLETS
+        self._greenlets = [gevent.spawn(job) for job in jobs]
+
+    def stop(self) -> None:
+        gevent.killall(self._greenlets)
+        self.feed.stop()
+
+    # ── rooms ────────────────────────────────────────────────────────────────────────────────
+
+    def kind_of(self, channel: str) -> ChannelKind | None:
+        return next((kind for kind in self._kinds if channel.startswith(kind.prefix)), None)
+
+    def room(self, channel: str) -> Room:
+        """The channel's room, opened if need be. Raises `RedisUnavailable` where a Cluster does
+        not tell who holds the channel."""
+        room = self._rooms.get(channel)
+        if room is None:
+            room = Room(
+                channel, self.history, self.kind_of(channel), self._ring_bytes, self._lead_on
+            )
+            self.feed.subscribe(room.topic, room)
+            self._rooms[channel] = room
+        if not room.listeners:
+            self._unused_since[channel] = time.monotonic()
+        return room
+
+    def settled(self, rooms: Sequence[Room]) -> None:
+        """Return when each room knows everything that was published before now.
+        Raises `RedisUnavailable`."""
+        give_up = time.monotonic() + BARRIER_SECONDS
+        for room in rooms:
+            self.feed.barrier(room.topic, max(0.01, give_up - time.monotonic()))
+        for room in rooms:
+            if not room.in_step.wait(max(0.01, give_up - time.monotonic())):
+                raise RedisUnavailable("the channel's history cannot be read")
+
+    def count(self, channel: str) -> int:
+        """The listeners of a channel in all processes. Raises `RedisUnavailable`."""
+        room = self._rooms.get(channel)
+        return (room.listeners if room else 0) + self._presence.elsewhere(channel)
+
+    def totals(self) -> dict[str, int]:
+        return {room.channel: room.listeners for room in self._rooms.values() if room.listeners}
+
+    def _ring_bytes(self) -> int:
+        return min(RING_BYTES, max(4096, ALL_RINGS_BYTES // max(1, len(self._rooms))))
+
+    # ── listeners ────────────────────────────────────────────────────────────────────────────
+
+    def full(self, address: str) -> bool:
+        limit = self.settings.max_listeners_per_address
+        return len(self.listeners) >= self.settings.max_listeners or (
+            0 < limit <= self.per_address.get(address, 0)
+        )
+
+    def opened(self, listener: Listener) -> None:
+        self.listeners.add(listener)
+        if self.settings.max_listeners_per_address:
+            self.per_address[listener.address] = self.per_address.get(listener.address, 0) + 1
+        for room in listener.rooms:
+            room.listeners += 1
+            self._unused_since.pop(room.channel, None)
+            self._presence.changed(room)
+        self._wheel.add(listener)
+
+    def closed(self, listener: Listener, reason: str) -> None:
+        self.listeners.discard(listener)
+        self._blocked.pop(listener, None)
+        if listener.address in self.per_address:
+            self.per_address[listener.address] -= 1
+            if not self.per_address[listener.address]:
+                del self.per_address[listener.address]
+        for room in listener.rooms:
+            room.listeners -= 1
+            if not room.listeners:
+                self._unused_since[room.channel] = time.monotonic()
+            self._presence.changed(room)
+        log.info(
+            "stream ends channels=%s address=%s seconds=%.1f events=%d bytes=%d reason=%s",
+            ",".join(room.channel for room in listener.rooms),
+            listener.address,
+            time.monotonic() - listener.opened,
+            listener.events,
+            listener.bytes,
+            reason,
+        )
+
+    def group_at(self, rooms: tuple[Room, ...], wire: Wire, positions: list[str]) -> Group:
+        """The group that stands at `positions`, which are the rooms' heads."""
+        for group in rooms[0].groups:
+            if group.rooms == rooms and group.positions == positions and group.standing == wire:
+                return group
+        group = Group(rooms, wire, list(positions), self._news, self._served)
+        for room in rooms:
+            room.groups.append(group)
+        return group
+
+    def later(self, step: Callable[[], None]) -> None:
+        """Let others go first."""
+        self._led.append(step)
+        self._turn_wanted.set()
+
+    def fetch(self, listener: Listener, index: int) -> None:
+        """Bring what comes after the listener's position in one of its channels, then lead it."""
+        self._behind.put((listener, index))
+
+    def blocked(self, listener: Listener) -> None:
+        listener.blocked_since = time.monotonic()
+        self._blocked.pop(listener, None)
+        self._blocked[listener] = listener.blocked_since
+
+    def unblocked(self, listener: Listener) -> None:
+        listener.blocked_since = 0.0
+        self._blocked.pop(listener, None)
+
+    def close_all(self, reason: str, over_seconds: float) -> None:
+        """Tell every stream that it ends, and end them spread over the time given."""
+        self.draining = True
+        listeners = list(self.listeners)
+        self.random.shuffle(listeners)
+        began = time.monotonic()
+        for number, listener in enumerate(listeners):
+            ahead = began + over_seconds * number / len(listeners) - time.monotonic()
+            if ahead > 0.005:
+                gevent.sleep(ahead)
+            listener.say_closing(reason, reconnect=True, retry_ms=self.retry_ms())
+
+    def retry_ms(self) -> int:
+        """A reconnection time of a listener's own, so that they do not come back in one instant."""
+        return int(self.settings.retry_ms * self.random.uniform(0.5, 2.0)) + 1
+
+    # ── greenlets ────────────────────────────────────────────────────────────────────────────
+
+    def _news(self, group: Group) -> None:
+        self._deliverer.add(group)
+        self._turn_wanted.set()
+
+    def _served(self, listeners: int, events: int, published_us: int) -> None:
+        self.counters.deliveries += listeners * events
+        if published_us:
+            self.counters.lag(time.time() - published_us / 1e6, listeners * events)
+
+    def _lead_on(self, listener: Listener) -> None:
+        self.later(listener.lead)
+
+    def _turns(self) -> None:
+        while True:
+            self._turn_wanted.wait()
+            self._turn_wanted.clear()
+            self._deliverer.run()
+            for _ in range(len(self._led)):
+                self._led.popleft()()
+            gevent.sleep(0)
+
+    def _catch_up(self) -> None:
+        while True:
+            listener, index = self._behind.get()
+            try:
+                self._bring(listener, index)
+            except RedisUnavailable:
+                gevent.sleep(0.2)
+                self._behind.put((listener, index))
+            except Exception:
+                log.exception("a listener could not be led on")
+                listener.close("error")
+
+    def _bring(self, listener: Listener, index: int) -> None:
+        room = listener.rooms[index]
+        if not room.in_step.wait(1.0):
+            raise RedisUnavailable("not in step")
+        if listener.closed or listener.group is not None:
+            return
+        position = listener.positions[index]
+        deleted = listener.deletions[index] != room.deletions
+        if position == room.head and not deleted:
+            listener.lead()
+            return
+        page = room.read(position) if deleted else room.read_for(position)
+        if page is not None and not listener.closed:
+            loss = "deleted" if deleted else page.loss()
+            if _place(page.state.head) < _place(room.head) or (
+                loss is None and not deleted and not page.frames
+            ):
+                room.resync()  # Redis was emptied: the room must learn of it first
+                self._behind.put((listener, index))
+                return
+            if loss is not None:
+                listener.deletions[index] = room.deletions
+                self._tell_loss(listener, index, page, loss)
+        listener.lead()
+
+    def _tell_loss(self, listener: Listener, index: int, page: Page, reason: str) -> None:
+        room = listener.rooms[index]
+        after = listener.positions[index]
+        if room.kind is not None:
+            snapshot = room.snapshot()
+            if snapshot is not None:
+                listener.positions[index] = snapshot.position
+                if snapshot.frame is not None:
+                    listener.insert_frame(index, snapshot.frame)
+                if snapshot.terminal is not None:
+                    listener.insert_frame(index, snapshot.terminal)
+                return
+        self.counters.gaps += 1
+        if not page.whole:
+            listener.positions[index] = page.frames[0].prev if page.frames else page.state.head
+        if not listener.quiet:
+            listener.insert(gap(room.channel, after, reason))
+        if room.kind is not None:
+            listener.end_after("gone", self.retry_ms())
+
+    def _tidy(self) -> None:
+        while True:
+            gevent.sleep(min(1.0, self.settings.stall_seconds / 4))
+            now = time.monotonic()
+            while self._blocked:
+                listener, since = next(iter(self._blocked.items()))
+                if now - since < self.settings.stall_seconds:
+                    break
+                self.counters.stalled += 1
+                listener.close("stalled")
+            for room in self._rooms.values():
+                room.forget_pages()
+            for channel, since in list(self._unused_since.items()):
+                if now - since > LINGER_SECONDS:
+                    del self._unused_since[channel]
+                    room = self._rooms.pop(channel)
+                    self.feed.unsubscribe(room.topic)
+
+
+def gap(channel: str, after: str, reason: str) -> bytes:
+    data = compact_json({"channel": channel, "after": after or BEFORE_FIRST, "reason": reason})
+    return sse.encode(HubEvent(data, "gap"))
+
+
+def _place(event_id: str) -> tuple[int, int]:
+    return order(event_id) or (0, 0)

@@ -1,0 +1,236 @@
+"""Listeners that stand at one place and get the same bytes, and the turns in which they get them.
+
+A group holds every listener at the head of the same channels with the same wire. What arrives is
+rendered once and written to each with one non-blocking `send`. A listener that takes less than all
+of it leaves the group and is *behind*.
+
+A turn over many listeners is cut into slices, and the groups that have something to do take slices
+in rotation, so that neither another channel nor a new request waits for ten thousand sends. What
+arrives meanwhile waits in the group's inbox and leaves in one piece with the next turn: under load
+batches grow by themselves.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import gevent
+
+from hub.segment import Chunk
+from hub.wire import Item, Wire
+
+if TYPE_CHECKING:
+    from hub.listener import Listener
+    from hub.room import Room
+
+TURN_BYTES = 256 * 1024
+"""About how much one `send` carries at most: what does not fit a socket's buffer comes back."""
+
+_SLICE = 64
+_BUDGET_SECONDS = 0.005
+
+
+class Deliverer:
+    """Gives the groups that have news their turns, in rotation."""
+
+    def __init__(self) -> None:
+        self._ready: deque[Group] = deque()
+        self._running = False
+
+    def add(self, group: Group) -> None:
+        self._ready.append(group)
+
+    def run(self) -> None:
+        """Deliver until nobody has news. Called by whoever brought some; one at a time."""
+        if self._running:
+            return
+        self._running = True
+        try:
+            since = time.perf_counter()
+            while self._ready:
+                group = self._ready.popleft()
+                if group.step():
+                    self._ready.append(group)
+                if time.perf_counter() - since > _BUDGET_SECONDS:
+                    gevent.sleep(0)
+                    since = time.perf_counter()
+        finally:
+            self._running = False
+
+
+class Group:
+    """`positions` is where `members` stand; `waiting` stand where they stood a turn ago."""
+
+    __slots__ = (
+        "_data",
+        "_inbox",
+        "_items",
+        "_news",
+        "_next_wire",
+        "_positions_before",
+        "_scheduled",
+        "_served",
+        "_turn_events",
+        "bytes",
+        "events",
+        "members",
+        "positions",
+        "rooms",
+        "waiting",
+        "wire",
+    )
+
+    def __init__(
+        self,
+        rooms: tuple[Room, ...],
+        wire: Wire,
+        positions: list[str],
+        news: Callable[[Group], None],
+        served: Callable[[int, int, int], None],
+    ) -> None:
+        self.rooms = rooms
+        self.wire: Wire = wire
+        self.positions = positions
+        self.members: dict[Listener, Callable[[bytes], int]] = {}
+        self.waiting: dict[Listener, Callable[[bytes], int]] = {}
+        self._news = news
+        self._served = served
+        self._inbox: deque[Item] = deque()
+        self._items: list[Item] = []
+        self._positions_before = positions
+        self._data = b""
+        self._next_wire: Wire | None = wire
+        self._scheduled = False
+        self._turn_events = 0
+        self.events = 0
+        self.bytes = 0
+
+    @property
+    def idle(self) -> bool:
+        return not self._inbox and not self.waiting
+
+    @property
+    def empty(self) -> bool:
+        return not self.members and not self.waiting
+
+    @property
+    def standing(self) -> Wire | None:
+        """The wire with which `members` go on."""
+        return self._next_wire
+
+    def everyone(self) -> list[Listener]:
+        return [*self.members, *self.waiting]
+
+    def join(self, listener: Listener, send: Callable[[bytes], int]) -> None:
+        # What a listener got is the difference of the group's sums: no counting per delivery.
+        listener.events -= self.events
+        listener.bytes -= self.bytes
+        self.members[listener] = send
+
+    def leave(self, listener: Listener) -> tuple[list[str], Wire | None]:
+        """Take a listener out: its positions and its wire."""
+        listener.events += self.events
+        listener.bytes += self.bytes
+        if self.waiting.pop(listener, None) is not None:
+            self._not_served(listener)
+            return list(self._positions_before), self.wire
+        self.members.pop(listener, None)
+        return list(self.positions), self._next_wire
+
+    def absorb(self, other: Group) -> None:
+        """Take over the members of an idle group that stands at the same place."""
+        for listener, send in other.members.items():
+            listener.events += other.events
+            listener.bytes += other.bytes
+            listener.group = self
+            self.join(listener, send)
+        other.members = {}
+        other.dissolve()
+
+    def dissolve(self) -> None:
+        """Nobody is left: the rooms forget this group, and what is in its inbox was for nobody."""
+        self._inbox.clear()
+        for room in self.rooms:
+            room.groups.remove(self)
+
+    def news(self, room: Room, chunk: Chunk) -> None:
+        self._inbox.append((self.rooms.index(room) if len(self.rooms) > 1 else 0, chunk))
+        if not self._scheduled:
+            self._scheduled = True
+            self._news(self)
+
+    def step(self) -> bool:
+        """Serve a slice; True when there is more to do."""
+        if not self.waiting and not self._begin():
+            self._scheduled = False
+            return False
+        self._serve()
+        if self.waiting or self._inbox:
+            return True
+        self._scheduled = False
+        if len(self.rooms[0].groups) > 1 and not self.empty:
+            self.rooms[0].merge(self)
+        return False
+
+    def _begin(self) -> bool:
+        if not self._inbox:
+            return False
+        items, size = [], 0
+        while self._inbox and size < TURN_BYTES:
+            item = self._inbox.popleft()
+            items.append(item)
+            size += len(item[1].data)
+        if self._next_wire is not None:
+            self.wire = self._next_wire
+        self._items = items
+        self._positions_before = self.positions
+        self.positions = list(self.positions)
+        self._data, self._next_wire = self.wire.render(items, self.positions)
+        self.waiting, self.members = self.members, self.waiting
+        events = sum(chunk.count for _, chunk in items)
+        self.events += events
+        self.bytes += len(self._data)
+        self._turn_events = events
+        self._served(len(self.waiting), events, items[0][1].published_us)
+        if not self._data and self._next_wire is not None:  # the dialect has nothing to say of it
+            self.waiting, self.members = self.members, self.waiting
+            return bool(self._inbox) and self._begin()
+        return True
+
+    def _serve(self) -> None:
+        waiting, members, data, size = self.waiting, self.members, self._data, len(self._data)
+        last = self._next_wire is None or self._ends()
+        for _ in range(min(_SLICE, len(waiting))):
+            listener, send = waiting.popitem()
+            try:
+                sent = send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                sent = -1
+            if sent == size and not last:
+                members[listener] = send
+            elif sent < 0:
+                self.waiting[listener] = send
+                listener.lost()
+            else:
+                listener.events += self.events - self._turn_events
+                listener.bytes += self.bytes - size
+                listener.fell_behind(self.wire, self._items, self._positions_before, sent)
+
+    def _not_served(self, listener: Listener) -> None:
+        listener.events -= self._turn_events
+        listener.bytes -= len(self._data)
+
+    def _ends(self) -> bool:
+        return all(
+            room.end and position == room.end
+            for room, position in zip(self.rooms, self.positions, strict=True)
+        )
+
+    def __repr__(self) -> str:
+        names: Any = [room.channel for room in self.rooms]
+        return f"<Group {names} {self.positions} {len(self.members)}+{len(self.waiting)}>"

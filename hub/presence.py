@@ -1,0 +1,85 @@
+"""How many listen to a channel, over all processes.
+
+Each process writes its own count into the channel's presence hash, with a deadline, and renews it
+three times a period; a process that died is gone when its deadline has passed. Every renewal brings
+the others' counts back, so a heartbeat needs no question to Redis. A renewal also returns the
+channel's last id: a room that has missed something, or whose Redis was emptied, learns of it here
+at the latest.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import gevent
+from gevent.event import Event
+
+from hub.errors import RedisUnavailable
+from hub.history import History
+
+if TYPE_CHECKING:
+    from hub.room import Room
+
+log = logging.getLogger("hub.presence")
+
+SETTLE_SECONDS = 0.1
+"""How long changes gather before they are written: a storm of arrivals is one write a channel."""
+
+
+class Presence:
+    def __init__(
+        self, history: History, rooms: Callable[[], Iterable[Room]], period_seconds: float
+    ) -> None:
+        self._history = history
+        self._rooms = rooms
+        self._period_seconds = period_seconds
+        self._process = secrets.token_hex(6)
+        self._changed: set[Room] = set()
+        self._wake = Event()
+
+    def changed(self, room: Room) -> None:
+        self._changed.add(room)
+        self._wake.set()
+
+    def elsewhere(self, channel: str) -> int:
+        """The other processes' listeners, asked now, for a channel without a room here."""
+        return self._history.present(channel, self._process, 0, 1)[0]
+
+    def run(self) -> None:
+        """Write changes soon after they happen, and everything three times a period."""
+        beat = gevent.spawn(self._renew_all)
+        try:
+            while True:
+                self._wake.wait()
+                gevent.sleep(SETTLE_SECONDS)
+                self._wake.clear()
+                changed, self._changed = self._changed, set()
+                self._write(changed)
+        finally:
+            beat.kill()
+
+    def _renew_all(self) -> None:
+        while True:
+            gevent.sleep(self._period_seconds / 3)
+            self._write([room for room in self._rooms() if room.listeners])
+
+    def _write(self, rooms: Iterable[Room]) -> None:
+        for room in rooms:
+            try:
+                self._renew(room)
+            except RedisUnavailable as error:
+                log.warning("presence not written: %s", error.detail)
+                return
+
+    def _renew(self, room: Room) -> None:
+        lapse_ms = int(self._period_seconds * 1000 * 0.8)
+        head = room.head
+        others, last, deletions = self._history.present(
+            room.channel, self._process, room.listeners, lapse_ms
+        )
+        room.listeners_elsewhere = others
+        if head == room.head and room.in_step.is_set() and room.behind(last, deletions):
+            room.resync()

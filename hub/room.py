@@ -1,0 +1,251 @@
+"""One channel in this process: its head, its recent frames, and the groups that stand there.
+
+The chain of predecessors decides what happens to an announcement: it continues the head and goes to
+the groups; or it is known already; or something is missing, and history is read from the head on
+(`_sync`) before anybody is told anything. The same happens whenever the subscription was confirmed
+anew, because then nobody knows what went by. Only if history itself has lost the continuation do
+the listeners leave the head: each is then led on by its own position, and told.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import gevent
+from gevent.event import Event
+from gevent.lock import Semaphore
+
+from hub.channel import BEFORE_FIRST, order
+from hub.errors import RedisUnavailable
+from hub.group import TURN_BYTES, Group
+from hub.history import (
+    Announcement,
+    DeletionNotice,
+    History,
+    Page,
+    announcement_channel,
+    parse_announcement,
+)
+from hub.kind import ChannelKind, Snapshot
+from hub.segment import Chunk, Segment
+
+if TYPE_CHECKING:
+    from hub.listener import Listener
+
+_HELD_BYTES = 4 * 2**20
+_PAGES = 4
+_SNAPSHOT_SECONDS = 0.1
+
+
+class Room:
+    """`head` is the newest event that this process has; every frame up to it has been handed to
+    the groups. `in_step` is set while announcements continue it."""
+
+    def __init__(
+        self,
+        channel: str,
+        history: History,
+        kind: ChannelKind | None,
+        ring_bytes: Callable[[], int],
+        lead_on: Callable[[Listener], None],
+    ) -> None:
+        self.channel = channel
+        self.topic = announcement_channel(channel)
+        self.kind = kind
+        self.head = BEFORE_FIRST
+        self.end = ""
+        self.n = 0
+        self.deletions = 0
+        self.groups: list[Group] = []
+        self.listeners = 0
+        self.listeners_elsewhere = 0
+        self.in_step = Event()
+        self.repairs = 0
+        self._history = history
+        self._ring_bytes = ring_bytes
+        self._lead_on = lead_on
+        self._ring = Segment()
+        self._pages: deque[Segment] = deque(maxlen=_PAGES)
+        self._reading = Semaphore()
+        self._snapshot: Snapshot | None = None
+        self._snapshot_at = 0.0
+        self._held: list[Announcement | DeletionNotice] = []
+        self._held_bytes = 0
+        self._primed = False
+        self._syncing = False
+        self._sync_again = False
+
+    # ── announcements (feed.Subscriber) ──────────────────────────────────────────────────────
+
+    def announced(self, payload: bytes) -> None:
+        news = parse_announcement(payload)
+        if self.in_step.is_set():
+            self._take(news)
+        elif self._held_bytes < _HELD_BYTES:
+            self._held.append(news)
+            self._held_bytes += len(payload)
+        else:  # history has it; a hole is found when the next one comes
+            self._sync_again = True
+
+    def confirmed(self) -> None:
+        self.resync()
+
+    def resync(self) -> None:
+        """Read from the head on: something may have gone by."""
+        self.in_step.clear()
+        self._sync_again = True
+        if not self._syncing:
+            self._syncing = True
+            gevent.spawn(self._sync)
+
+    def behind(self, last: str, deletions: int) -> bool:
+        """Whether Redis knows of something that this room should have heard by now."""
+        return last != self.head or deletions != self.deletions
+
+    def _take(self, news: Announcement | DeletionNotice) -> None:
+        if isinstance(news, DeletionNotice):
+            self._deleted(news.deletions)
+        elif news.prev == self.head:
+            self._accept(Chunk.announced(news))
+        elif (order(news.last) or (0, 0)) > (order(self.head) or (0, 0)):
+            self.repairs += 1
+            self._held.append(news)
+            self.resync()
+
+    def _accept(self, chunk: Chunk) -> None:
+        self.head = chunk.last
+        self.n = chunk.n
+        if chunk.ends:
+            self.end = chunk.last
+        self._ring.append(chunk)
+        self._ring.trim(self._ring_bytes())
+        for group in self.groups:
+            group.news(self, chunk)
+
+    def _deleted(self, deletions: int) -> None:
+        if deletions != self.deletions:
+            moved = self._clear_out()
+            self.deletions = deletions
+            for listener in moved:
+                self._lead_on(listener)
+
+    def _clear_out(self) -> list[Listener]:
+        """Everybody leaves the head, with the place reached so far; what is remembered is void."""
+        moved = [listener for group in list(self.groups) for listener in group.everyone()]
+        for listener in moved:
+            listener.detach()
+        self._ring.clear()
+        self._pages.clear()
+        return moved
+
+    # ── getting into step with history ───────────────────────────────────────────────────────
+
+    def _sync(self) -> None:
+        pause = 0.05
+        try:
+            while self._sync_again or not self.in_step.is_set():
+                self._sync_again = False
+                try:
+                    self._read_to_the_head()
+                except RedisUnavailable:
+                    self._sync_again = True
+                    gevent.sleep(pause)
+                    pause = min(pause * 2, 1.0)
+                    continue
+                held, self._held, self._held_bytes = self._held, [], 0
+                if not self._sync_again:
+                    self.in_step.set()
+                for news in held:
+                    self._take(news)
+        finally:
+            self._syncing = False
+
+    def _read_to_the_head(self) -> None:
+        if not self._primed:
+            state = self._history.state(self.channel)
+            self.head, self.n, self.end = state.head, state.n, state.end
+            self.deletions = state.deletions
+            self._primed = True
+            return
+        while True:
+            page = self._history.read(self.channel, self.head)
+            self._deleted(page.state.deletions)
+            if page.whole and page.frames:
+                self._accept(Chunk.of(page.frames, page.state.end))
+            elif page.whole:
+                self.end = page.state.end
+                return
+            else:
+                moved = self._clear_out()
+                self.head, self.n, self.end = page.state.head, page.state.n, page.state.end
+                for listener in moved:
+                    self._lead_on(listener)
+                return
+
+    # ── frames for those who are behind ──────────────────────────────────────────────────────
+
+    def after(self, position: str) -> list[Chunk] | None:
+        """The next frames behind `position` (not the head), or None: they are not in memory."""
+        found = self._ring.after(position, TURN_BYTES)
+        if found:
+            return found
+        for page in self._pages:
+            found = page.after(position, TURN_BYTES)
+            if found:
+                return found
+        return None
+
+    def count_after(self, position: str) -> int | None:
+        """How many events lie between `position` and the head, where memory can prove that none
+        of them is missing."""
+        if position == self.head:
+            return 0
+        n = self._ring.count_to(position)
+        return None if n is None else self.n - n
+
+    def read(self, position: str) -> Page:
+        """The page of history behind `position`; what of it lies up to the head is remembered, so
+        that a thousand who come from there cost one reading. Raises `RedisUnavailable`."""
+        with self._reading:
+            page = self._history.read(self.channel, position)
+            head = order(self.head) or (0, 0)
+            frames = [f for f in page.frames if (order(f.id) or head) <= head]
+            if frames:
+                self._pages.appendleft(Segment([Chunk.of(frames, page.state.end)]))
+            return page
+
+    def read_for(self, position: str) -> Page | None:
+        """`read`, unless somebody else's reading has brought it meanwhile (then None)."""
+        self._reading.acquire()
+        self._reading.release()
+        return None if self.after(position) else self.read(position)
+
+    def snapshot(self) -> Snapshot | None:
+        """The kind's snapshot; those who come within a moment share one reading."""
+        assert self.kind is not None
+        with self._reading:
+            taken = self._snapshot
+            if taken is None or time.monotonic() - self._snapshot_at > _SNAPSHOT_SECONDS:
+                self._snapshot_at = time.monotonic()
+                taken = self._snapshot = self.kind.snapshot(self.channel)
+            return taken
+
+    def forget_pages(self) -> None:
+        self._pages.clear()
+        self._snapshot = None
+
+    def merge(self, group: Group) -> None:
+        """Join groups that have come to stand at the same place with the same wire."""
+        for other in list(self.groups):
+            if (
+                other is not group
+                and other.idle
+                and group.idle
+                and other.rooms == group.rooms
+                and other.positions == group.positions
+                and other.standing == group.standing
+            ):
+                group.absorb(other)

@@ -1,0 +1,76 @@
+"""Heartbeats for any number of listeners from one greenlet.
+
+Time is cut into ticks; each listener sits in the slot of its next beat and moves on by its own
+period. Where in the first period a listener's first beat falls is drawn by lot, so ten thousand
+beats are spread evenly. A closed listener is dropped when its slot comes up.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING
+
+import gevent
+
+from hub.event import Event, compact_json
+from hub.sse import encode
+from hub.timestamp import rfc3339
+
+if TYPE_CHECKING:
+    from hub.listener import Listener
+    from hub.room import Room
+
+TICK_SECONDS = 0.125
+
+
+class Wheel:
+    def __init__(self, random: Random, clock: Callable[[], float] = time.monotonic) -> None:
+        self._random = random
+        self._clock = clock
+        self._slots: defaultdict[int, list[Listener]] = defaultdict(list)
+        self._now = self._tick()
+
+    def add(self, listener: Listener) -> None:
+        ticks = round(listener.heartbeat_seconds / TICK_SECONDS)
+        self._slots[self._now + self._random.randint(1, ticks)].append(listener)
+
+    def run(self) -> None:
+        while True:
+            gevent.sleep(TICK_SECONDS)
+            self.turn()
+
+    def turn(self) -> None:
+        """Beat for every slot whose time has come."""
+        until = self._tick()
+        while self._now < until:
+            self._now += 1
+            due = self._slots.pop(self._now, None)
+            if due:
+                self._beat(due)
+
+    def _beat(self, due: list[Listener]) -> None:
+        events: dict[tuple[Room, ...], bytes] = {}
+
+        def event(rooms: tuple[Room, ...]) -> bytes:
+            data = events.get(rooms)
+            if data is None:
+                data = events[rooms] = heartbeat(rooms)
+            return data
+
+        for listener in due:
+            if not listener.closed:
+                listener.beat(event)
+                ticks = round(listener.heartbeat_seconds / TICK_SECONDS)
+                self._slots[self._now + ticks].append(listener)
+
+    def _tick(self) -> int:
+        return int(self._clock() / TICK_SECONDS)
+
+
+def heartbeat(rooms: tuple[Room, ...]) -> bytes:
+    listeners = {room.channel: room.listeners + room.listeners_elsewhere for room in rooms}
+    data = compact_json({"time": rfc3339(time.time()), "listeners": listeners})
+    return encode(Event(data, "heartbeat"))
