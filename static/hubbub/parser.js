@@ -1,0 +1,101 @@
+// @ts-check
+/**
+ * `text/event-stream`, bytes in and events out, at whatever borders the bytes come (HTML §9.2.6).
+ *
+ * The browser's own EventSource is not used anywhere: it hears only the event types that one names
+ * beforehand, gives up for good on any status but 200, cannot send a header and does not say what
+ * the server answered. Reading the response ourselves costs these few lines.
+ *
+ * @module
+ */
+
+/**
+ * One event. `id` is the last id that the stream has given so far; `own` says whether this very
+ * event brought it (the hub's heartbeats do not). `channel` is filled in by whoever knows it.
+ *
+ * @typedef {object} HubEvent
+ * @property {string} type     `message` where the publisher named none
+ * @property {string} data     as published; often JSON
+ * @property {string} id
+ * @property {boolean} own
+ * @property {string} channel
+ */
+
+const LINE_END = /\r\n|\r|\n/;
+
+export class Parser {
+  #decoder = new TextDecoder();
+  #rest = "";
+  /** @type {string[]} */
+  #data = [];
+  #type = "";
+  #own = false;
+  #idBuffer;
+
+  /** The position from which a reconnect goes on: that of the last *whole* event. */
+  lastId;
+
+  /** What the server last asked for by `retry:`, in milliseconds. @type {number | null} */
+  retryMs = null;
+
+  /** @param {string} [lastId] */
+  constructor(lastId = "") {
+    this.lastId = lastId;
+    this.#idBuffer = lastId;
+  }
+
+  /**
+   * The events that these bytes complete.
+   *
+   * @param {Uint8Array} bytes
+   * @returns {HubEvent[]}
+   */
+  feed(bytes) {
+    let text = this.#rest + this.#decoder.decode(bytes, { stream: true });
+    // A CR at the end may be half of a CRLF: it waits for its successor.
+    const held = text.endsWith("\r");
+    if (held) text = text.slice(0, -1);
+    const lines = text.split(LINE_END);
+    this.#rest = (lines.pop() ?? "") + (held ? "\r" : "");
+    /** @type {HubEvent[]} */
+    const events = [];
+    for (const line of lines) this.#line(line, events);
+    return events;
+  }
+
+  /** @param {string} line @param {HubEvent[]} events */
+  #line(line, events) {
+    if (line === "") {
+      this.#dispatch(events);
+      return;
+    }
+    const colon = line.indexOf(":");
+    if (colon === 0) return;
+    const name = colon < 0 ? line : line.slice(0, colon);
+    let value = colon < 0 ? "" : line.slice(colon + 1);
+    if (value.startsWith(" ")) value = value.slice(1);
+    if (name === "data") this.#data.push(value);
+    else if (name === "event") this.#type = value;
+    else if (name === "id" && !value.includes("\0")) {
+      this.#idBuffer = value;
+      this.#own = true;
+    } else if (name === "retry" && /^[0-9]+$/.test(value)) this.retryMs = Number(value);
+  }
+
+  /** @param {HubEvent[]} events */
+  #dispatch(events) {
+    this.lastId = this.#idBuffer;
+    if (this.#data.length > 0) {
+      events.push({
+        type: this.#type || "message",
+        data: this.#data.join("\n"),
+        id: this.lastId,
+        own: this.#own,
+        channel: "",
+      });
+    }
+    this.#data = [];
+    this.#type = "";
+    this.#own = false;
+  }
+}

@@ -1,0 +1,445 @@
+// @ts-check
+/**
+ * All channels that a browser listens to, over as few connections as can be: one for up to eight.
+ *
+ * A browser opens six HTTP/1.1 connections to an origin and lets the seventh hang in silence. So
+ * when a channel joins or leaves, its connection is closed and opened again for the new set, at
+ * the positions where the old one stood: nothing is missed in between and nothing comes twice.
+ *
+ * It promises each subscriber the events of its channel in order and the hub's verdicts about it.
+ * Somebody who comes in later at a generation gets a snapshot from here: the text is folded along.
+ *
+ * @module
+ */
+
+import { decodeCursor, encodeCursor } from "./cursor.js";
+import { Fold, isTerminal } from "./fold.js";
+import { history } from "./request.js";
+import { Stream } from "./stream.js";
+
+/**
+ * @typedef {import("./parser.js").HubEvent} HubEvent
+ * @typedef {import("./stream.js").StreamState} StreamState
+ *
+ * @typedef {object} Verdict        what the hub says when a listener (re)joins a channel
+ * @property {boolean} recovered    nothing is missing between its position and now
+ * @property {number} replayed
+ * @property {"trimmed" | "expired" | "deleted" | "unknown-id" | null} reason
+ * @property {string | null} last_event_id
+ *
+ * @typedef {{ kind: "events", channel: string, events: HubEvent[] }
+ *   | { kind: "subscribed", channel: string, verdict: Verdict }
+ *   | { kind: "gap", channel: string, gap: { channel: string, after: string, reason: string } }
+ *   | { kind: "closing", channel: string, closing: { reason: string, reconnect: boolean } }
+ *   | { kind: "listeners", channel: string, listeners: number, tabs: number }
+ *   | { kind: "state", channel: string, state: StreamState }} Message
+ *
+ * @typedef {object} Subscriber
+ * @property {string} tab
+ * @property {string} channel
+ * @property {"now" | "start" | undefined} from
+ * @property {string} after                         an event id to go on after, or `""`
+ * @property {(message: Message) => void} deliver
+ * @property {HubEvent[] | null} [held]             events that wait for the history to be read
+ *
+ * @typedef {object} Entry           one channel
+ * @property {string} name
+ * @property {Set<Subscriber>} subscribers
+ * @property {string} from           how it begins where it has no position: `""` is the hub's default
+ * @property {string} position       `""`: has not begun
+ * @property {Fold | null} fold      of a generation
+ * @property {HubEvent | null} terminal
+ * @property {number | null} listeners
+ * @property {boolean} alone         it was refused in company: not put together again
+ * @property {StreamState} state
+ *
+ * @typedef {object} Group           channels that share a connection
+ * @property {string[]} channels     sorted
+ * @property {string[]} positions
+ * @property {Stream} stream
+ *
+ * @typedef {object} PoolOptions
+ * @property {string} base                      the hub's origin, and path if it has one
+ * @property {string} [token]
+ * @property {number} [heartbeatSeconds]
+ */
+
+const CHANNELS_A_CONNECTION = 8;
+/** Tabs that open together should find one connection, not watch it being made three times. */
+const GATHER_MS = 20;
+/** A tab that reloads comes back at once. */
+const LINGER_MS = 1_000;
+
+/** @type {StreamState} */
+const CONNECTING = { name: "connecting", reason: "", attempt: 0, until: null, problem: null };
+/** @type {StreamState} */
+const ENDED = { ...CONNECTING, name: "ended", reason: "end" };
+
+export class Pool {
+  #options;
+  /** @type {Map<string, Entry>} */
+  #entries = new Map();
+  /** @type {Group[]} */
+  #groups = [];
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #planned;
+  #plannedAt = Infinity;
+
+  /** @param {PoolOptions} options */
+  constructor(options) {
+    this.#options = options;
+  }
+
+  /** The connections that are open or coming back. */
+  get connections() {
+    return this.#groups.length;
+  }
+
+  /** @param {Subscriber} subscriber */
+  add(subscriber) {
+    const entry = this.#entries.get(subscriber.channel);
+    if (entry) this.#welcome(entry, subscriber);
+    else this.#open(subscriber);
+  }
+
+  /** @param {Subscriber} subscriber */
+  remove(subscriber) {
+    const entry = this.#entries.get(subscriber.channel);
+    if (!entry?.subscribers.delete(subscriber)) return;
+    if (entry.subscribers.size === 0) this.#plan(LINGER_MS);
+    else this.#tellListeners(entry);
+  }
+
+  /**
+   * The network is back, or somebody looks.
+   *
+   * @param {boolean} [refused]   try those, too, that the server refused: there is a token now
+   */
+  hurry(refused = false) {
+    for (const { stream } of this.#groups) {
+      if (stream.state.name === "waiting" || refused) stream.hurry();
+    }
+  }
+
+  /** @param {Subscriber} subscriber */
+  #open(subscriber) {
+    const { channel } = subscriber;
+    this.#entries.set(channel, {
+      name: channel,
+      subscribers: new Set([subscriber]),
+      from: subscriber.from ?? "",
+      position: subscriber.after,
+      fold: channel.startsWith("generation:") && !subscriber.after ? new Fold() : null,
+      terminal: null,
+      listeners: null,
+      alone: false,
+      state: CONNECTING,
+    });
+    subscriber.deliver({ kind: "state", channel, state: CONNECTING });
+    this.#plan(GATHER_MS);
+  }
+
+  /** Someone comes to a channel that is open already. @param {Entry} entry @param {Subscriber} subscriber */
+  #welcome(entry, subscriber) {
+    const channel = entry.name;
+    entry.subscribers.add(subscriber);
+    subscriber.deliver({ kind: "state", channel, state: entry.state });
+    if (entry.position) {
+      subscriber.deliver({
+        kind: "subscribed",
+        channel,
+        verdict: { recovered: true, replayed: 0, reason: null, last_event_id: entry.position },
+      });
+    }
+    const generation = channel.startsWith("generation:");
+    if (entry.fold && subscriber.from !== "now") {
+      const events = this.#snapshot(entry);
+      if (events.length > 0) subscriber.deliver({ kind: "events", channel, events });
+    } else if (subscriber.after || (subscriber.from ?? (generation ? "start" : "now")) === "start") {
+      this.#readHistory(entry, subscriber);
+    }
+    this.#tellListeners(entry);
+    if (entry.state.name === "refused") this.hurry(true);
+  }
+
+  /** @param {Entry} entry @returns {HubEvent[]} */
+  #snapshot({ name, fold, position, terminal }) {
+    if (!fold) return [];
+    /** @type {HubEvent[]} */
+    const events = [];
+    if (fold.choices.length > 0 || fold.status !== "queued") {
+      const data = fold.snapshot();
+      events.push({ type: "snapshot", data, id: position, own: true, channel: name });
+    }
+    if (terminal) events.push(terminal);
+    return events;
+  }
+
+  /**
+   * What the newcomer asked for lies behind the shared connection: read it from history, and hold
+   * the live events back until then.
+   *
+   * @param {Entry} entry
+   * @param {Subscriber} subscriber
+   */
+  async #readHistory(entry, subscriber) {
+    /** @type {HubEvent[]} */
+    const held = [];
+    subscriber.held = held;
+    const seen = new Set();
+    try {
+      for await (const events of history(this.#options, entry.name, subscriber.after)) {
+        for (const event of events) seen.add(event.id);
+        subscriber.deliver({ kind: "events", channel: entry.name, events });
+      }
+    } catch {
+      const gap = { channel: entry.name, after: subscriber.after, reason: "unknown-id" };
+      subscriber.deliver({ kind: "gap", channel: entry.name, gap });
+    }
+    subscriber.held = null;
+    const events = held.filter((event) => !seen.has(event.id));
+    if (events.length > 0) subscriber.deliver({ kind: "events", channel: entry.name, events });
+  }
+
+  /** @param {number} inMs */
+  #plan(inMs) {
+    const at = Date.now() + inMs;
+    if (at >= this.#plannedAt) return;
+    clearTimeout(this.#planned);
+    this.#plannedAt = at;
+    this.#planned = setTimeout(() => {
+      this.#plannedAt = Infinity;
+      this.#arrange();
+    }, inMs);
+  }
+
+  /** Make the connections fit the channels that somebody wants. */
+  #arrange() {
+    for (const entry of this.#entries.values()) {
+      if (entry.subscribers.size === 0) this.#entries.delete(entry.name);
+    }
+    const wanted = [...this.#entries.values()].filter((one) => one.state.name !== "ended");
+    const placed = new Set();
+    /** @type {{ group: Group | null, entries: Entry[] }[]} */
+    const tables = this.#groups.map((group) => {
+      const entries = wanted.filter((one) => group.channels.includes(one.name));
+      for (const one of entries) placed.add(one);
+      return { group, entries };
+    });
+    for (const entry of wanted) {
+      if (placed.has(entry)) continue;
+      const table = tables.find(({ entries }) => fits(entry, entries));
+      if (table) table.entries.push(entry);
+      else tables.push({ group: null, entries: [entry] });
+    }
+    this.#groups = tables.flatMap(({ group, entries }) => this.#seat(group, entries));
+  }
+
+  /**
+   * @param {Group | null} group
+   * @param {Entry[]} entries
+   * @returns {Group[]}
+   */
+  #seat(group, entries) {
+    const channels = entries.map((one) => one.name).sort();
+    // A channel that ended stays named in its group until that is opened anew: it costs nothing.
+    const named = group?.channels.filter((name) => {
+      const state = this.#entries.get(name)?.state.name;
+      return channels.includes(name) || state === "ended";
+    });
+    if (group && named?.length === group.channels.length && channels.every((name) => named.includes(name))) {
+      return [group];
+    }
+    group?.stream.close();
+    return entries.length > 0 ? [this.#connect(channels)] : [];
+  }
+
+  /** @param {string[]} channels @returns {Group} */
+  #connect(channels) {
+    const entries = channels.map((name) => /** @type {Entry} */ (this.#entries.get(name)));
+    const positions = entries.map((one) => one.position);
+    const query = new URLSearchParams();
+    const from = entries.find((one) => !one.position)?.from;
+    if (from) query.set("from", from);
+    if (this.#options.heartbeatSeconds) query.set("heartbeat", `${this.#options.heartbeatSeconds}`);
+    let path = `/channels/${encodeURIComponent(channels[0])}/events`;
+    let lastId = positions[0];
+    if (channels.length > 1) {
+      path = "/events";
+      for (const name of channels) query.append("channel", name);
+      lastId = positions.some(Boolean) ? encodeCursor(channels, positions) : "";
+    }
+    const { base, token, heartbeatSeconds } = this.#options;
+    /** @type {Group} */
+    const group = {
+      channels,
+      positions,
+      stream: new Stream({
+        url: `${base}${path}?${query}`,
+        lastId,
+        heartbeatSeconds,
+        headers: token ? { Authorization: `Bearer ${token}` } : {},
+        events: (events) => this.#take(group, events),
+        // The first state comes while the stream is being made, before the group stands.
+        state: (state) => queueMicrotask(() => this.#turn(group, state)),
+      }),
+    };
+    return group;
+  }
+
+  /** @param {Group} group @param {HubEvent[]} events */
+  #take(group, events) {
+    /** @type {Map<Entry, HubEvent[]>} */
+    const batches = new Map();
+    for (const event of events) {
+      if (event.type === "subscribed") this.#subscribed(group, event);
+      else if (event.type === "heartbeat") this.#heartbeat(event);
+      else if (event.type === "gap") this.#gap(event);
+      else if (event.type === "closing") this.#closing(group, event);
+      else {
+        const entry = this.#owner(group, event);
+        if (!entry) continue;
+        const batch = batches.get(entry);
+        if (batch) batch.push(event);
+        else batches.set(entry, [event]);
+      }
+    }
+    for (const [entry, batch] of batches) this.#hand(entry, batch);
+    this.#finish(group);
+  }
+
+  /** The channel an event came from: the one whose position moved. @param {Group} group @param {HubEvent} event */
+  #owner(group, event) {
+    if (group.channels.length === 1) {
+      event.channel = group.channels[0];
+    } else {
+      const positions = decodeCursor(group.channels, event.id);
+      const at = positions?.findIndex((one, index) => one !== group.positions[index]) ?? -1;
+      if (!positions || at < 0) return undefined;
+      group.positions = positions;
+      event.channel = group.channels[at];
+      event.id = positions[at];
+    }
+    const entry = this.#entries.get(event.channel);
+    if (entry && event.id) entry.position = event.id;
+    return entry;
+  }
+
+  /** @param {Entry} entry @param {HubEvent[]} events */
+  #hand(entry, events) {
+    for (const event of events) {
+      entry.fold?.apply(event);
+      if (entry.name.startsWith("generation:") && isTerminal(event.type)) entry.terminal = event;
+    }
+    for (const subscriber of entry.subscribers) {
+      if (subscriber.held) subscriber.held.push(...events);
+      else subscriber.deliver({ kind: "events", channel: entry.name, events });
+    }
+    if (entry.terminal) this.#become(entry, ENDED);
+  }
+
+  /** @param {Group} group @param {HubEvent} event */
+  #subscribed(group, event) {
+    if (event.own) {
+      const single = group.channels.length === 1;
+      const positions = single ? [event.id] : decodeCursor(group.channels, event.id);
+      if (positions) group.positions = positions;
+      group.channels.forEach((name, at) => {
+        const entry = this.#entries.get(name);
+        if (entry && group.positions[at]) entry.position = group.positions[at];
+      });
+    }
+    for (const [channel, verdict] of Object.entries(JSON.parse(event.data).channels)) {
+      this.#tell(channel, { kind: "subscribed", channel, verdict });
+    }
+  }
+
+  /** @param {HubEvent} event */
+  #heartbeat(event) {
+    for (const [channel, listeners] of Object.entries(JSON.parse(event.data).listeners ?? {})) {
+      const entry = this.#entries.get(channel);
+      if (!entry) continue;
+      entry.listeners = listeners;
+      this.#tellListeners(entry);
+    }
+  }
+
+  /** @param {Entry} entry */
+  #tellListeners(entry) {
+    if (entry.listeners === null) return;
+    const tabs = new Set([...entry.subscribers].map((one) => one.tab)).size;
+    const { name: channel, listeners } = entry;
+    this.#tell(channel, { kind: "listeners", channel, listeners, tabs });
+  }
+
+  /** @param {HubEvent} event */
+  #gap(event) {
+    const gap = JSON.parse(event.data);
+    this.#tell(gap.channel, { kind: "gap", channel: gap.channel, gap });
+  }
+
+  /** @param {Group} group @param {HubEvent} event */
+  #closing(group, event) {
+    const closing = JSON.parse(event.data);
+    for (const channel of group.channels) this.#tell(channel, { kind: "closing", channel, closing });
+  }
+
+  /** @param {Group} group @param {StreamState} state */
+  #turn(group, state) {
+    if (!this.#groups.includes(group)) return;
+    if (state.name === "refused" && group.channels.length > 1) {
+      this.#separate(group);
+      return;
+    }
+    for (const name of group.channels) {
+      const entry = this.#entries.get(name);
+      if (entry && entry.state.name !== "ended") this.#become(entry, state);
+    }
+    if (state.name === "ended") this.#groups = this.#groups.filter((one) => one !== group);
+  }
+
+  /** One of them is not to be had, and the answer does not say which: ask for each by itself. @param {Group} group */
+  #separate(group) {
+    group.stream.close();
+    this.#groups = this.#groups.filter((one) => one !== group);
+    for (const name of group.channels) {
+      const entry = this.#entries.get(name);
+      if (entry) entry.alone = true;
+    }
+    this.#plan(0);
+  }
+
+  /** @param {Group} group */
+  #finish(group) {
+    const states = group.channels.map((name) => this.#entries.get(name)?.state.name ?? "ended");
+    if (states.some((name) => name !== "ended")) return;
+    group.stream.finish();
+    this.#groups = this.#groups.filter((one) => one !== group);
+  }
+
+  /** @param {Entry} entry @param {StreamState} state */
+  #become(entry, state) {
+    entry.state = state;
+    this.#tell(entry.name, { kind: "state", channel: entry.name, state });
+  }
+
+  /** @param {string} channel @param {Message} message */
+  #tell(channel, message) {
+    for (const subscriber of this.#entries.get(channel)?.subscribers ?? []) {
+      subscriber.deliver(message);
+    }
+  }
+}
+
+/**
+ * Whether a channel may join a connection. `from` is said once for all that have no position yet.
+ *
+ * @param {Entry} entry
+ * @param {Entry[]} others
+ */
+function fits(entry, others) {
+  if (entry.alone || others.length === 0 || others.length >= CHANNELS_A_CONNECTION) return false;
+  return others.every(
+    (one) => !one.alone && (one.position || entry.position || one.from === entry.from),
+  );
+}
