@@ -10,6 +10,7 @@ import sys
 
 from flask import Flask
 
+import standalone
 from hub import cors, logs, problems
 from hub.delivery import Delivery
 from hub.health import health_blueprint
@@ -42,5 +43,8 @@ def _from_environment() -> Flask:
     except SettingError as error:
         sys.exit(f"hubbub: {error}")
 
+
+if __name__ == "__main__":
+    sys.exit(standalone.main(sys.argv[1:]))
 
 app = _from_environment()
