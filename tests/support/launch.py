@@ -69,9 +69,12 @@ class Launched(Process):
         return found[1]
 
     def processes(self) -> dict[int, str]:
-        """What runs of it now: process ids and command lines. Zombies run no more."""
+        """What runs of it now: process ids and command lines. Zombies run no more.
+
+        Only looks: `running` would end the group of a process that has ended.
+        """
         found = {}
-        below = {self.pid, *descendants(self.pid)} if self.running else set()
+        below = {self.pid, *descendants(self.pid)} if self.part.code is None else set()
         for place in Path("/proc").glob("[0-9]*"):
             pid = int(place.name)
             try:
