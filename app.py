@@ -15,6 +15,7 @@ from hub import cors, logs, problems
 from hub.delivery import Delivery
 from hub.health import health_blueprint
 from hub.history import History
+from hub.pages import pages_blueprint
 from hub.redis_link import RedisLink
 from hub.settings import SettingError, Settings
 from hub.views import channels_blueprint
@@ -28,12 +29,13 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
     )
     history = History(link, settings)
     delivery = Delivery(history, settings)
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder=None)
     app.extensions["hubbub"] = delivery
     problems.register(app)
     cors.register(app, settings.cors_origins)
     app.register_blueprint(channels_blueprint(delivery))
     app.register_blueprint(health_blueprint(link, lambda: True))
+    app.register_blueprint(pages_blueprint())
     return app
 
 

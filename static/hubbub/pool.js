@@ -56,6 +56,7 @@ import { Stream } from "./stream.js";
  * @typedef {object} Group           channels that share a connection
  * @property {string[]} channels     sorted
  * @property {string[]} positions
+ * @property {Set<string>} unsure    where a gap was told: the position leaps without an event
  * @property {Stream} stream
  *
  * @typedef {object} PoolOptions
@@ -274,6 +275,7 @@ export class Pool {
     const group = {
       channels,
       positions,
+      unsure: new Set(),
       stream: new Stream({
         url: `${base}${path}?${query}`,
         lastId,
@@ -294,7 +296,7 @@ export class Pool {
     for (const event of events) {
       if (event.type === "subscribed") this.#subscribed(group, event);
       else if (event.type === "heartbeat") this.#heartbeat(event);
-      else if (event.type === "gap") this.#gap(event);
+      else if (event.type === "gap") this.#gap(group, event);
       else if (event.type === "closing") this.#closing(group, event);
       else {
         const entry = this.#owner(group, event);
@@ -313,9 +315,13 @@ export class Pool {
     if (group.channels.length === 1) {
       event.channel = group.channels[0];
     } else {
-      const positions = decodeCursor(group.channels, event.id);
-      const at = positions?.findIndex((one, index) => one !== group.positions[index]) ?? -1;
-      if (!positions || at < 0) return undefined;
+      const positions = decodeCursor(group.channels, event.id) ?? group.positions;
+      const moved = group.channels
+        .map((_, index) => index)
+        .filter((index) => positions[index] !== group.positions[index]);
+      const at = moved.find((index) => !group.unsure.has(group.channels[index])) ?? moved[0];
+      if (at === undefined) return undefined;
+      for (const index of moved) group.unsure.delete(group.channels[index]);
       group.positions = positions;
       event.channel = group.channels[at];
       event.id = positions[at];
@@ -372,9 +378,10 @@ export class Pool {
     this.#tell(channel, { kind: "listeners", channel, listeners, tabs });
   }
 
-  /** @param {HubEvent} event */
-  #gap(event) {
+  /** @param {Group} group @param {HubEvent} event */
+  #gap(group, event) {
     const gap = JSON.parse(event.data);
+    group.unsure.add(gap.channel);
     this.#tell(gap.channel, { kind: "gap", channel: gap.channel, gap });
   }
 
