@@ -69,12 +69,16 @@ class Answer:
                 if error.code == failure.MALFORMED and event.data[:1] in (b"{", b"["):
                     raise self._truncated() from None  # half a chunk
                 raise
-        if not (self.complete or (self._seen and self._wire.is_json)):
+        if self._wire.is_json and not self._seen:
+            raise self._malformed(b"a JSON document without choices")
+        if not (self.complete or self._wire.is_json):
             raise self._truncated()
         return parts
 
     def summary(self) -> list[Part]:
         """What is known at the end: text held back, each choice's `Finish`, then the `Usage`."""
+        if not self._seen:
+            raise self._truncated()  # nothing but [DONE]
         parts: list[Part] = []
         for index in sorted(self._splitters):
             self._text(index, self._splitters[index].end(), None, parts)
@@ -83,6 +87,15 @@ class Answer:
         if self._usage is not None:
             parts.append(self._usage)
         return parts
+
+    def _malformed(self, data: object) -> ProviderFailure:
+        """A broken chunk may be whole the next time; another kind of document will not."""
+        shown = data.decode("utf-8", "replace") if isinstance(data, bytes) else json.dumps(data)
+        return ProviderFailure(
+            failure.MALFORMED,
+            f"the provider sent what is not a chat completion: {shown[:200]}",
+            retryable=not self._wire.is_json,
+        )
 
     @property
     def complete(self) -> bool:
@@ -105,10 +118,11 @@ class Answer:
             self._not_json(event, parts)
             return
         except RecursionError:
-            raise _malformed(data) from None
+            raise self._malformed(data) from None
         if event.name == "error":
             raise failure.from_payload(chunk) or failure.from_error(chunk)
-        self._chunk(chunk, parts)
+        if event.name in ("", "message") or (type(chunk) is dict and "choices" in chunk):
+            self._chunk(chunk, parts)
 
     def _not_json(self, event: WireEvent, parts: list[Part]) -> None:
         data = event.data.strip()
@@ -122,11 +136,11 @@ class Answer:
                 if line and not self.done:
                     self._event(WireEvent(event.name, line), parts)
         elif data and event.name in ("", "message"):
-            raise _malformed(data)
+            raise self._malformed(data)
 
     def _chunk(self, chunk: Any, parts: list[Part]) -> None:
         if type(chunk) is not dict:
-            raise failure.from_payload(chunk) or _malformed(chunk)
+            raise failure.from_payload(chunk) or self._malformed(chunk)
         choices = chunk.get("choices")
         if not choices:
             self._without_choices(chunk)
@@ -285,10 +299,3 @@ def _joined(items: object) -> str:
         return ""
     texts = [item.get("text") or item.get("summary") for item in items if isinstance(item, Mapping)]
     return "".join(text for text in texts if isinstance(text, str))
-
-
-def _malformed(data: object) -> ProviderFailure:
-    shown = data.decode("utf-8", "replace") if isinstance(data, bytes) else json.dumps(data)
-    return ProviderFailure(
-        failure.MALFORMED, f"the provider sent what is not a chat completion: {shown[:200]}"
-    )

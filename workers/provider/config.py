@@ -6,6 +6,7 @@ one. A mistake in it raises `SettingError` with one line that names the entry an
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 from hub.settings import SettingError, Settings
 
 OPENAI_URL = "https://api.openai.com/v1"
+_KEY_NAME = re.compile(r"(?i)key|token|sig|secret")
 _FIELDS = frozenset({"name", "base_url", "api_key", "api_key_env", "models", "headers", "query"})
 
 
@@ -35,7 +37,8 @@ class ProviderConfig:
 
     def secrets(self) -> tuple[str, ...]:
         """What must not appear in any message: the key, and headers that may carry one."""
-        values = [self.api_key or "", *self.headers.values(), *self.query.values()]
+        keys = [value for name, value in self.query.items() if _KEY_NAME.search(name)]
+        values = [self.api_key or "", *self.headers.values(), *keys]
         return tuple(value for value in values if len(value) >= 8)
 
 

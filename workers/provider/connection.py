@@ -12,6 +12,7 @@ exchange, is left alone.
 from __future__ import annotations
 
 import os
+import re
 import socket
 from contextvars import ContextVar
 from typing import Any
@@ -25,7 +26,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from workers.provider import failure
 from workers.provider.config import ProviderConfig
-from workers.provider.failure import ProviderFailure, scrub
+from workers.provider.failure import ProviderFailure
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 DRAIN_TIMEOUT_SECONDS = 0.02
@@ -121,9 +122,6 @@ class Connection:
     def exchange(self) -> Exchange:
         return Exchange(self)
 
-    def scrub(self, words: object) -> str:
-        return scrub(str(words), self.config.secrets())
-
 
 class Exchange:
     """One request and its answer. `send`, `read` and `finish` in one greenlet, `cut` from any."""
@@ -183,19 +181,20 @@ class Exchange:
             raise Cut from None
 
     def set_read_timeout(self, seconds: float) -> None:
-        if self.socket is not None:
+        if self.socket is not None and self._is_ours():
             try:
                 self.socket.settimeout(max(0.001, seconds))
             except OSError:
                 pass  # gone meanwhile: the next read says so
 
+    def _is_ours(self) -> bool:
+        """The body's last byte sends a connection back to the pool, for others to take."""
+        return self.connection is not None and self.connection.exchange is self
+
     def cut(self) -> None:
         """Shut the connection down, whatever is under way on it. Never blocks."""
         self.is_cut = True
-        connection = self.connection
-        if connection is None or connection.exchange is not self:
-            return
-        sock = self.socket or connection.sock
+        sock = (self.socket or self.connection.sock) if self._is_ours() else None
         if sock is None:
             return
         try:
@@ -218,7 +217,7 @@ class Exchange:
             if reuse and not self.is_cut:
                 self._drain()
             response.close()
-        if self.connection is not None and self.connection.exchange is self:
+        if self._is_ours():
             self.connection.exchange = None
         self.socket = None
 
@@ -238,7 +237,7 @@ class Exchange:
             return ProviderFailure(
                 failure.UNAVAILABLE, f"{host} did not accept a connection in time"
             )
-        words = self._owner.scrub(_cause(error))
+        words = _cause(error)
         if isinstance(error, requests.exceptions.SSLError):
             return ProviderFailure(failure.UNAVAILABLE, f"{host}: TLS: {words}", retryable=False)
         if isinstance(error, requests.exceptions.ProxyError):
@@ -262,4 +261,5 @@ def _cause(error: BaseException) -> str:
         reason = inner
     if isinstance(reason, OSError) and reason.strerror:
         return str(reason.strerror)
-    return str(reason).rpartition(": ")[2] or type(reason).__name__
+    words = str(reason).rpartition(": ")[2]
+    return re.sub(r"^\[Errno -?\d+\] ", "", words) or type(reason).__name__

@@ -7,7 +7,7 @@
 | `provider-unavailable` | not reached, 408, 409, 425, 5xx, overloaded | yes |
 | `provider-refused` | any other 4xx: unknown model, bad parameter, prompt filtered | no |
 | `context-too-long` | the prompt does not fit the model | no |
-| `provider-malformed` | what came is not a chat completion in any dialect | no |
+| `provider-malformed` | what came is not a chat completion in any dialect | chunks, not pages |
 | `provider-truncated` | the stream ended without `[DONE]` and without a finish reason | yes |
 | `first-delta-timeout` | nothing of the answer came in time | no |
 | `stall-timeout` | the answer began and then nothing of it came in time | no |
@@ -48,14 +48,14 @@ CODES: Final = frozenset(
         STALL_TIMEOUT,
     }
 )
-_RETRYABLE = frozenset({RATE_LIMITED, UNAVAILABLE, TRUNCATED, FIRST_DELTA_TIMEOUT, STALL_TIMEOUT})
-_ASKED_AGAIN = frozenset({RATE_LIMITED, UNAVAILABLE, TRUNCATED})
+_ASKED_AGAIN = frozenset({RATE_LIMITED, UNAVAILABLE, MALFORMED, TRUNCATED})
+_RETRYABLE = _ASKED_AGAIN | {FIRST_DELTA_TIMEOUT, STALL_TIMEOUT}
 _ELSEWHERE = CODES - {REFUSED, CONTEXT_TOO_LONG}
 
 _MAX_WORDS = 1000
 _SECRETS = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), r"\1 [secret]"),
-    (re.compile(r"\b(?:sk|pk|rk|gsk|xai|key|hf)[-_][\w*.-]{6,}"), "[secret]"),
+    (re.compile(r"\b(?:sk|gsk|xai|hf)[-_][\w*.-]{6,}"), "[secret]"),
     (re.compile(r"\bAIza[\w-]{20,}"), "[secret]"),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*"), "[secret]"),
     (re.compile(r"(?i)([?&](?:api[-_]?key|key|token|signature)=)[^&\s\"']+"), r"\1[secret]"),
@@ -94,6 +94,15 @@ class ProviderFailure(HubError):
     @property
     def message(self) -> str:
         return self.detail
+
+    def scrubbed(self, secrets: Iterable[str]) -> ProviderFailure:
+        """The same failure in words fit to be shown."""
+        return ProviderFailure(
+            self.code,
+            scrub(self.detail, secrets),
+            retryable=self.retryable,
+            retry_after_seconds=self.retry_after_seconds,
+        )
 
     @property
     def asked_again(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -92,6 +93,7 @@ class Providers:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
+        wait: Callable[[threading.Event, float], object] = threading.Event.wait,
     ) -> None:
         self._providers = [Provider(config, settings, clock) for config in configs]
         self._allowed = settings.models
@@ -100,6 +102,7 @@ class Providers:
             clock=clock,
             now=now,
             random=chance,
+            wait=wait,
             first_delta_timeout_seconds=settings.first_delta_timeout_seconds,
             stall_timeout_seconds=settings.stall_timeout_seconds,
         )

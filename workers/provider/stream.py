@@ -8,6 +8,7 @@ brought no payload (a comment, a keep-alive) looks at the clock and shortens the
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from workers.provider.parts import Delta, Part
 from workers.provider.request import ModelRequest
 from workers.provider.retry import pause_seconds, retry_after_seconds
 
+_log = logging.getLogger(__name__)
+
 _MAX_ERROR_BYTES = 65536
 
 Parts = Generator[Part, None, None]
@@ -30,12 +33,14 @@ Parts = Generator[Part, None, None]
 class Surroundings:
     """Time, chance and limits, passed in so that tests need none of them to pass.
 
-    `clock`: monotonic seconds; `now`: seconds since the epoch; `random`: from 0 to 1.
+    `clock`: monotonic seconds; `now`: seconds since the epoch; `random`: from 0 to 1; `wait`: until
+    the event is set or the seconds are over.
     """
 
     clock: Callable[[], float]
     now: Callable[[], float]
     random: Callable[[], float]
+    wait: Callable[[threading.Event, float], object]
     first_delta_timeout_seconds: float
     stall_timeout_seconds: float
 
@@ -127,7 +132,13 @@ class Stream:
                     pause = pause_seconds(tries, error.retry_after_seconds, self._at.random())
                 if pause is None:
                     raise
-                self._closing.wait(pause)
+                _log.info(
+                    "provider %s failed with %s, asked again in %.1f s",
+                    self.provider,
+                    error.code,
+                    pause,
+                )
+                self._at.wait(self._closing, pause)
 
     def _try(self, candidate: Candidate) -> Parts:
         exchange = self._exchange = candidate.connection.exchange()
@@ -148,9 +159,7 @@ class Stream:
         except Cut:
             raise ProviderFailure(failure.UNAVAILABLE, "the connection broke") from None
         except ProviderFailure as error:
-            error.detail = candidate.connection.scrub(error.detail)
-            error.args = (error.detail,)
-            raise
+            raise error.scrubbed(candidate.connection.config.secrets()) from None
         finally:
             exchange.finish(reuse=reuse)
 
@@ -168,6 +177,11 @@ class Stream:
             error = failure.from_status(response.status_code, _error_body(exchange))
             error.retry_after_seconds = retry_after_seconds(response.headers, self._at.now())
             raise error
+        if "text/html" in response.headers.get("content-type", ""):
+            page = failure.from_status(200, _error_body(exchange)).detail
+            raise ProviderFailure(
+                failure.MALFORMED, f"{page} (a web page: is the base URL right?)", retryable=False
+            )
 
     def _read(self, exchange: Exchange, answer: Answer, started: float) -> Parts:
         clock, feed, read = self._at.clock, answer.feed, exchange.read
