@@ -12,6 +12,7 @@ from flask import Flask
 
 import standalone
 from hub import cors, logs, problems
+from hub.answer import Arrivals
 from hub.delivery import Delivery
 from hub.health import health_blueprint
 from hub.history import History
@@ -36,6 +37,7 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
     app.register_blueprint(channels_blueprint(delivery))
     app.register_blueprint(health_blueprint(link, lambda: True))
     app.register_blueprint(pages_blueprint())
+    app.wsgi_app = Arrivals(app.wsgi_app, delivery)  # type: ignore[method-assign]
     return app
 
 

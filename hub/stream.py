@@ -1,35 +1,24 @@
-"""The answer to a subscription: parameters in, a listener on its way out (contract §2)."""
+"""A subscription: what a client asked for in, a listener on its way out (contract §2)."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from email.utils import formatdate
-from typing import Any
-
-from flask import Response, request
-from gunicorn.workers.base_async import ALREADY_HANDLED
 
 from hub import cursor, sse
 from hub.begin import Beginning, begin
 from hub.channel import BEFORE_FIRST
 from hub.delivery import Delivery
-from hub.errors import FieldError, Overloaded, RedisUnavailable
+from hub.errors import FieldError, RedisUnavailable
 from hub.event import Event, compact_json
-from hub.listener import Listener, closing
+from hub.listener import Listener
 from hub.room import Room
-from hub.transport import ResponseTransport, SocketTransport, can_take_over
 from hub.wire import Cursor, Dialect, Plain, Wire
 
 log = logging.getLogger("hub.stream")
 
 MAX_CHANNELS = 8
-HEADERS = {
-    "Content-Type": sse.CONTENT_TYPE,
-    "Cache-Control": "no-cache, no-transform",
-    "X-Accel-Buffering": "no",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,69 +59,53 @@ def _one_of(args: Mapping[str, str], name: str, words: tuple[str, ...]) -> str |
     return value
 
 
-class StreamResponse(Response):
-    """A response whose body is a listener's: it keeps the socket where that can be had."""
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A listener that has not begun yet, and the first bytes of its stream's body."""
 
-    def __init__(self, listener: Listener, head: bytes, delivery: Delivery) -> None:
-        super().__init__(status=200, headers=HEADERS)
-        self._listener = listener
-        self._head = head
-        self._delivery = delivery
-
-    def __call__(self, environ: Any, start_response: Any) -> Any:
-        if environ["REQUEST_METHOD"] == "HEAD":
-            return super().__call__(environ, start_response)
-        self._delivery.start()
-        self._delivery.opened(self._listener)
-        if can_take_over(environ):
-            transport = SocketTransport(environ["gunicorn.socket"])
-            self._listener.start(transport, self._status_and_headers() + self._head)
-            return ALREADY_HANDLED
-        body = ResponseTransport()
-        self._listener.start(body, self._head)
-        self.response = body.body()
-        return super().__call__(environ, start_response)
-
-    def _status_and_headers(self) -> bytes:
-        """The stream ends with its connection: no length, no chunks (RFC 9112 §6.3)."""
-        lines = [f"HTTP/1.1 {self.status}", f"Date: {formatdate(usegmt=True)}", "Connection: close"]
-        lines += [f"{name}: {value}" for name, value in self.headers if name != "Content-Length"]
-        return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+    listener: Listener
+    head: bytes
 
 
-def subscribe(
+class NotNow(Exception):
+    """No stream at the moment; `reason` is a `closing` event's."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def prepare(
     delivery: Delivery,
     channels: Sequence[str],
+    wishes: Wishes,
+    address: str,
     *,
     dialect: str | None = None,
     start: str | None = None,
-    wishes: Wishes | None = None,
-) -> Response:
-    """Answer the current request with a stream of `channels`.
+) -> Prepared | None:
+    """Find where a listener begins; None where everything has ended and was seen (204).
 
     `dialect` names a format of the channel's kind; `start` stands where the client did not ask for
-    a beginning. Raises `RequestError`; where Redis does not answer the stream is refused in the way
-    that makes EventSource come back.
+    a beginning. Raises `RequestError`, or `NotNow` where the hub is full, shutting down or without
+    Redis. Leaves nothing behind if the listener is never started.
     """
-    if wishes is None:
-        header_id = request.headers.get("Last-Event-ID")
-        wishes = Wishes.of(request.args, header_id, delivery.settings.heartbeat_seconds)
-    address = request.remote_addr or "-"
     if delivery.draining:
-        return _refusal(delivery, wishes, "shutdown", "this process is shutting down")
-    if request.method != "HEAD" and delivery.full(address):
-        return _refusal(delivery, wishes, "overloaded", "there are too many listeners")
+        raise NotNow("shutdown", "this process is shutting down")
+    if delivery.full(address):
+        raise NotNow("overloaded", "there are too many listeners")
     names = tuple(sorted(set(channels)))
     delivery.start()
     try:
-        rooms = tuple(delivery.room(name) for name in names)
+        rooms = tuple([delivery.room(name) for name in names])
         delivery.settled(rooms)
         beginnings = _beginnings(delivery, rooms, wishes, start)
         wire = _wire(rooms, dialect, wishes, beginnings)
         if all(b.ended for b in beginnings) or _nothing_left(rooms, wire, beginnings):
-            return Response(status=204)
+            return None
     except RedisUnavailable as error:
-        return _refusal(delivery, wishes, "overloaded", error.detail)
+        raise NotNow("overloaded", error.detail) from error
     quiet = wishes.quiet or dialect is not None
     listener = Listener(
         delivery,
@@ -151,14 +124,15 @@ def subscribe(
             for frame in (beginning.snapshot.frame, beginning.snapshot.terminal):
                 if frame is not None:
                     listener.insert_frame(index, frame)
-    delivery.counters.replays.update(b.reason or "recovered" for b in beginnings)
+    verdicts = [b.reason or "recovered" for b in beginnings]
+    delivery.counters.replays.update(verdicts)
     log.info(
         "stream begins channels=%s address=%s verdict=%s",
         ",".join(names),
         address,
-        ",".join(b.reason or "recovered" for b in beginnings),
+        ",".join(verdicts),
     )
-    return StreamResponse(listener, head, delivery)
+    return Prepared(listener, head)
 
 
 def _beginnings(
@@ -240,11 +214,3 @@ def _head(
     else:
         token = shown[0]
     return sse.encode(event, token or None)
-
-
-def _refusal(delivery: Delivery, wishes: Wishes, reason: str, detail: str) -> Response:
-    """No stream now: said so that EventSource comes back, or as 503 to those who ask for it."""
-    if wishes.overload_503:
-        raise Overloaded(detail)
-    body = closing(reason, True, delivery.retry_ms())
-    return Response(b"" if request.method == "HEAD" else body, headers=HEADERS)

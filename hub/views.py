@@ -6,13 +6,14 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
+from hub.answer import subscribe
 from hub.channel import BEFORE_FIRST, check_channel
 from hub.delivery import Delivery
 from hub.errors import FieldError, Forbidden
 from hub.event import compact_json
 from hub.history import IdempotencyKey, stored_event
 from hub.publishing import idempotency_key, publication
-from hub.stream import MAX_CHANNELS, subscribe
+from hub.stream import MAX_CHANNELS
 from hub.timestamp import rfc3339
 
 MAX_HISTORY = 1000
