@@ -1,0 +1,80 @@
+"""`python -m workers`: one worker process, until SIGTERM or SIGINT."""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+# Everything below must see the patched modules.
+import logging  # noqa: E402
+import os  # noqa: E402
+import secrets  # noqa: E402
+import signal  # noqa: E402
+import socket  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import Mapping  # noqa: E402
+from dataclasses import replace  # noqa: E402
+
+import gevent  # noqa: E402
+from gevent.event import Event  # noqa: E402
+
+from hub.history import History  # noqa: E402
+from hub.redis_link import RedisLink  # noqa: E402
+from hub.settings import SettingError, Settings  # noqa: E402
+from workers.provider import Providers  # noqa: E402
+from workers.queue import Queue  # noqa: E402
+from workers.store import Generations  # noqa: E402
+from workers.worker import Worker  # noqa: E402
+
+MIN_EVENT_BYTES = 65_536
+"""A worker's events may always be so large: HUB_MAX_EVENT_BYTES is there for publishers."""
+
+
+def main(environ: Mapping[str, str]) -> int:
+    """Work until asked to stop (0); 2 where a setting is wrong or missing, with one line."""
+    try:
+        settings = _settings(environ)
+        providers = Providers.from_settings(settings, environ)
+    except SettingError as error:
+        print(f"workers: {error}", file=sys.stderr)
+        return 2
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    worker = make_worker(settings, providers)
+    asked, hurry = Event(), Event()
+
+    def stop() -> None:
+        (hurry if asked.is_set() else asked).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gevent.signal_handler(number, stop)
+    worker.start()
+    logging.info("worker starts, up to %d generations at a time", settings.worker_concurrency)
+    asked.wait()
+    worker.stop(settings.grace_seconds, hurry)
+    logging.info("worker ends")
+    return 0
+
+
+def make_worker(settings: Settings, providers: Providers) -> Worker:
+    assert settings.redis_url is not None
+    link = RedisLink.from_url(settings.redis_url, wait_replicas=settings.wait_replicas)
+    queue = Queue(link, settings.lease_seconds, consumer_name())
+    generations = Generations(History(link, settings), queue, settings)
+    return Worker(generations, providers, settings)
+
+
+def consumer_name() -> str:
+    """Says where to look for the process, and is new each time: a restart is another worker."""
+    return f"{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}"
+
+
+def _settings(environ: Mapping[str, str]) -> Settings:
+    settings = Settings.from_environ(environ)
+    if settings.redis_url is None:
+        raise SettingError("REDIS_URL must say which Redis to work for")
+    if settings.openai_base_url is None and settings.providers_file is None:
+        raise SettingError("OPENAI_BASE_URL must say which model server to ask")
+    return replace(settings, max_event_bytes=max(settings.max_event_bytes, MIN_EVENT_BYTES))
+
+
+if __name__ == "__main__":
+    sys.exit(main(os.environ))

@@ -1,0 +1,221 @@
+"""A generation: one run of a model, its states, and the two forms it takes outside.
+
+    queued ──claim──▶ running ──▶ completed | failed | cancelled
+       └────────────────────────────▶ cancelled
+
+Inside Redis it is the record of its channel (`History.record`), a hash of strings; to a client it
+is JSON. This module translates and does no I/O. Times are milliseconds since the epoch inside and
+RFC 3339 outside.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hub.errors import NotFound
+from hub.event import Event, compact_json
+from hub.history import Record
+from hub.timestamp import rfc3339
+from workers.request import Request
+from workers.transcript import choices_json
+
+PREFIX = "generation:"
+ACTIVE = frozenset({"queued", "running"})
+ENDED = frozenset({"completed", "failed", "cancelled"})
+MAX_ATTEMPTS = 3
+
+_MAX_ID = 128 - len(PREFIX)
+_ID_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~:@")
+
+
+def new_id() -> str:
+    """120 random bits in the channels' alphabet: `generation:<id>` is a channel's name, and who
+    was not told an id does not guess it."""
+    return secrets.token_urlsafe(15)
+
+
+def channel_of(generation_id: str) -> str:
+    return PREFIX + generation_id
+
+
+def check_id(generation_id: str) -> str:
+    """An id that cannot be one is an unknown generation: raises `NotFound`."""
+    if not 0 < len(generation_id) <= _MAX_ID or not _ID_ALPHABET.issuperset(generation_id):
+        raise unknown(generation_id)
+    return generation_id
+
+
+def unknown(generation_id: str) -> NotFound:
+    return NotFound(f"there is no generation {generation_id[:_MAX_ID]!r}, or not any more")
+
+
+def when(ms: int | None) -> str | None:
+    return None if ms is None else rfc3339(ms / 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """How a generation ended: the terminal event and what the record says of it."""
+
+    type: str
+    data: Mapping[str, Any]
+
+    @classmethod
+    def completed(
+        cls, finish_reasons: Mapping[int, str], usage: Mapping[str, int] | None, cost: float | None
+    ) -> Terminal:
+        choices = [{"index": i, "finish_reason": finish_reasons[i]} for i in sorted(finish_reasons)]
+        return cls("completed", {"choices": choices, "usage": usage, "cost": cost})
+
+    @classmethod
+    def failed(cls, code: str, message: str, *, retryable: bool) -> Terminal:
+        return cls("failed", {"code": code, "message": message, "retryable": retryable})
+
+    @classmethod
+    def cancelled(cls, by: str) -> Terminal:
+        return cls("cancelled", {"by": by})
+
+    @property
+    def event(self) -> Event:
+        return Event(compact_json(self.data), self.type)
+
+    def fields(self, now_ms: int) -> dict[str, str]:
+        """What the record says from now on. Without a fence, no worker may write any more."""
+        return {
+            "status": self.type,
+            "finished": str(now_ms),
+            "fence": "",
+            "terminal": compact_json([self.type, self.data]),
+        }
+
+    @property
+    def finish_reasons(self) -> dict[int, str]:
+        return {c["index"]: c["finish_reason"] for c in self.data.get("choices", ())}
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A generation as its record has it. `fence` names the claim that may write now; '' none."""
+
+    id: str
+    request: Request
+    status: str
+    created_ms: int
+    model: str | None = None
+    owner: str = ""
+    started_ms: int | None = None
+    finished_ms: int | None = None
+    attempt: int = 0
+    lost: int = 0
+    fence: str = ""
+    handed_over: bool = False
+    restarted_at: str = ""
+    terminal: Terminal | None = None
+
+    @property
+    def channel(self) -> str:
+        return channel_of(self.id)
+
+    @property
+    def active(self) -> bool:
+        return self.status in ACTIVE
+
+    @classmethod
+    def from_fields(cls, generation_id: str, fields: Mapping[str, str]) -> Generation | None:
+        """None where the record is gone or never was."""
+        if "status" not in fields or "request" not in fields:
+            return None
+        terminal = fields.get("terminal")
+        return cls(
+            id=generation_id,
+            request=Request.from_json(fields["request"]),
+            status=fields["status"],
+            created_ms=int(fields["created"]),
+            model=fields.get("model") or None,
+            owner=fields.get("owner", ""),
+            started_ms=_number(fields.get("started")),
+            finished_ms=_number(fields.get("finished")),
+            attempt=_number(fields.get("attempt")) or 0,
+            lost=_number(fields.get("lost")) or 0,
+            fence=fields.get("fence", ""),
+            handed_over=fields.get("handed_over") == "1",
+            restarted_at=fields.get("restarted_at", ""),
+            terminal=Terminal(*json.loads(terminal)) if terminal else None,
+        )
+
+    def first_fields(self) -> dict[str, str]:
+        """The record of a generation that nobody has claimed yet."""
+        return {
+            "status": self.status,
+            "created": str(self.created_ms),
+            "model": self.model or "",
+            "owner": self.owner,
+            "request": self.request.to_json(),
+        }
+
+    def accepted_json(self) -> dict[str, Any]:
+        """The answer to `POST /generations`."""
+        return {
+            "id": self.id,
+            "status": self.status,
+            "channel": self.channel,
+            "events": f"/generations/{self.id}/events",
+            "page": self.page,
+            "created": when(self.created_ms),
+        }
+
+    @property
+    def page(self) -> str:
+        return f"/g/{self.id}"
+
+    @property
+    def finish_reasons(self) -> dict[int, str]:
+        return self.terminal.finish_reasons if self.terminal else {}
+
+    def summary_json(self) -> dict[str, Any]:
+        """What a list shows of it: everything but the texts and the listeners."""
+        end = self.terminal.data if self.terminal else {}
+        return {
+            "id": self.id,
+            "status": self.status,
+            "model": self.model,
+            "created": when(self.created_ms),
+            "started": when(self.started_ms),
+            "finished": when(self.finished_ms),
+            "attempt": self.attempt,
+            "usage": end.get("usage"),
+            "cost": end.get("cost"),
+            "error": dict(end) if self.status == "failed" else None,
+            "metadata": dict(self.request.metadata),
+            "page": self.page,
+        }
+
+    def to_json(self, log: str, listeners: int) -> dict[str, Any]:
+        """`GET /generations/{id}`: `log` is the record's, of the same moment."""
+        choices = choices_json(log, range(self.request.n), self.finish_reasons)
+        found = self.summary_json()
+        return {
+            **{name: found.pop(name) for name in _BEFORE_CHOICES},
+            "choices": choices,
+            **found,
+            "listeners": listeners,
+        }
+
+
+_BEFORE_CHOICES = ("id", "status", "model", "created", "started", "finished", "attempt")
+
+
+def generation_of(generation_id: str, record: Record) -> Generation:
+    """Raises `NotFound` where there is no record."""
+    found = Generation.from_fields(generation_id, record.fields)
+    if found is None:
+        raise unknown(generation_id)
+    return found
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text else None

@@ -1,0 +1,89 @@
+"""What the hub must know of the channels `generation:<id>` (`hub.kind.ChannelKind`)."""
+
+from __future__ import annotations
+
+from hub import sse
+from hub.channel import BEFORE_FIRST, order
+from hub.errors import FieldError
+from hub.event import Event, compact_json
+from hub.history import Frame, History, Record
+from hub.kind import Snapshot, View
+from workers.dialects import OpenAI, Text
+from workers.generation import PREFIX, Generation, generation_of
+from workers.transcript import choices_json
+
+
+class GenerationKind:
+    """Snapshots and dialects of the generations."""
+
+    prefix = PREFIX
+
+    def __init__(self, history: History, history_events: int) -> None:
+        self._history = history
+        self._history_events = history_events
+
+    def snapshot(self, channel: str) -> Snapshot | None:
+        """Everything so far, built from one reading of record, log and state.
+        Raises `RedisUnavailable`."""
+        record = self._history.record(channel)
+        generation = Generation.from_fields(_id(channel), record.fields)
+        if generation is None:
+            return None
+        position = record.state.before_end if record.state.end else record.state.head
+        terminal = _terminal(generation, record)
+        if not record.log:
+            if self._begins_in_history(record):
+                position = BEFORE_FIRST
+            return Snapshot(None, position, terminal)
+        data = {
+            "attempt": generation.attempt,
+            "choices": choices_json(record.log),
+            "status": generation.status,
+        }
+        body = sse.encode(Event(compact_json(data), "snapshot"), position)
+        n = record.state.n - (1 if record.state.end else 0)
+        return Snapshot(Frame(position, position, n, body), position, terminal)
+
+    def view(self, channel: str, dialect: str, position: str | None) -> View:
+        """Raises `FieldError`, `NotFound`, `RedisUnavailable`."""
+        if dialect not in ("openai", "text"):
+            raise FieldError("format", "must be events, openai or text", code="invalid-format")
+        record = self._history.record(channel, log=False)
+        generation = generation_of(_id(channel), record)
+        # Without any event's id in hand nothing was sent; with one, something was, because these
+        # dialects show no other ids than those of what they have sent.
+        sent = position is not None and position != BEFORE_FIRST
+        lost = sent and _before_restart(position, generation.restarted_at)
+        if dialect == "text":
+            return Text(sent=sent, lost=lost)
+        return OpenAI(
+            generation.id,
+            generation.created_ms // 1000,
+            generation.model,
+            opened=frozenset(range(generation.request.n)) if sent else frozenset(),
+            lost=lost,
+            usage_chunk=generation.request.usage_in_stream,
+        )
+
+    def _begins_in_history(self, record: Record) -> bool:
+        """There is no text yet, but the first events tell of the generation, if they are there."""
+        state = record.state
+        lost = state.expired or state.deleted or state.n > self._history_events
+        return not lost and state.n <= 1 + bool(state.end)
+
+
+def _id(channel: str) -> str:
+    return channel.removeprefix(PREFIX)
+
+
+def _terminal(generation: Generation, record: Record) -> Frame | None:
+    """The terminal event out of the record, which lives on when history has let it go."""
+    if generation.terminal is None or not record.state.end:
+        return None
+    body = sse.encode(generation.terminal.event, record.state.end)
+    return Frame(record.state.end, record.state.before_end, record.state.n, body)
+
+
+def _before_restart(position: str | None, restarted_at: str) -> bool:
+    place, restart = order(position or ""), order(restarted_at)
+    return place is not None and restart is not None and place <= restart

@@ -1,0 +1,12 @@
+-- Counts: {jobs in all, jobs in a worker's hands, workers alive, totals}.
+--
+-- KEYS[3]  workers  zset     [4]  totals  hash
+local clock = redis.call('TIME')
+local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local pending = redis.pcall('XPENDING', KEYS[1], GROUP)
+return {
+  redis.call('XLEN', KEYS[1]),
+  pending.err and 0 or pending[1],
+  redis.call('ZCOUNT', KEYS[3], now_ms, '+inf'),
+  redis.call('HGETALL', KEYS[4]),
+}

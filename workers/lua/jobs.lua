@@ -1,0 +1,26 @@
+-- What every script of the jobs needs. It stands in front of each of them when it is loaded.
+--
+-- KEYS[1]  stream   the jobs: an entry has the generation's id
+-- KEYS[2]  entries  hash     id -> its entry in the stream: an id has at most one job
+local GROUP = 'workers'
+
+local function group_exists()
+  return not redis.pcall('XPENDING', KEYS[1], GROUP).err
+end
+
+-- Is `entry` in the hands of `consumer`? A worker whose lease was taken over must not touch it.
+local function held(entry, consumer)
+  local found = redis.pcall('XPENDING', KEYS[1], GROUP, entry, entry, 1, consumer)
+  return not found.err and #found == 1
+end
+
+local function remove(entry)
+  redis.pcall('XACK', KEYS[1], GROUP, entry)
+  redis.call('XDEL', KEYS[1], entry)
+end
+
+local function add(id)
+  local entry = redis.call('XADD', KEYS[1], '*', 'id', id)
+  redis.call('HSET', KEYS[2], id, entry)
+  return entry
+end

@@ -1,0 +1,20 @@
+-- Renew: this worker lives, and so do its leases.
+--
+-- KEYS[3]  workers  zset     consumer -> until when it counts as alive, in ms
+-- ARGV[1]  consumer          [2]  ms that it counts as alive          [3] …  entries
+--
+-- Returns the entries that are no longer its own.
+local clock = redis.call('TIME')
+local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
+redis.call('ZADD', KEYS[3], now_ms + ARGV[2], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', '(' .. now_ms)
+
+local lost = {}
+for i = 3, #ARGV do
+  if held(ARGV[i], ARGV[1]) then
+    redis.call('XCLAIM', KEYS[1], GROUP, ARGV[1], 0, ARGV[i], 'JUSTID')
+  else
+    lost[#lost + 1] = ARGV[i]
+  end
+end
+return lost

@@ -1,0 +1,204 @@
+"""Jobs: which generation waits for a worker, and which worker has a lease on it.
+
+A Redis stream with one consumer group; this is the only place that knows its keys. A job in a
+worker's hands is an entry in the group's pending list, and its lease is the time since it was last
+renewed there: no clock but Redis' is asked. A worker renews every fifth of a lease; a job that was
+not renewed for three quarters of one has lapsed, and whoever asks next takes it over. So another
+worker has it within the lease.
+
+Promised: a job is claimed by one worker at a time (who was paused past its lease is told so by
+`renew`, and its writes are refused by the record's fence, which is not this module's); an id has at
+most one job; a lost reply to a claim lapses like a dead worker's. The stream may vanish altogether
+(FLUSHALL, a failover): the group is made anew and the sweep (`worker`) brings the jobs back.
+
+All keys have one hash tag, so every script works in a Cluster.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from hub.redis_link import TRY_SECONDS, RedisLink, Script
+
+BLOCK_SECONDS = 2.0
+"""How long a claim waits for a job: well under the link's socket timeout."""
+
+GROUP = "workers"
+CONTROL = "hub:{jobs}:control"
+"""The pub/sub channel on which the ids of ended generations are told to the workers."""
+
+_STREAM = "hub:{jobs}:stream"
+_ENTRIES = "hub:{jobs}:entries"
+_POLLED = "hub:{jobs}:polled"
+_WORKERS = "hub:{jobs}:workers"
+_TOTALS = "hub:{jobs}:totals"
+_GONE_MS = 3_600_000
+
+
+def _script(name: str) -> Script:
+    folder = resources.files("workers").joinpath("lua")
+    parts = [folder.joinpath(f"{part}.lua").read_text() for part in ("jobs", name)]
+    return Script.of("\n".join(parts))
+
+
+_ENQUEUE = _script("enqueue")
+_MISSING = _script("missing")
+_RENEW = _script("renew")
+_FINISH = _script("finish")
+_RELEASE = _script("release")
+_TAKE_OVER = _script("take_over")
+_TIDY = _script("tidy")
+_COUNTS = _script("counts")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One generation in a worker's hands. `claimed` is on the worker's monotonic clock."""
+
+    entry: str
+    generation_id: str
+    claimed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """`totals`: sums since Redis was empty, under the names that `finish` was given."""
+
+    queued: int
+    running: int
+    workers: int
+    totals: Mapping[str, float]
+
+
+class Queue:
+    """The jobs as one worker (`consumer`), or a process that only enqueues, sees them."""
+
+    def __init__(
+        self,
+        link: RedisLink,
+        lease_seconds: float,
+        consumer: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._link = link
+        self._consumer = consumer
+        self._clock = clock
+        self.lease_seconds = lease_seconds
+        self.lapse_seconds = 0.75 * lease_seconds
+        self.renew_seconds = lease_seconds / 5
+        self.poll_seconds = lease_seconds / 10
+
+    # ── for everybody ────────────────────────────────────────────────────────────────────────
+
+    def enqueue(self, *generation_ids: str) -> int:
+        """Make a job for each that has none; how many were made."""
+        return int(self._link.run(_ENQUEUE, [_STREAM, _ENTRIES], generation_ids))
+
+    def missing(self, generation_ids: Sequence[str]) -> list[str]:
+        """Those that have no job."""
+        found = self._link.run(_MISSING, [_STREAM, _ENTRIES], generation_ids)
+        return [generation_id.decode() for generation_id in found]
+
+    def drop(self, generation_id: str, totals: Mapping[str, float]) -> bool:
+        """End a generation's job whoever holds it, and count it; False where it has none."""
+        return self._finish(generation_id, "", totals, TRY_SECONDS)
+
+    def announce_end(self, generation_id: str) -> None:
+        """Tell the workers to stop a generation. Only a hint: who misses it finds out by itself."""
+        self._link.call(lambda client: client.publish(CONTROL, generation_id))
+
+    def counts(self) -> Counts:
+        jobs, running, workers, totals = self._link.run(
+            _COUNTS, [_STREAM, _ENTRIES, _WORKERS, _TOTALS], []
+        )
+        values = [value.decode() for value in totals]
+        sums = {name: float(n) for name, n in zip(values[::2], values[1::2], strict=True)}
+        return Counts(max(0, jobs - running), running, workers, sums)
+
+    # ── for a worker ─────────────────────────────────────────────────────────────────────────
+
+    def claim(self) -> Job | None:
+        """Wait up to `BLOCK_SECONDS` for a job. Never sent twice: where the reply is lost, so may
+        be a job, until its lease lapses. Raises `RedisUnavailable`."""
+
+        def read(client: Any) -> Any:
+            try:
+                return client.xreadgroup(
+                    GROUP, self._consumer, {_STREAM: ">"}, count=1, block=int(BLOCK_SECONDS * 1000)
+                )
+            except ResponseError as error:
+                return self._mend(client, error)
+
+        found = self._link.call(read, try_seconds=0)
+        for _, entries in found.items() if isinstance(found, dict) else found or ():
+            for entry, fields in entries:
+                return Job(entry.decode(), fields[b"id"].decode(), self._clock())
+        return None
+
+    def take_over(self, most: int) -> list[Job]:
+        """Jobs whose leases have lapsed, at most `most`, one's own unrenewed ones among them.
+
+        Where Redis itself was away for half a lease, everybody's leases look lapsed: then nobody
+        takes anything over until the others have had the time to renew."""
+
+        args: list[object] = [self._consumer, int(self.lapse_seconds * 1000), most]
+        args += [int(self.lease_seconds * 500), int(self.lease_seconds * 300)]
+        found = self._link.run(_TAKE_OVER, [_STREAM, _ENTRIES, _POLLED], args, try_seconds=0)
+        now = self._clock()
+        return [Job(found[i].decode(), found[i + 1].decode(), now) for i in range(0, len(found), 2)]
+
+    def renew(self, entries: Sequence[str]) -> set[str]:
+        """Say that this worker lives and renew its leases; returns those that are not its own any
+        more."""
+        lost = self._link.run(
+            _RENEW,
+            [_STREAM, _ENTRIES, _WORKERS],
+            [self._consumer, int(self.lease_seconds * 1000), *entries],
+            try_seconds=self.renew_seconds,
+        )
+        return {entry.decode() for entry in lost}
+
+    def finish(
+        self, job: Job, totals: Mapping[str, float], *, try_seconds: float = TRY_SECONDS
+    ) -> bool:
+        """The generation has ended: its job goes. False where another worker holds it."""
+        return self._finish(job.generation_id, self._consumer, totals, try_seconds)
+
+    def release(self, job: Job) -> bool:
+        """Give a job back: another worker claims it at once."""
+        args = [self._consumer, "", job.entry]
+        return bool(self._link.run(_RELEASE, [_STREAM, _ENTRIES, _WORKERS], args))
+
+    def leave(self) -> int:
+        """Give back whatever this worker still holds and forget it; how many jobs that were."""
+        args = [self._consumer, "1"]
+        return int(self._link.run(_RELEASE, [_STREAM, _ENTRIES, _WORKERS], args, try_seconds=1))
+
+    def tidy(self) -> None:
+        """Forget the workers that have been gone for an hour."""
+        self._link.run(_TIDY, [_STREAM, _ENTRIES], [_GONE_MS])
+
+    def _finish(
+        self, generation_id: str, consumer: str, totals: Mapping[str, float], try_seconds: float
+    ) -> bool:
+        args: list[object] = [generation_id, consumer]
+        for name, amount in totals.items():
+            args += (name, amount)
+        keys = [_STREAM, _ENTRIES, _TOTALS]
+        return bool(self._link.run(_FINISH, keys, args, try_seconds=try_seconds))
+
+    def _mend(self, client: Any, error: ResponseError) -> None:
+        """Make the group anew where it is missing; whatever is in the stream is waiting again."""
+        if not str(error).startswith("NOGROUP"):
+            raise error
+        try:
+            client.xgroup_create(_STREAM, GROUP, id="0", mkstream=True)
+        except ResponseError as made:
+            if not str(made).startswith("BUSYGROUP"):
+                raise

@@ -1,0 +1,226 @@
+"""What is asked of a model: the body of `POST /generations`, checked field by field (contract §4).
+
+A body that passes becomes one frozen value, which the record keeps as JSON. Whatever is wrong
+raises `FieldError` with the path of the field as the caller wrote it (`messages[2].content`), and
+nothing has been stored yet.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hub.errors import FieldError
+from hub.event import compact_json, json_text
+
+MAX_BODY_BYTES = 8 * 2**20
+MAX_CHOICES = 16
+MAX_TOKENS = 10_000_000
+MAX_STOPS = 16
+MAX_METADATA = 16
+
+_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+_MODEL = re.compile(r"[^\s\x00-\x1f\x7f]{1,256}")
+_FIELDS = frozenset(
+    {
+        "prompt", "messages", "system", "model", "temperature", "max_tokens", "n", "stop", "tools",
+        "metadata",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to a model. `model` None: the configured one.
+
+    `extra`: other parameters of OpenAI's, passed on to the provider as they are. `usage_in_stream`
+    belongs to the face of OpenAI: whether the chunks end with one that tells the usage.
+    """
+
+    messages: Sequence[Mapping[str, Any]]
+    model: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    n: int = 1
+    stop: Sequence[str] = ()
+    tools: Sequence[Mapping[str, Any]] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    usage_in_stream: bool = False
+
+    def to_json(self) -> str:
+        return compact_json({name: getattr(self, name) for name in self.__slots__})
+
+    @classmethod
+    def from_json(cls, text: str) -> Request:
+        return cls(**json.loads(text))
+
+    @property
+    def question(self) -> str:
+        """The last thing that the user said, as text: what a list or a page shows of a request."""
+        for message in reversed(self.messages):
+            if message.get("role") == "user":
+                return _plain_text(message.get("content"))
+        return ""
+
+
+def parse_body(body: bytes) -> object:
+    """The JSON of a request's body; raises `FieldError("body", …)` where it is none."""
+    try:
+        value: object = json.loads(body.decode(), parse_constant=_no_constant)
+        json_text(value, "body")
+    except (ValueError, RecursionError):
+        raise FieldError("body", "is not JSON in UTF-8", code="invalid-json") from None
+    return value
+
+
+def request_from_json(body: object, models: Collection[str] = ()) -> Request:
+    """Check a body of `POST /generations`. `models` is the allowlist; empty: all are allowed."""
+    if not isinstance(body, Mapping):
+        raise FieldError("body", "must be a JSON object")
+    for name in body:
+        if name not in _FIELDS:
+            raise FieldError(str(name), "is not a field of a generation")
+    given = {name: value for name, value in body.items() if value is not None}
+    return Request(
+        messages=_messages(given),
+        model=check_model(given.get("model"), models),
+        temperature=_temperature(given.get("temperature")),
+        max_tokens=_whole(given.get("max_tokens"), "max_tokens", MAX_TOKENS),
+        n=_whole(given.get("n"), "n", MAX_CHOICES) or 1,
+        stop=_stop(given.get("stop")),
+        tools=_tools(given.get("tools")),
+        metadata=_metadata(given.get("metadata")),
+    )
+
+
+def check_model(value: object, models: Collection[str] = (), field: str = "model") -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not _MODEL.fullmatch(value):
+        raise FieldError(field, "must be a model's name: 1 to 256 characters without spaces")
+    if models and value not in models:
+        raise FieldError(field, f"{value!r} is not one of the models here", code="unknown-model")
+    return value
+
+
+def check_messages(value: object, field: str = "messages") -> list[Mapping[str, Any]]:
+    """OpenAI's chat messages: the parts that every provider needs are checked, the rest passes."""
+    if not isinstance(value, list) or not value:
+        raise FieldError(field, "must be a list of at least one message")
+    return [_message(message, f"{field}[{i}]") for i, message in enumerate(value)]
+
+
+def _messages(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    if ("prompt" in given) == ("messages" in given):
+        raise FieldError("prompt", "give either prompt or messages")
+    if "prompt" in given:
+        prompt = _text(given["prompt"], "prompt")
+        messages: list[Mapping[str, Any]] = [{"role": "user", "content": prompt}]
+    else:
+        messages = check_messages(given["messages"])
+    if "system" in given:
+        system = _text(given["system"], "system")
+        messages.insert(0, {"role": "system", "content": system})
+    return messages
+
+
+def _message(message: object, field: str) -> Mapping[str, Any]:
+    if not isinstance(message, Mapping):
+        raise FieldError(field, "must be an object")
+    if message.get("role") not in _ROLES:
+        raise FieldError(f"{field}.role", f"must be one of {', '.join(_ROLES)}")
+    content = message.get("content")
+    if content is None and message["role"] == "assistant":
+        if not message.get("tool_calls") and not message.get("refusal"):
+            raise FieldError(f"{field}.content", "is missing")
+    elif isinstance(content, list):
+        _check_parts(content, f"{field}.content")
+    elif not isinstance(content, str):
+        raise FieldError(f"{field}.content", "must be a string or a list of parts")
+    elif not content and message["role"] == "user":
+        raise FieldError(f"{field}.content", "is empty")
+    return message
+
+
+def _check_parts(parts: list[object], field: str) -> None:
+    if not parts:
+        raise FieldError(field, "is empty")
+    for i, part in enumerate(parts):
+        if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
+            raise FieldError(f"{field}[{i}]", "must be an object with a type")
+        if part["type"] == "text" and not isinstance(part.get("text"), str):
+            raise FieldError(f"{field}[{i}].text", "must be a string")
+
+
+def _text(value: object, field: str) -> str:
+    if not isinstance(value, str):
+        raise FieldError(field, "must be a string")
+    if not value.strip():
+        raise FieldError(field, "is empty")
+    return value
+
+
+def _temperature(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 2:
+        raise FieldError("temperature", "must be a number from 0 to 2")
+    return value
+
+
+def _whole(value: object, field: str, most: int) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise FieldError(field, f"must be a whole number from 1 to {most}")
+    return value
+
+
+def _stop(value: object) -> list[str]:
+    stops = [value] if isinstance(value, str) else [] if value is None else value
+    if not isinstance(stops, list) or len(stops) > MAX_STOPS:
+        raise FieldError("stop", f"must be a string or a list of at most {MAX_STOPS} strings")
+    for i, stop in enumerate(stops):
+        if not isinstance(stop, str) or not stop:
+            where = "stop" if isinstance(value, str) else f"stop[{i}]"
+            raise FieldError(where, "must be a string that is not empty")
+    return stops
+
+
+def _tools(value: object) -> list[Mapping[str, Any]]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise FieldError("tools", "must be a list of objects")
+    for i, tool in enumerate(value):
+        if not isinstance(tool, Mapping) or not isinstance(tool.get("type"), str):
+            raise FieldError(f"tools[{i}]", "must be an object with a type")
+    return value
+
+
+def _metadata(value: object) -> Mapping[str, str]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or len(value) > MAX_METADATA:
+        raise FieldError("metadata", f"must be an object of at most {MAX_METADATA} strings")
+    for name, text in value.items():
+        if not isinstance(text, str):
+            raise FieldError(f"metadata.{name}", "must be a string")
+        if len(name) > 64 or len(text) > 512:
+            raise FieldError(f"metadata.{name}", "is too long: 64 characters for 512")
+    return value
+
+
+def _plain_text(content: object) -> str:
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    return "\n".join(part["text"] for part in parts if part.get("type") == "text")
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,267 @@
+"""The generations in Redis: create, read, list, end, delete. Knows the keys of their indexes.
+
+A generation is spread over three places, because a Cluster's scripts see one hash tag at a time:
+the indexes (`{generations}`), its record with its channel (`{generation:<id>}`) and its job
+(`{jobs}`). They are written in that order and every step may be repeated, so a crash between two
+of them leaves either nothing that counts or something that the workers' sweep puts right: what is
+in the index `open` and has a record, but no job, gets one.
+
+Whoever ends a generation does it in one append that carries the terminal event and the record's
+last fields, and only where the record still is what they read: of two that try, one is `Refused`,
+looks again and finds it ended. Who cancels writes the end themselves, whatever the worker is doing:
+the end is there at once also when that worker is paused, cut off or dead. The worker hears of it
+by `Queue.announce_end`, by the refusal of its next append, or at its next renewal.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from importlib import resources
+
+from hub.errors import HubError, KeyReused, NotFound, Refused
+from hub.history import IDEMPOTENCY_SECONDS, History, IdempotencyKey, Producer, RecordWrite
+from hub.redis_link import Script
+from hub.settings import Settings
+from workers.generation import (
+    Generation,
+    Terminal,
+    channel_of,
+    check_id,
+    generation_of,
+    new_id,
+)
+from workers.queue import Queue
+from workers.request import Request
+from workers.totals import ended
+
+_INDEX = "hub:{generations}:index"
+_OPEN = "hub:{generations}:open"
+_PAGE = 500
+_TRIES = 50
+_SETTLE_SECONDS = 60
+"""An id in the index without a record for so long is the rest of a crash, not a birth."""
+
+_CREATE = Script.of(resources.files("workers").joinpath("lua", "create.lua").read_text())
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """`first` is False where an Idempotency-Key has led to an earlier generation."""
+
+    generation: Generation
+    first: bool
+
+
+class Generations:
+    """All generations on one Redis. `now` is in seconds since the epoch."""
+
+    def __init__(
+        self,
+        history: History,
+        queue: Queue,
+        settings: Settings,
+        *,
+        now: Callable[[], float] = time.time,
+        make_id: Callable[[], str] = new_id,
+    ) -> None:
+        self.history = history
+        self.queue = queue
+        self._settings = settings
+        self.now = now
+        self._make_id = make_id
+
+    def now_ms(self) -> int:
+        return int(self.now() * 1000)
+
+    # ── create ───────────────────────────────────────────────────────────────────────────────
+
+    def create(
+        self, request: Request, *, owner: str = "", key: IdempotencyKey | None = None
+    ) -> Created:
+        """Store a generation and enqueue it. Raises `KeyReused`, `RedisUnavailable`."""
+        generation = Generation(
+            id=self._make_id(),
+            request=request,
+            status="queued",
+            created_ms=self.now_ms(),
+            model=request.model or self._settings.model,
+            owner=owner,
+        )
+        earlier = self._note(generation, key)
+        if earlier is not None and earlier != generation.id:
+            return Created(self._complete(replace(generation, id=earlier)), first=False)
+        return Created(self._complete(generation), first=True)
+
+    def _note(self, generation: Generation, key: IdempotencyKey | None) -> str | None:
+        keep_seconds = 2 * self._settings.history_seconds + 3600
+        keys = [
+            _INDEX,
+            _OPEN,
+            _owners(generation.owner),
+            f"hub:{{generations}}:once:{key.key if key else ''}",
+        ]
+        args = [
+            generation.id,
+            generation.created_ms,
+            key.body_hash if key else "",
+            IDEMPOTENCY_SECONDS,
+            generation.created_ms - keep_seconds * 1000,
+            keep_seconds,
+        ]
+        found = self.history.link.run(_CREATE, keys, args)
+        if not found:
+            return None
+        if key is not None and found[0].decode() != key.body_hash:
+            raise KeyReused("this Idempotency-Key came with another body before")
+        earlier: str = found[1].decode()
+        return earlier
+
+    def _complete(self, generation: Generation) -> Generation:
+        """Write the record and the job, unless they are there already."""
+        try:
+            self.history.append(
+                generation.channel,
+                [],
+                record=RecordWrite(expect={"status": ""}, fields=generation.first_fields()),
+            )
+        except Refused:
+            # Sent before: by this call, or by the first with the same key. Or ended and deleted.
+            generation = self.get(generation.id)
+        if generation.status == "queued":
+            self.queue.enqueue(generation.id)
+        return generation
+
+    # ── read ─────────────────────────────────────────────────────────────────────────────────
+
+    def get(self, generation_id: str) -> Generation:
+        """Raises `NotFound`."""
+        return self.read(generation_id, log=False)[0]
+
+    def read(self, generation_id: str, *, log: bool = True) -> tuple[Generation, str]:
+        """A generation and its log, of one moment. Raises `NotFound`."""
+        record = self.history.record(channel_of(check_id(generation_id)), log=log)
+        return generation_of(generation_id, record), record.log
+
+    def newest(self, limit: int, owner: str | None = None) -> list[Generation]:
+        """The newest first: everybody's, or one owner's."""
+        index = _INDEX if owner is None else _owners(owner)
+        found: list[Generation] = []
+        at = 0
+        while len(found) < limit:
+            ids = self._ids(index, at, limit - len(found))
+            if not ids:
+                break
+            at += len(ids)
+            for generation_id in ids:
+                try:
+                    found.append(self.get(generation_id))
+                except NotFound:
+                    self._forget(generation_id, owner or "")
+                    at -= 1
+        return found
+
+    def _ids(self, index: str, at: int, count: int) -> list[str]:
+        ids = self.history.link.call(lambda client: client.zrevrange(index, at, at + count - 1))
+        return [generation_id.decode() for generation_id in ids]
+
+    # ── end ──────────────────────────────────────────────────────────────────────────────────
+
+    def cancel(self, generation_id: str, by: str) -> Generation:
+        """Stop a generation, running or not yet; one that has ended stays as it is. Its text so far
+        is kept. Raises `NotFound`."""
+        return self.end(generation_id, lambda _: Terminal.cancelled(by))
+
+    def end(
+        self, generation_id: str, terminal_for: Callable[[Generation], Terminal | None]
+    ) -> Generation:
+        """End a generation from outside of its run. `terminal_for` may decline with None."""
+        for _ in range(_TRIES):
+            generation = self.get(generation_id)
+            terminal = terminal_for(generation) if generation.active else None
+            if terminal is None:
+                return generation
+            try:
+                return self._end(generation, terminal)
+            except Refused:
+                continue  # claimed, restarted or ended in this very moment: look again
+        raise HubError(f"{generation_id} changes hands all the time")
+
+    def _end(self, generation: Generation, terminal: Terminal) -> Generation:
+        now_ms = self.now_ms()
+        fields = terminal.fields(now_ms)
+        self.history.append(
+            generation.channel,
+            [terminal.event],
+            # Ended by nobody else, so a second sending may be told from a second end.
+            producer=Producer(f"end-{new_id()}", 1, now_ms / 1000),
+            record=RecordWrite(
+                expect={"status": generation.status, "fence": generation.fence}, fields=fields
+            ),
+            ends=True,
+        )
+        self.close(generation.id)
+        self.queue.drop(generation.id, ended(terminal.type))
+        self.queue.announce_end(generation.id)
+        return replace(
+            generation, status=terminal.type, finished_ms=now_ms, fence="", terminal=terminal
+        )
+
+    def delete(self, generation_id: str, by: str) -> None:
+        """Cancel it where it runs, then forget it. Raises `NotFound`."""
+        generation = self.cancel(generation_id, by)
+        self.history.delete(generation.channel)
+        self._forget(generation_id, generation.owner)
+
+    def close(self, generation_id: str) -> None:
+        """It has ended: the sweep need not look at it any more."""
+        self._remove(_OPEN, generation_id)
+
+    def _forget(self, generation_id: str, owner: str) -> None:
+        for index in (_OPEN, _INDEX, _owners(owner)):
+            self._remove(index, generation_id)
+
+    def _remove(self, index: str, generation_id: str) -> None:
+        self.history.link.call(lambda client: client.zrem(index, generation_id))
+
+    # ── put right ────────────────────────────────────────────────────────────────────────────
+
+    def sweep(self) -> int:
+        """Enqueue every generation that has not ended and has no job; how many there were."""
+        mended = at = 0
+        while True:
+            page = self._open(at)
+            at += len(page)
+            missing = self.queue.missing([generation_id for generation_id, _ in page])
+            for generation_id in missing:
+                created_ms = dict(page)[generation_id]
+                mended += self._put_right(generation_id, created_ms)
+            if len(page) < _PAGE:
+                return mended
+
+    def _open(self, at: int) -> Sequence[tuple[str, float]]:
+        found = self.history.link.call(
+            lambda client: client.zrange(_OPEN, at, at + _PAGE - 1, withscores=True)
+        )
+        return [(generation_id.decode(), created_ms) for generation_id, created_ms in found]
+
+    def _put_right(self, generation_id: str, created_ms: float) -> int:
+        try:
+            generation = self.get(generation_id)
+        except NotFound:
+            if self.now_ms() - created_ms > _SETTLE_SECONDS * 1000:
+                self._forget(generation_id, "")
+            return 0
+        if generation.active:
+            return self.queue.enqueue(generation_id)
+        self.close(generation_id)
+        return 0
+
+
+def _owners(owner: str) -> str:
+    """The index of one owner's generations; the one of all where there is no owner."""
+    if not owner:
+        return _INDEX
+    return f"hub:{{generations}}:of:{sha256(owner.encode()).hexdigest()[:40]}"
