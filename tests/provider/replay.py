@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -45,7 +46,8 @@ class Asked:
 
 
 class ReplayServer:
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.replies: list[Reply] = []
         self.asked: list[Asked] = []
         self.left = threading.Event()
@@ -53,14 +55,17 @@ class ReplayServer:
         self.holding = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._socket.getsockname()[1]
-        self.base_url = f"http://127.0.0.1:{self.port}/v1"
+        scheme = "http" if tls is None else "https"
+        self.base_url = f"{scheme}://127.0.0.1:{self.port}/v1"
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._connections = 0
+        self._closing = False
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
     def close(self) -> None:
+        self._closing = True
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         with self._lock:
@@ -91,6 +96,11 @@ class ReplayServer:
             thread.join(5)
 
     def _serve(self, connection: socket.socket, number: int) -> None:
+        if self._tls is not None:
+            try:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            except OSError:
+                return  # the caller did not trust us
         reader = connection.makefile("rb")
         try:
             while self._request(reader, connection, number):
@@ -136,7 +146,9 @@ class ReplayServer:
         chunked = reply.framing in ("chunked", "cut")
         for piece in reply.pieces:
             if isinstance(piece, threading.Event):
-                piece.wait(10)
+                while not piece.wait(0.02):
+                    if self._closing:
+                        return False
             elif piece:
                 connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
         if reply.hold:
