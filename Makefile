@@ -20,6 +20,7 @@ SOURCES := hub workers stack tests app.py standalone.py gunicorn.conf.py
 TYPED := hub workers stack tests app.py standalone.py
 SECONDS ?= 600
 PYTEST_OPTIONS ?=
+BENCH_OPTIONS ?=
 
 RUN := $(VENV)/.run $(VENV)/.embedded
 MODEL := $(VENV)/model/xllamacpp/__init__.py
@@ -48,7 +49,7 @@ format: $(DEV)
 	$(BIN)/ruff check --fix $(SOURCES)
 
 bench: $(DEV)
-	$(MAKE) -C bench PYTHON=$(abspath $(BIN)/python)
+	@PYTHON=$(abspath $(BIN)/python) exec bench/run $(BENCH_OPTIONS)
 
 soak: $(DEV)
 	@exec $(BIN)/python -m tests.faults.soak $(SECONDS)

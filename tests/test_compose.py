@@ -1,0 +1,31 @@
+"""docker-compose.yml, as far as it can be judged without an engine."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+
+from hub.settings import Settings
+from tests.support.real import ROOT
+
+TEXT = (ROOT / "docker-compose.yml").read_text()
+NOT_IN_A_CONTAINER = {"HUB_URL", "HUB_PROVIDERS"}  # for the command line; a file on the host
+
+
+def test_every_setting_reaches_the_containers() -> None:
+    names = {setting.metadata["name"] for setting in fields(Settings)} - NOT_IN_A_CONTAINER
+    passed = set(re.findall(r"^\s+([A-Z_]+):", TEXT, re.MULTILINE))
+    assert not names - passed
+
+
+def test_everything_is_published_on_this_machine_alone() -> None:
+    published = re.findall(r"^\s+ports: \[(.*)\]$", TEXT, re.MULTILINE)
+    assert published and TEXT.count("ports:") == len(published)
+    assert all(port.startswith('"127.0.0.1:') for port in published)
+
+
+def test_the_image_holds_what_a_web_process_and_a_worker_run() -> None:
+    named = re.findall(r"^!(\S+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+    for name in ("app.py", "gunicorn.conf.py", "hub", "workers", "templates", "static"):
+        assert name in named
+    assert all((ROOT / name).exists() for name in named)
