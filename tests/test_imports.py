@@ -20,7 +20,7 @@ OURS = ("hub", "workers", "stack", "standalone", "app")
 LAYERS = ("values", "redis", "delivery", "views")
 HUB = {
     "values": "errors settings channel cursor event sse timestamp logs metrics",
-    "redis": "redis_link history kind",
+    "redis": "redis_link history kind batch subscription hub",
     "delivery": "segment wire feed group room listener begin presence wheel delivery takeover "
     "transport",
     "views": "views answer stream publishing health cors pages problems",
