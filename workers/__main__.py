@@ -17,6 +17,7 @@ from dataclasses import replace  # noqa: E402
 import gevent  # noqa: E402
 from gevent.event import Event  # noqa: E402
 
+from hub import logs  # noqa: E402
 from hub.history import History  # noqa: E402
 from hub.redis_link import RedisLink  # noqa: E402
 from hub.settings import SettingError, Settings  # noqa: E402
@@ -24,6 +25,8 @@ from workers.provider import Providers  # noqa: E402
 from workers.queue import Queue  # noqa: E402
 from workers.store import Generations  # noqa: E402
 from workers.worker import Worker  # noqa: E402
+
+log = logging.getLogger("workers")
 
 MIN_EVENT_BYTES = 65_536
 """A worker's events may always be so large: HUB_MAX_EVENT_BYTES is there for publishers."""
@@ -37,7 +40,7 @@ def main(environ: Mapping[str, str]) -> int:
     except SettingError as error:
         print(f"workers: {error}", file=sys.stderr)
         return 2
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    logs.configure(settings.log_format)
     worker = make_worker(settings, providers)
     asked, hurry = Event(), Event()
 
@@ -47,10 +50,10 @@ def main(environ: Mapping[str, str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop)
     worker.start()
-    logging.info("worker starts, up to %d generations at a time", settings.worker_concurrency)
+    log.info("worker starts, up to %d generations at a time", settings.worker_concurrency)
     asked.wait()
     worker.stop(settings.grace_seconds, hurry)
-    logging.info("worker ends")
+    log.info("worker ends")
     return 0
 
 

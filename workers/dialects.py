@@ -1,7 +1,8 @@
 """The dialects `openai` and `text` of a generation's channel (contract §4).
 
 Nothing can be taken back in them. A restart after content was sent therefore ends the stream as a
-failure, and who returns to a generation that was restarted since gets the same.
+failure, and who returns to a generation that was restarted since gets the same; so does who has
+had content and can get what follows only as a snapshot, which begins from the beginning.
 
 Every block carries the `id:` of the event that it comes from. Where one event becomes several
 blocks, only the last carries it and those in front the one before it: a client that is cut off
@@ -23,7 +24,19 @@ from hub.event import Event, compact_json
 from hub.history import Frame
 from workers.claim import WORKER_LOST
 
-_LOST = "the worker was lost, and the text was begun anew"
+DIALECTS = frozenset({"openai", "text"})
+TERMINAL = frozenset({"completed", "failed", "cancelled"})
+
+_LOST = {
+    "code": WORKER_LOST,
+    "message": "the worker was lost, and the text was begun anew",
+    "retryable": True,
+}
+_GAP = {
+    "code": "history-lost",
+    "message": "what comes next in the text is not in the history any more",
+    "retryable": True,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +61,9 @@ class Text:
 
     def _render(self, frame: Frame, out: list[bytes]) -> Text | None:
         event, data = _parsed(frame)
-        if self.lost or (event == "restarted" and self.sent):
-            out.append(_block(frame.id, compact_json(_lost_data()), "failed"))
+        broken = _broken(event, sent=self.sent, lost=self.lost)
+        if broken is not None:
+            out.append(_block(frame.id, compact_json(broken), "failed"))
             return None
         if event in ("failed", "cancelled"):
             out.append(_block(frame.id, compact_json(data), event))
@@ -108,8 +122,9 @@ class OpenAI:
         return view
 
     def _error(self, event: str, data: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        if self.lost or (event == "restarted" and self.opened):
-            return _lost_data()
+        broken = _broken(event, sent=bool(self.opened), lost=self.lost)
+        if broken is not None:
+            return broken
         if event == "cancelled":
             return {"code": "cancelled", "message": f"cancelled by {data['by']}"}
         return data if event == "failed" else None
@@ -162,8 +177,15 @@ class OpenAI:
         )
 
 
-TERMINAL = frozenset({"completed", "failed", "cancelled"})
 _NAMES = {"reasoning": "reasoning_content"}
+
+
+def _broken(event: str, *, sent: bool, lost: bool) -> Mapping[str, Any] | None:
+    """Why the text that was sent cannot go on, where it cannot. A snapshot in mid-stream stands for
+    events that are gone: it begins from the beginning, which has been sent."""
+    if lost or (event == "restarted" and sent):
+        return _LOST
+    return _GAP if event == "snapshot" and sent else None
 
 
 def _parsed(frame: Frame) -> tuple[str, Any]:
@@ -190,7 +212,3 @@ def _as_delta(choice: Mapping[str, Any]) -> dict[str, Any]:
 
 def _block(event_id: str, data: str, event: str | None = None) -> bytes:
     return sse.encode(Event(data, event), event_id)
-
-
-def _lost_data() -> dict[str, Any]:
-    return {"code": WORKER_LOST, "message": _LOST, "retryable": True}

@@ -8,7 +8,7 @@ from hub.errors import FieldError
 from hub.event import Event, compact_json
 from hub.history import Frame, History, Record
 from hub.kind import Snapshot, View
-from workers.dialects import OpenAI, Text
+from workers.dialects import DIALECTS, OpenAI, Text
 from workers.generation import PREFIX, Generation, generation_of
 from workers.transcript import choices_json
 
@@ -33,7 +33,7 @@ class GenerationKind:
         terminal = _terminal(generation, record)
         if not record.log:
             if self._begins_in_history(record):
-                position = BEFORE_FIRST
+                return Snapshot(None, BEFORE_FIRST, None)
             return Snapshot(None, position, terminal)
         data = {
             "attempt": generation.attempt,
@@ -46,7 +46,7 @@ class GenerationKind:
 
     def view(self, channel: str, dialect: str, position: str | None) -> View:
         """Raises `FieldError`, `NotFound`, `RedisUnavailable`."""
-        if dialect not in ("openai", "text"):
+        if dialect not in DIALECTS:
             raise FieldError("format", "must be events, openai or text", code="invalid-format")
         record = self._history.record(channel, log=False)
         generation = generation_of(_id(channel), record)

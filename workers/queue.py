@@ -27,7 +27,8 @@ from redis.exceptions import ResponseError
 from hub.redis_link import TRY_SECONDS, RedisLink, Script
 
 BLOCK_SECONDS = 2.0
-"""How long a claim waits for a job: well under the link's socket timeout."""
+"""How long a claim waits for a job: well under the link's socket timeout, or it would be cut off
+while an entry is on its way."""
 
 GROUP = "workers"
 CONTROL = "hub:{jobs}:control"
@@ -84,10 +85,13 @@ class Queue:
         link: RedisLink,
         lease_seconds: float,
         consumer: str = "",
+        *,
+        block_seconds: float = BLOCK_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._link = link
         self._consumer = consumer
+        self._block_ms = int(block_seconds * 1000)
         self._clock = clock
         self.lease_seconds = lease_seconds
         self.lapse_seconds = 0.75 * lease_seconds
@@ -124,13 +128,13 @@ class Queue:
     # ── for a worker ─────────────────────────────────────────────────────────────────────────
 
     def claim(self) -> Job | None:
-        """Wait up to `BLOCK_SECONDS` for a job. Never sent twice: where the reply is lost, so may
+        """Wait up to `block_seconds` for a job. Never sent twice: where the reply is lost, so may
         be a job, until its lease lapses. Raises `RedisUnavailable`."""
 
         def read(client: Any) -> Any:
             try:
                 return client.xreadgroup(
-                    GROUP, self._consumer, {_STREAM: ">"}, count=1, block=int(BLOCK_SECONDS * 1000)
+                    GROUP, self._consumer, {_STREAM: ">"}, count=1, block=self._block_ms
                 )
             except ResponseError as error:
                 return self._mend(client, error)

@@ -1,0 +1,134 @@
+"""Generations over HTTP (contract §4): ask, read, watch, stop, share, delete.
+
+A worker is not needed for any of it: a generation waits in its queue until there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+from flask import Blueprint, Response, request
+
+from hub.answer import subscribe
+from hub.delivery import Delivery
+from hub.errors import FieldError
+from hub.event import compact_json
+from hub.history import IdempotencyKey
+from hub.publishing import UnsupportedMediaType, idempotency_key, read_body
+from hub.sse import CONTENT_TYPE
+from hub.stream import Wishes
+from workers.dialects import DIALECTS
+from workers.generation import Generation, channel_of, check_id
+from workers.request import MAX_BODY_BYTES, parse_body, request_from_json
+from workers.store import Created, Generations
+
+DEFAULT_LIST = 20
+MAX_LIST = 100
+_EVENT_STREAM = CONTENT_TYPE.partition(";")[0]
+
+
+def generations_blueprint(
+    generations: Generations, delivery: Delivery, subject: Callable[[], str] = lambda: ""
+) -> Blueprint:
+    """The blueprint `generations`. `subject()` is who asks: '' where nobody has to say."""
+    blueprint = Blueprint("generations", __name__)
+    settings = delivery.settings
+
+    @blueprint.post("/generations")
+    def ask() -> Response:
+        dialect = _dialect()
+        wishes = _wishes() if _wants_stream() else None
+        created = _create(subject())
+        generation = created.generation
+        if wishes is None:
+            answer = _json(generation.accepted_json(), 202 if created.first else 200)
+        else:
+            answer = subscribe(
+                delivery, [generation.channel], dialect=dialect, start="start", wishes=wishes
+            )
+        answer.headers["Location"] = f"/generations/{generation.id}"
+        return answer
+
+    @blueprint.get("/generations")
+    def newest() -> Response:
+        found = generations.newest(_limit(), subject() or None)
+        return _json({"generations": [generation.summary_json() for generation in found]})
+
+    @blueprint.get("/generations/<generation_id>")
+    def inform(generation_id: str) -> Response:
+        generation, log = generations.read(generation_id)
+        return _whole(generation, log)
+
+    @blueprint.get("/generations/<generation_id>/events")
+    def watch(generation_id: str) -> Response:
+        channel = channel_of(check_id(generation_id))
+        return subscribe(delivery, [channel], dialect=_dialect(), wishes=_wishes())
+
+    @blueprint.post("/generations/<generation_id>/cancel")
+    def cancel(generation_id: str) -> Response:
+        generations.cancel(generation_id, _by(subject()))
+        return inform(generation_id)
+
+    @blueprint.delete("/generations/<generation_id>")
+    def delete(generation_id: str) -> Response:
+        generations.delete(generation_id, _by(subject()))
+        return Response(status=204)
+
+    @blueprint.post("/generations/<generation_id>/share")
+    def share(generation_id: str) -> Response:
+        """A link to the page. While nobody has to show a token, the plain address is one."""
+        generation = generations.get(generation_id)
+        page = quote(generation.page, safe="/:@~")
+        return _json({"url": request.host_url.rstrip("/") + page, "expires": None})
+
+    def _create(owner: str) -> Created:
+        if request.mimetype != "application/json":
+            raise UnsupportedMediaType("Content-Type: must be application/json")
+        name = idempotency_key(request)
+        body = read_body(request, MAX_BODY_BYTES)
+        asked = request_from_json(parse_body(body), settings.models)
+        key = None if name is None else IdempotencyKey.of(owner, name, body)
+        return generations.create(asked, owner=owner, key=key)
+
+    def _wishes() -> Wishes:
+        last_id = request.headers.get("Last-Event-ID")
+        return Wishes.of(request.args, last_id, settings.heartbeat_seconds)
+
+    def _whole(generation: Generation, log: str) -> Response:
+        return _json(generation.to_json(log, delivery.count(generation.channel)))
+
+    return blueprint
+
+
+def _dialect() -> str | None:
+    """The dialect named by `?format=`; None for the events themselves."""
+    name = request.args.get("format", "events")
+    if name == "events":
+        return None
+    if name not in DIALECTS:
+        raise FieldError("format", "must be events, openai or text", code="invalid-format")
+    return name
+
+
+def _wants_stream() -> bool:
+    """Only who names the type: `*/*` is what every program sends that has thought of nothing."""
+    return any(kind == _EVENT_STREAM and q > 0 for kind, q in request.accept_mimetypes)
+
+
+def _limit() -> int:
+    raw = request.args.get("limit")
+    if raw is None:
+        return DEFAULT_LIST
+    if not raw.isascii() or not raw.isdigit() or not 1 <= int(raw) <= MAX_LIST:
+        raise FieldError("limit", f"must be a whole number from 1 to {MAX_LIST}")
+    return int(raw)
+
+
+def _by(subject: str) -> str:
+    return subject or "anonymous"
+
+
+def _json(body: Any, status: int = 200) -> Response:
+    return Response(compact_json(body), status, content_type="application/json")
