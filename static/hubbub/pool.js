@@ -56,7 +56,7 @@ import { Stream } from "./stream.js";
  * @typedef {object} Group           channels that share a connection
  * @property {string[]} channels     sorted
  * @property {string[]} positions
- * @property {Set<string>} unsure    where a gap was told: the position leaps without an event
+ * @property {Set<string>} unsure    channels with a loss: their positions leap without an event
  * @property {Stream} stream
  *
  * @typedef {object} PoolOptions
@@ -356,6 +356,7 @@ export class Pool {
       });
     }
     for (const [channel, verdict] of Object.entries(JSON.parse(event.data).channels)) {
+      if (!verdict.recovered) group.unsure.add(channel);
       this.#tell(channel, { kind: "subscribed", channel, verdict });
     }
   }

@@ -42,7 +42,10 @@ import { Parser } from "./parser.js";
 
 const LONGEST_WAIT_MS = 30_000;
 const DEFAULT_RETRY_MS = 2_000;
-const CONNECT_LIMIT_MS = 20_000;
+/** How long the first byte of an answer may take, at the least and at the most. */
+const CONNECT_LIMIT_MS = { least: 3_000, most: 10_000, slow: 30_000 };
+/** Tries after which a network counts as slow rather than broken. */
+const PATIENT_AFTER = 3;
 /** An attempt that lived this long was a success; shorter ones go on backing off. */
 const SETTLED_MS = 5_000;
 const SILENT_PERIODS = 2.5;
@@ -123,13 +126,23 @@ export class Stream {
     this.#become("connecting", this.state.reason);
     const request = new AbortController();
     this.#request = request;
-    this.#watch(CONNECT_LIMIT_MS);
+    this.#watch(this.#connectLimitMs());
     this.#run(request.signal)
       .catch(() => {
         // A try that was given up on purpose ends here, too; it has no say any more.
         if (!request.signal.aborted) this.#lost("network");
       })
       .finally(() => request.abort());
+  }
+
+  /**
+   * After a silence the browser may well try a pooled connection that is as dead as the last one,
+   * one after the other: each must be given up soon. A slow network gets more time later.
+   */
+  #connectLimitMs() {
+    const { least, most, slow } = CONNECT_LIMIT_MS;
+    if (this.#failures > PATIENT_AFTER) return slow;
+    return Math.min(Math.max(this.#heartbeatSeconds * SILENT_PERIODS * 1000, least), most);
   }
 
   /** @param {AbortSignal} signal */

@@ -1,0 +1,70 @@
+"""A real Chromium. `browser` is one for the session; `tabs` opens pages of one profile.
+
+Whatever a page says in its console as an error, and every exception that it does not catch, fails
+the test: a page that works by accident does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.browser.proxy import Proxy
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+
+Tabs = Callable[[], Page]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    installed = CHROMIUM if Path(CHROMIUM).exists() else None
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=installed, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """One profile: its tabs share storage, SharedWorkers and the limit of connections."""
+    context = browser.new_context()
+    problems: list[str] = []
+    context.on("weberror", lambda error: problems.append(str(error.error)))
+    context.on(
+        "console",
+        lambda message: (
+            problems.append(message.text)
+            if message.type == "error" and "Failed to load resource" not in message.text
+            else None
+        ),
+    )
+    yield context
+    context.close()
+    assert problems == []
+
+
+@pytest.fixture
+def other_context(browser: Browser) -> Iterator[BrowserContext]:
+    """Somebody else's browser."""
+    context = browser.new_context()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def proxied() -> Iterator[Callable[[str], Proxy]]:
+    """`proxied(url)`: the way to a server, which can be cut and mended."""
+    proxies: list[Proxy] = []
+
+    def start(url: str) -> Proxy:
+        proxies.append(Proxy(url))
+        return proxies[-1]
+
+    yield start
+    for proxy in proxies:
+        proxy.close()
