@@ -20,9 +20,8 @@ OURS = ("hub", "workers", "stack", "standalone", "app")
 LAYERS = ("values", "redis", "delivery", "views")
 HUB = {
     "values": "errors settings channel cursor event sse timestamp logs metrics",
-    "redis": "redis_link history kind batch subscription hub",
-    "delivery": "segment wire feed group room listener begin presence wheel delivery takeover "
-    "transport",
+    "redis": "redis_link history kind segment batch subscription hub",
+    "delivery": "wire feed group room listener begin presence wheel delivery takeover transport",
     "views": "views answer stream publishing health cors pages problems",
 }
 
