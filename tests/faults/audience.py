@@ -1,0 +1,251 @@
+"""Listeners that come back as EventSource does, and judge every event that they get."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from hub.sse import Parsed
+from tests.faults.payload import number_of
+from tests.support.deadline import eventually
+from tests.support.stream import Ended, EventStream
+
+
+@dataclass
+class Judge:
+    """Whether the events of one channel came whole, once and in order, or a loss was told.
+
+    `lost`, `doubled`, `damaged` are what must never happen; `losses` are the reasons that were
+    told (`gap`, `recovered: false`), each of which allows the next event to be any.
+    """
+
+    channel: str
+    last: int = 0
+    delivered: int = 0
+    lost: int = 0
+    doubled: int = 0
+    damaged: int = 0
+    losses: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    anywhere: bool = False
+
+    def event(self, event: Parsed) -> None:
+        number = number_of(self.channel, event.data)
+        if number is None:
+            self.damaged += 1
+            self.notes.append(f"damaged: {event.data[:80]!r}")
+            return
+        self.delivered += 1
+        if not self.anywhere and number != self.last + 1:
+            if number > self.last:
+                self.lost += number - self.last - 1
+            else:
+                self.doubled += 1
+            self.notes.append(f"{number} after {self.last} ({event.id})")
+        self.anywhere = False
+        self.last = number
+
+    def loss(self, reason: str) -> None:
+        self.losses.append(reason)
+        self.anywhere = True
+
+    @property
+    def faults(self) -> list[str]:
+        return self.notes[:5]
+
+
+class Listener(threading.Thread):
+    """Returns with its last id whenever its stream ends, to the next of `urls`.
+
+    `read_bytes` and `pause_seconds` make it slow. It listens from the channel's start unless
+    `start` says otherwise ("now": the first event may be any). A stream that gives no byte for
+    `silence_seconds` counts as hanging, for each has a heartbeat a second.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        channel: str,
+        *,
+        start: str = "start",
+        read_bytes: int = 65536,
+        pause_seconds: float = 0.0,
+        receive_buffer: int = 0,
+        silence_seconds: float = 8.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(name=f"listener of {channel}", daemon=True)
+        self.judge = Judge(channel, anywhere=start == "now")
+        self.streams = 0
+        self.refused = 0
+        self.cuts = 0
+        self.heartbeats = 0
+        self.hanging = 0
+        self.longest_silence_seconds = 0.0
+        self.closings: Counter[str] = Counter()
+        self.retries_ms: list[int] = []
+        self.wrong: list[str] = []
+        self.silence_seconds = silence_seconds
+        self._urls = urls
+        self._start = start
+        self._read_bytes = read_bytes
+        self._pause_seconds = pause_seconds
+        self._receive_buffer = receive_buffer
+        self._random = Random(seed)
+        self._halt = threading.Event()
+        self._cut = threading.Event()
+        self._last_id = ""
+
+    @property
+    def last(self) -> int:
+        return self.judge.last
+
+    def cut(self) -> None:
+        """Lose the connection without notice, and come back."""
+        self._cut.set()
+
+    def stop(self) -> None:
+        self._halt.set()
+
+    def run(self) -> None:
+        while not self._halt.is_set():
+            url = self._urls[(self.streams + self.refused) % len(self._urls)]
+            try:
+                stream = EventStream(
+                    f"{url}/channels/{self.judge.channel}/events",
+                    query={"heartbeat": 1, "from": self._start},
+                    last_event_id=self._last_id or None,
+                    receive_buffer=self._receive_buffer,
+                )
+            except (OSError, Ended):
+                self.refused += 1
+                self._halt.wait(0.05)
+                continue
+            with stream:
+                self._listen(stream)
+            self._halt.wait(self._random.uniform(0.0, 0.1))
+
+    def _listen(self, stream: EventStream) -> None:
+        if stream.status != 200:
+            self.wrong.append(f"status {stream.status}")
+            self._halt.set()
+            return
+        self.streams += 1
+        stream.socket.settimeout(0.1)
+        heard = time.monotonic()
+        while True:
+            for event in stream.events:
+                self._event(event)
+            stream.events.clear()
+            stream.received_at.clear()
+            stream.raw.clear()
+            self._last_id = stream.last_id
+            if stream.ended or self._halt.is_set():
+                return
+            if self._cut.is_set():
+                self._cut.clear()
+                self.cuts += 1
+                stream.cut()
+                return
+            try:
+                stream.feed_some(self._read_bytes)
+                heard = time.monotonic()
+            except TimeoutError:
+                silence = time.monotonic() - heard
+                self.longest_silence_seconds = max(self.longest_silence_seconds, silence)
+                if silence > self.silence_seconds:
+                    self.hanging += 1
+                    return
+            if self._pause_seconds:
+                self._halt.wait(self._pause_seconds)
+
+    def _event(self, event: Parsed) -> None:
+        if event.event == "heartbeat":
+            self.heartbeats += 1
+        elif event.event == "subscribed":
+            verdict = json.loads(event.data)["channels"][self.judge.channel]
+            if not verdict["recovered"]:
+                self.judge.loss(verdict["reason"])
+        elif event.event == "gap":
+            self.judge.loss(json.loads(event.data)["reason"])
+        elif event.event == "closing":
+            self.closings[json.loads(event.data)["reason"]] += 1
+            if event.retry_ms is not None:
+                self.retries_ms.append(event.retry_ms)
+        else:
+            self.judge.event(event)
+
+
+class Audience:
+    """Some listeners, judged together."""
+
+    def __init__(self) -> None:
+        self.listeners: list[Listener] = []
+
+    def add(self, listener: Listener) -> Listener:
+        self.listeners.append(listener)
+        listener.start()
+        return listener
+
+    def connected(self, within_seconds: float = 10.0) -> Audience:
+        """Wait until each has had a stream."""
+        self.every(lambda listener: listener.streams > 0, within_seconds)
+        return self
+
+    def every(
+        self, condition: Callable[[Listener], object], within_seconds: float = 15.0
+    ) -> Audience:
+        def missing() -> bool:
+            return all(condition(listener) for listener in self.listeners)
+
+        try:
+            eventually(missing, within_seconds)
+        except AssertionError:
+            raise AssertionError(f"not within {within_seconds} s: {self.report()}") from None
+        return self
+
+    def has_all(self, number: int, within_seconds: float = 20.0) -> Audience:
+        """Each has got every event up to `number`, whole, once and in order; none was told of a
+        loss, none was left hanging."""
+        self.has_or_was_told(number, within_seconds)
+        told = [loss for listener in self.listeners for loss in listener.judge.losses]
+        assert not told, f"losses told: {told}"
+        return self
+
+    def has_or_was_told(self, number: int, within_seconds: float = 20.0) -> Audience:
+        """The same, except that a loss may have been told."""
+        self.every(
+            lambda listener: listener.last >= number or not listener.is_alive(), within_seconds
+        )
+        self.sound()
+        behind = [listener.last for listener in self.listeners if listener.last != number]
+        assert not behind, f"not at {number}: {self.report()}"
+        return self
+
+    def sound(self) -> None:
+        """Nothing that must never happen has happened."""
+        for listener in self.listeners:
+            judge = listener.judge
+            assert not listener.wrong, listener.wrong
+            assert not (judge.lost or judge.doubled or judge.damaged), judge.faults
+            assert not listener.hanging, self.report()
+
+    def stop(self) -> None:
+        for listener in self.listeners:
+            listener.stop()
+        for listener in self.listeners:
+            listener.join(15)
+            assert not listener.is_alive(), "a listener of the tests does not end"
+
+    def report(self) -> str:
+        return "; ".join(
+            f"at {each.last}, {each.streams} streams, {each.refused} refused, "
+            f"told {each.judge.losses}, closings {dict(each.closings)}, "
+            f"silent {each.longest_silence_seconds:.1f} s, hanging {each.hanging}, {each.wrong}"
+            for each in self.listeners[:12]
+        )

@@ -1,0 +1,232 @@
+"""More than one Valkey: a replica with Sentinels, and a Cluster. All from the one binary."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import redis
+from redis.crc import key_slot
+
+from tests.support.deadline import answers, eventually
+from tests.support.process import Process, ReservedPort
+from tests.support.valkey import Valkey
+
+_FAST_REPLICATION = (
+    *("--repl-diskless-sync", "yes"),
+    *("--repl-diskless-sync-delay", "0"),
+    *("--repl-ping-replica-period", "1"),
+)
+NAME = "hub"
+SLOTS = 16384
+
+
+class _Sentinel(Valkey):
+    def __init__(self, directory: Path, primary: Valkey, down_after_ms: int) -> None:
+        super().__init__(directory, tcp=True, name=directory.name)
+        conf = directory / "sentinel.conf"
+        conf.write_text(
+            f"port {self.port}\nbind 127.0.0.1\ndir {directory}\n"
+            f"sentinel monitor {NAME} 127.0.0.1 {primary.port} 2\n"
+            f"sentinel down-after-milliseconds {NAME} {down_after_ms}\n"
+            f"sentinel failover-timeout {NAME} 4000\n"
+        )
+        self.command = [self.command[0], str(conf), "--sentinel"]
+
+
+class Sentinels:
+    """A primary, a replica, three Sentinels that fail over after half a second."""
+
+    def __init__(self, directory: Path, down_after_ms: int = 500) -> None:
+        self.nodes = [
+            Valkey(directory / f"node{number}", tcp=True, options=_FAST_REPLICATION)
+            for number in range(2)
+        ]
+        for node in self.nodes:
+            node.name = node.directory.name
+        first, second = self.nodes
+        second.command += ["--replicaof", "127.0.0.1", str(first.port)]
+        self.sentinels = [
+            _Sentinel(directory / f"sentinel{number}", first, down_after_ms) for number in range(3)
+        ]
+        self.processes: list[Process] = [*self.nodes, *self.sentinels]
+        hosts = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
+        self.url = f"redis+sentinel://{hosts}/{NAME}/0"
+
+    def start(self) -> Sentinels:
+        for process in self.processes:
+            process.start()
+        self.settled()
+        return self
+
+    def settled(self, within_seconds: float = 15.0) -> None:
+        """Wait until the replica follows and every Sentinel knows all others."""
+        eventually(lambda: _info(self.replica)["master_link_status"] == "up", within_seconds)
+        for sentinel in self.sentinels:
+            eventually(partial(self._knows_all, sentinel), within_seconds)
+
+    @property
+    def primary(self) -> Valkey:
+        with self.sentinels[0].client() as client:
+            _, port = client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME)
+        return next(node for node in self.nodes if node.port == int(port))
+
+    @property
+    def replica(self) -> Valkey:
+        return next(node for node in self.nodes if node is not self.primary)
+
+    def other_than(self, old: Valkey, within_seconds: float = 15.0) -> Valkey:
+        """Wait until another node is the primary, and says so itself."""
+
+        def changed() -> Valkey | None:
+            primary = self.primary
+            return primary if primary is not old and _info(primary)["role"] == "master" else None
+
+        found = eventually(changed, within_seconds)
+        assert found is not None
+        return found
+
+    def _knows_all(self, sentinel: Valkey) -> bool:
+        with sentinel.client() as client:
+            fields = client.execute_command("SENTINEL", "MASTER", NAME)
+        pairs = (
+            fields
+            if isinstance(fields, dict)
+            else dict(zip(fields[::2], fields[1::2], strict=True))
+        )
+        named = {_text(name): _text(value) for name, value in pairs.items()}
+        return (named["num-other-sentinels"], named["num-slaves"]) == ("2", "1")
+
+
+class Cluster:
+    """Three primaries, then their replicas in the same order."""
+
+    def __init__(self, directory: Path, node_timeout_ms: int = 1000) -> None:
+        self.nodes: list[Valkey] = []
+        self.buses: list[ReservedPort] = []
+        for number in range(6):
+            bus = ReservedPort()
+            options = (
+                *("--cluster-enabled", "yes"),
+                *("--cluster-port", str(bus.number)),
+                *("--cluster-node-timeout", str(node_timeout_ms)),
+                *("--cluster-allow-replica-migration", "no"),
+                *_FAST_REPLICATION,
+            )
+            node = _Node(directory / f"node{number}", bus, options)
+            self.buses.append(bus)
+            self.nodes.append(node)
+        self.processes: list[Process] = [*self.nodes]
+        hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+        self.url = f"redis+cluster://{hosts}"
+
+    def start(self) -> Cluster:
+        for number, node in enumerate(self.nodes):
+            node.start()
+            with node.client() as client:
+                client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+                if number < 3:
+                    first, last = number * SLOTS // 3, (number + 1) * SLOTS // 3 - 1
+                    client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
+        with self.nodes[0].client() as client:
+            for node, bus in zip(self.nodes[1:], self.buses[1:], strict=True):
+                client.execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus.number)
+        for node in self.nodes:
+            eventually(partial(_knows_six, node), 15)
+        for number, node in enumerate(self.nodes[3:]):
+            follow = self.id_of(self.nodes[number])
+            with node.client() as client:
+                answers(partial(client.execute_command, "CLUSTER", "REPLICATE", follow), 15)
+        self.settled()
+        return self
+
+    def settled(self, within_seconds: float = 20.0) -> None:
+        """Wait until every node that runs says that all is well, and replicas follow."""
+        for node in self.nodes:
+            if node.running:
+                eventually(partial(_is_well, node), within_seconds)
+
+    def id_of(self, node: Valkey) -> str:
+        with node.client() as client:
+            return _text(client.execute_command("CLUSTER", "MYID"))
+
+    def owner(self, slot: int) -> Valkey:
+        """The primary that holds `slot`, as the nodes that run have it now."""
+        for node in self.nodes:
+            if not node.running:
+                continue
+            with node.client() as client:
+                ranges: Any = client.execute_command("CLUSTER", "SLOTS")
+            for first, last, primary, *_ in ranges:
+                if int(first) <= slot <= int(last) and self._at(int(primary[1])).running:
+                    return self._at(int(primary[1]))
+        raise AssertionError(f"nobody holds slot {slot}")
+
+    def primaries(self) -> list[Valkey]:
+        return [node for node in self.nodes if node.running and _info(node)["role"] == "master"]
+
+    def replica_of(self, primary: Valkey) -> Valkey:
+        return next(
+            node
+            for node in self.nodes
+            if node.running and str(_info(node).get("master_port")) == str(primary.port)
+        )
+
+    def owner_other_than(self, old: Valkey, slot: int, within_seconds: float = 20.0) -> Valkey:
+        def changed() -> Valkey | None:
+            try:
+                found = self.owner(slot)
+            except (AssertionError, redis.RedisError):
+                return None
+            return found if found is not old and _info(found)["role"] == "master" else None
+
+        found = eventually(changed, within_seconds)
+        assert found is not None
+        return found
+
+    def _at(self, port: int) -> Valkey:
+        return next(node for node in self.nodes if node.port == port)
+
+
+class _Node(Valkey):
+    """A Cluster's node, with the port of its bus, which ends with it."""
+
+    def __init__(self, directory: Path, bus: ReservedPort, options: tuple[str, ...]) -> None:
+        super().__init__(directory, tcp=True, options=options, name=directory.name)
+        self._bus = bus
+
+    def end(self) -> None:
+        super().end()
+        self._bus.close()
+
+
+def _knows_six(node: Valkey) -> bool:
+    return _cluster_info(node)["cluster_known_nodes"] == "6"
+
+
+def _is_well(node: Valkey) -> bool:
+    linked: object = _info(node).get("master_link_status", "up")
+    return _cluster_info(node)["cluster_state"] == "ok" and linked == "up"
+
+
+def slot_of(channel: str) -> int:
+    return int(key_slot(channel.encode()))
+
+
+def _info(node: Valkey) -> dict[str, Any]:
+    with node.client() as client:
+        found: dict[str, Any] = client.info("replication")
+    return found
+
+
+def _cluster_info(node: Valkey) -> dict[str, str]:
+    with node.client() as client:
+        reply: Any = client.execute_command("CLUSTER", "INFO")
+    if isinstance(reply, dict):
+        return {_text(name): _text(value) for name, value in reply.items()}
+    return dict(line.split(":", 1) for line in _text(reply).split("\r\n") if ":" in line)
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
