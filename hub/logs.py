@@ -16,7 +16,8 @@ def configure(log_format: str) -> None:
     """Send the loggers of hub and workers to standard error; calling it again changes nothing."""
     # What no line of ours shows need not be found out for each (logging HOWTO, "Optimization").
     logging._srcfile = None
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    # The process is not among it: gunicorn's own lines show it, and fail without.
+    logging.logThreads = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if log_format == "json" else _Text())
     for name in ("hub", "workers"):
