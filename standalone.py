@@ -38,6 +38,9 @@ ROOT = Path(__file__).resolve().parent
 DATA = ROOT / ".hubbub"
 START_SECONDS = 60.0
 A_LITTLE_SECONDS = 2.0
+NO_MODEL_URL = "http://127.0.0.1:9/v1"
+"""Where nobody answers (RFC 863's port): a generation fails at once and in words."""
+
 T = TypeVar("T")
 
 
@@ -134,6 +137,7 @@ class Launcher:
                 "There is no local model for this machine and this Python: set OPENAI_BASE_URL "
                 "and OPENAI_API_KEY to have answers. The rest runs."
             )
+            self.env["OPENAI_BASE_URL"] = NO_MODEL_URL
             return "none: set OPENAI_BASE_URL and OPENAI_API_KEY"
         if self.settings.model not in (None, model.NAME):
             say(f"HUB_MODEL is not used: the local model is {model.NAME}.")
