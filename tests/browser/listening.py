@@ -11,7 +11,8 @@ from tests.support.deadline import eventually
 _LISTEN = """async ([channels, options, start]) => {
   const { connect } = await import("/static/hubbub.js");
   const hub = (globalThis.hub ??= connect({ heartbeatSeconds: 1, ...options }));
-  const heard = (globalThis.heard ??= { events: [], states: [], verdicts: [], gaps: [], listeners: {} });
+  const nothing = { events: [], states: [], verdicts: [], gaps: [], listeners: {} };
+  const heard = (globalThis.heard ??= nothing);
   globalThis.subscription = hub.subscribe(channels, {
     event: ({ channel, type, data, id }) => heard.events.push([channel, type, data, id]),
     state: ({ name, reason, problem }) => heard.states.push({ name, reason, problem }),

@@ -1,0 +1,402 @@
+"""The pages in a real Chromium, on the whole stack with a provider that follows a script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import BrowserContext
+
+from tests.browser.proxy import Proxy
+from tests.browser.watching import Watcher, shows
+from tests.conftest import StartStack
+from tests.support.deadline import eventually
+from tests.support.provider import Gate, Script, ScriptedProvider, text_for
+from tests.support.stack import Stack
+
+pytestmark = pytest.mark.browser
+
+TEXT = text_for("a long answer", words=120)
+HOSTILE = (
+    "<img src=x onerror=\"document.body.dataset.hacked='1'\"><script>document.body.dataset.hacked="
+    "'1'</script>\n\n[click](javascript:document.body.dataset.hacked='1') "
+    "![](http://127.0.0.1:9/leak.png) <svg/onload=document.body.dataset.hacked='1'> <b>bold</b>\n\n"
+    '<a href="javascript:alert(1)" onclick="alert(1)">x</a> <iframe srcdoc="<b>x"></iframe>\n\n'
+    "<style>body{display:none}</style><form action=//evil.example><input name=q></form>"
+)
+
+
+@pytest.fixture
+def hub(stack: StartStack) -> Stack:
+    return stack({"HUB_HEARTBEAT_SECONDS": "1", "HUB_RETRY_MS": "100"})
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    """Nothing of a scripted answer passes before it lets it."""
+    gate = Gate()
+    yield gate
+    gate.open()
+
+
+def ask(context: BrowserContext, hub: Stack, prompt: str) -> Watcher:
+    page = context.new_page()
+    page.goto(f"{hub.url}/")
+    page.get_by_label("Your question").fill(prompt)
+    page.keyboard.press("Enter")
+    watcher = Watcher(page)
+    eventually(lambda: watcher.generation_id)
+    return watcher
+
+
+def test_two_tabs_a_late_one_and_one_that_was_cut_off_show_the_same_text(
+    hub: Stack,
+    provider: ScriptedProvider,
+    gate: Gate,
+    context: BrowserContext,
+    other_context: BrowserContext,
+    proxied: Callable[[str], Proxy],
+) -> None:
+    provider.scripts["story"] = Script(TEXT, gate=gate)
+    first = ask(context, hub, "story")
+    second = Watcher.at(context, hub.url, first.generation_id)
+    proxy = proxied(hub.url)
+    cut_off = Watcher.at(other_context, proxy.url, first.generation_id)
+    gate.release(20)
+    for watcher in (first, second, cut_off):
+        watcher.until_text(TEXT[:80])
+    proxy.cut()
+    eventually(lambda: cut_off.connection in ("waiting", "connecting"))
+    gate.release(40)
+    first.until_text(TEXT[:240])
+    late = Watcher.at(context, hub.url, first.generation_id)
+    stranger = Watcher.at(other_context, hub.url, first.generation_id)
+    late.until_text(TEXT[:240])
+    stranger.until_text(TEXT[:240])
+    assert cut_off.text() == TEXT[:80]
+    proxy.mend()
+    cut_off.until_text(TEXT[:240])
+    gate.open()
+    record = hub.finished(first.generation_id)
+    assert record["choices"][0]["content"] == TEXT
+    for watcher in (first, second, cut_off, late, stranger):
+        shows(watcher.until_ended(), record)
+    shows(Watcher.at(context, hub.url, first.generation_id).until_ended(), record)
+
+
+def test_many_tabs_on_many_generations_all_show_their_text(
+    hub: Stack, provider: ScriptedProvider, gate: Gate, context: BrowserContext
+) -> None:
+    provider.default = Script(TEXT, gate=gate)
+    ids = [hub.generate(f"question {number}") for number in range(9)]
+    watchers = [Watcher.at(context, hub.url, one) for one in ids]
+    gate.release(9 * 10)
+    gate.open()
+    for one, watcher in zip(ids, watchers, strict=True):
+        shows(watcher.until_ended(within_seconds=40), hub.finished(one))
+
+
+def test_the_count_of_watchers_is_live(
+    hub: Stack,
+    provider: ScriptedProvider,
+    gate: Gate,
+    context: BrowserContext,
+    other_context: BrowserContext,
+) -> None:
+    provider.scripts["story"] = Script(TEXT, gate=gate)
+    first = ask(context, hub, "story")
+    eventually(lambda: first.part("watchers") == "1 watching")
+    other = Watcher.at(other_context, hub.url, first.generation_id)
+    eventually(lambda: other.part("watchers").startswith("2 watching"))
+    eventually(lambda: first.part("watchers") == "2 watching")
+    second = Watcher.at(context, hub.url, first.generation_id)
+    eventually(lambda: first.part("watchers") == "2 watching · 2 tabs here")
+    other.page.close()
+    second.page.close()
+    eventually(lambda: first.part("watchers") == "1 watching")
+
+
+def test_stop_ends_it_in_every_tab_and_keeps_the_text(
+    hub: Stack,
+    provider: ScriptedProvider,
+    gate: Gate,
+    context: BrowserContext,
+    other_context: BrowserContext,
+) -> None:
+    provider.scripts["story"] = Script(TEXT, gate=gate)
+    first = ask(context, hub, "story")
+    other = Watcher.at(other_context, hub.url, first.generation_id)
+    gate.release(20)
+    other.until_text(TEXT[:80])
+    other.page.get_by_role("button", name="Stop").click()
+    record = hub.finished(first.generation_id)
+    assert record["status"] == "cancelled"
+    for watcher in (first, other):
+        shows(watcher.until_ended("cancelled"), record)
+        assert watcher.part("status") == "Stopped"
+        assert not watcher.is_shown("stop")
+
+
+def test_a_failure_is_told_in_words(
+    hub: Stack, provider: ScriptedProvider, context: BrowserContext
+) -> None:
+    provider.scripts["cut"] = Script(TEXT, cut_after=10)
+    watcher = ask(context, hub, "cut").until_ended("failed")
+    record = hub.finished(watcher.generation_id)
+    assert record["error"]["message"] in watcher.part("note")
+    assert watcher.is_shown("note")
+    shows(watcher, record)
+
+
+def test_a_run_that_began_anew_shows_the_last_attempt_alone(
+    stack: StartStack, provider: ScriptedProvider, gate: Gate, context: BrowserContext
+) -> None:
+    hub = stack({"HUB_LEASE_SECONDS": "1"})
+    provider.scripts["story"] = Script(TEXT, gate=gate)
+    watcher = ask(context, hub, "story")
+    gate.release(20)
+    watcher.until_text(TEXT[:80])
+    hub.worker.kill()
+    hub.add_worker()
+    eventually(lambda: watcher.attribute("attempt") == "2", 20)
+    gate.open()
+    watcher.until_ended()
+    shows(watcher, hub.finished(watcher.generation_id))
+    assert watcher.text() == TEXT
+    assert watcher.part("attempt") == "Attempt 2"
+
+
+def test_what_a_model_writes_stays_text(
+    hub: Stack, provider: ScriptedProvider, context: BrowserContext
+) -> None:
+    asked: list[str] = []
+    context.on("request", lambda request: asked.append(request.url))
+    provider.scripts[HOSTILE] = Script(HOSTILE)
+    watcher = ask(context, hub, HOSTILE).until_ended()
+    shows(watcher, hub.finished(watcher.generation_id))
+    page = watcher.page
+    assert "<b>bold</b>" in page.inner_text("[data-formatted]")
+    assert page.inner_text("[data-asked]") == HOSTILE
+    active = "main :is(img, script, style, svg, iframe, form form, [onerror], [onclick], [onload])"
+    assert page.query_selector_all(f"[data-formatted] {active[5:]}") == []
+    for link in page.query_selector_all("[data-formatted] a"):
+        assert re.match(r"https?:|$", link.get_attribute("href") or "")
+    assert page.evaluate("document.body.dataset.hacked") is None
+    assert all(url.startswith((hub.url, "data:")) for url in asked)
+
+
+def test_markdown_is_shown_formatted_and_as_it_was_written(
+    hub: Stack, provider: ScriptedProvider, context: BrowserContext
+) -> None:
+    text = "# Title\n\nSome **bold** words[^1] and\r\n`code`.\n\n- one\n- two\n\n```\nx = 1\n```\n"
+    provider.scripts["markdown"] = Script(text, pace_seconds=0.01)
+    watcher = ask(context, hub, "markdown").until_ended()
+    page = watcher.page
+    assert watcher.text() == text
+    eventually(lambda: page.inner_text("[data-formatted] h1") == "Title")
+    assert page.inner_text("[data-formatted] strong") == "bold"
+    assert page.locator("[data-formatted] li").all_inner_texts() == ["one", "two"]
+    assert not watcher.is_shown("text")
+    page.get_by_role("button", name="Plain text").click()
+    assert watcher.is_shown("text")
+    assert not watcher.is_shown("formatted")
+    page.reload()
+    watcher.until_ended()
+    assert watcher.is_shown("text")  # the choice is kept
+
+
+def test_reasoning_tools_and_several_answers_stand_apart(
+    hub: Stack, provider: ScriptedProvider, context: BrowserContext
+) -> None:
+    def chunk(index: int, **delta: object) -> dict[str, object]:
+        choice = {"index": index, "delta": delta, "finish_reason": None}
+        return {"object": "chat.completion.chunk", "choices": [choice]}
+
+    call = {"index": 0, "id": "c1", "function": {"name": "look", "arguments": '{"at":'}}
+    rest = {"index": 0, "function": {"arguments": '"sky"}'}}
+    ends = [
+        {"object": "chat.completion.chunk", "choices": [
+            {"index": index, "delta": {}, "finish_reason": reason}
+        ]}
+        for index, reason in ((0, "length"), (1, "stop"))
+    ]  # fmt: skip
+    provider.default = Script(
+        chunks=[
+            chunk(0, reasoning_content="First I think. "),
+            chunk(0, reasoning_content="Then I speak."),
+            chunk(0, content="An answer."),
+            chunk(1, content="Another answer."),
+            chunk(1, tool_calls=[call]),
+            chunk(1, tool_calls=[rest]),
+            *ends,
+            "[DONE]",
+        ]
+    )
+    generation_id = hub.generate("think", n=2)
+    watcher = Watcher.at(context, hub.url, generation_id).until_ended()
+    shows(watcher, hub.finished(generation_id))
+    assert watcher.text(0) == "An answer."
+    assert watcher.text(1) == "Another answer."
+    first, second = (watcher.page.locator(f'[data-choice="{index}"]') for index in range(2))
+    assert first.locator("[data-reasoning]").text_content() == "First I think. Then I speak."
+    assert not first.locator("[data-reasoning]").is_visible()
+    first.get_by_text("Reasoning", exact=True).click()
+    assert first.locator("[data-reasoning]").is_visible()
+    assert second.locator("[data-tools]").text_content() == 'look({"at":"sky"})'
+    assert first.locator("[data-finish]").is_visible()
+    assert second.get_by_role("heading", name="Answer 2").is_visible()
+
+
+def test_usage_and_model_are_shown_when_it_has_ended(
+    hub: Stack, provider: ScriptedProvider, context: BrowserContext
+) -> None:
+    watcher = ask(context, hub, "short").until_ended()
+    record = hub.finished(watcher.generation_id)
+    eventually(lambda: "Time" in watcher.part("facts"))
+    facts = watcher.part("facts")
+    assert record["model"] in facts
+    assert f"Tokens answered{record['usage']['completion_tokens']}" in facts
+
+
+def test_an_unknown_generation_says_so_and_is_a_404(hub: Stack, context: BrowserContext) -> None:
+    page = context.new_page()
+    answer = page.goto(f"{hub.url}/g/nobody-made-this")
+    assert answer is not None
+    assert answer.status == 404
+    page.get_by_text("This generation is not here").wait_for()
+
+
+def test_an_empty_question_and_a_refused_one_are_told_beside_the_field(
+    hub: Stack, context: BrowserContext
+) -> None:
+    page = context.new_page()
+    page.goto(f"{hub.url}/")
+    problem = page.locator("#prompt-problem")
+    page.get_by_role("button", name="Ask").click()
+    assert problem.inner_text() == "Write something first."
+    page.get_by_label("Your question").fill("x")
+    page.get_by_text("Options").click()
+    page.get_by_label("Model").fill("no spaces in a name")
+    page.get_by_role("button", name="Ask").click()
+    eventually(lambda: "model" in problem.text_content())
+
+
+def test_a_hub_that_is_away_is_waited_for_and_the_text_goes_on(
+    hub: Stack, provider: ScriptedProvider, gate: Gate, context: BrowserContext
+) -> None:
+    provider.scripts["story"] = Script(TEXT, gate=gate)
+    watcher = ask(context, hub, "story")
+    gate.release(20)
+    watcher.until_text(TEXT[:80])
+    hub.web.terminate()
+    eventually(lambda: watcher.connection in ("waiting", "connecting"))
+    assert watcher.is_shown("connection-word")
+    gate.open()
+    hub.web.start()
+    shows(watcher.until_ended(), hub.finished(watcher.generation_id))
+
+
+def test_a_generation_asked_elsewhere_appears_among_the_recent_ones(
+    hub: Stack, context: BrowserContext
+) -> None:
+    generation_id = hub.generate("elsewhere")
+    hub.finished(generation_id)
+    page = context.new_page()
+    page.goto(f"{hub.url}/")
+    page.locator(f'[data-recent] a[href="/g/{generation_id}"]').click()
+    Watcher(page).until_ended()
+
+
+def test_a_screen_reader_hears_sentences_and_the_end(
+    hub: Stack, provider: ScriptedProvider, context: BrowserContext
+) -> None:
+    provider.scripts["speak"] = Script("One sentence. Another one. And a rest", pace_seconds=0.05)
+    watcher = ask(context, hub, "speak").until_ended()
+    said = watcher.page.locator("[data-speech] p").all_text_contents()
+    assert " ".join(said) == "One sentence. Another one. And a rest Complete."
+    assert watcher.page.get_attribute("[data-choices]", "aria-busy") == "false"
+
+
+def test_pages_allow_no_script_but_their_own(hub: Stack) -> None:
+    for path in ("/", "/g/x", "/notifications", "/status", "/static/hubbub.js"):
+        answer = hub.get(path, headers={"Accept": "text/html"})
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "script-src 'self'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert " style=" not in answer.text or path.startswith("/static")
+        assert not re.search(r"<script(?![^>]*src=)", answer.text)
+
+
+def test_what_is_pushed_is_received(hub: Stack, context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto(f"{hub.url}/notifications?channel=news,sport")
+    page.locator('[data-connection][data-state="open"]').wait_for()
+    form = page.locator("[data-push]")
+    form.get_by_label("Channel").fill("sport")
+    form.get_by_label("Event type").fill("goal")
+    form.get_by_label("Data").fill("<b>1:0</b>\nsecond line")
+    form.get_by_role("button", name="Push").click()
+    shown = page.locator("[data-events] li")
+    shown.first.wait_for()
+    assert shown.locator("[data-data]").text_content() == "<b>1:0</b>\nsecond line"
+    assert shown.locator("[data-channel]").text_content() == "sport"
+    assert shown.locator("[data-type]").text_content() == "goal"
+    hub.publish("news", "from elsewhere")
+    page.get_by_text("from elsewhere").wait_for()
+    form.get_by_label("Event type").fill("heartbeat")
+    form.get_by_role("button", name="Push").click()
+    page.get_by_text("the hub's or EventSource's own").wait_for()
+
+
+def test_the_state_of_the_hub_is_shown(hub: Stack, context: BrowserContext) -> None:
+    generation_id = hub.generate("state")
+    hub.finished(generation_id)
+    page = context.new_page()
+    page.goto(f"{hub.url}/status")
+    page.get_by_role("link", name=generation_id).wait_for()
+    assert page.locator('[data-health] .tile[data-state="bad"]').count() == 0
+    page.get_by_placeholder("a channel's name").fill("news")
+    page.get_by_role("button", name="Watch").click()
+    page.get_by_role("cell", name="news").wait_for()
+
+
+@pytest.mark.parametrize("path", ["/", "/notifications", "/status", "/g/"])
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_no_page_is_wider_than_its_window(
+    hub: Stack, provider: ScriptedProvider, context: BrowserContext, path: str, width: int
+) -> None:
+    provider.scripts["wide"] = Script(
+        f"{'w' * 300}\n\n```\n{'code ' * 60}\n```\n\n|a|b|\n|-|-|\n|1|2|"
+    )
+    if path == "/g/":
+        path += hub.generate("wide")
+        hub.finished(path[3:])
+    page = context.new_page()
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"{hub.url}{path}")
+    if path.startswith("/g/"):
+        Watcher(page).until_ended()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_every_field_has_a_name_and_everything_can_be_reached_by_keyboard(
+    hub: Stack, context: BrowserContext
+) -> None:
+    page = context.new_page()
+    for path in ("/", "/notifications", "/status"):
+        page.goto(f"{hub.url}{path}")
+        unnamed = page.eval_on_selector_all(
+            "input, textarea, button, a",
+            "all => all.filter(one => !one.labels?.length && !one.textContent.trim()"
+            " && !one.ariaLabel).map(one => one.outerHTML)",
+        )
+        assert unnamed == []
+        page.keyboard.press("Control+Home")
+        page.evaluate("document.activeElement.blur()")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "skip"
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.id") == "main"
