@@ -78,6 +78,7 @@ class Launcher:
         self._stop: str | None = None
         self._impatient = False
         self._data: DataDirectory | None = None
+        self._socket: Path | None = None
         self._wake, self._waker = socket.socketpair()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wake, selectors.EVENT_READ)
@@ -119,7 +120,7 @@ class Launcher:
                 "there is no embedded Valkey for this machine and no valkey-server or redis-server "
                 "on the PATH: install one, or set REDIS_URL"
             )
-        path = valkey.socket_path(data.path)
+        path = self._socket = valkey.socket_path(data.path)
         # It inherits the lock: the next instance waits until the last bytes have been written.
         part = self._start("valkey", valkey.command(binary, data.path, path), pass_fds=[data.lock])
         self._wait(lambda: valkey.answers(path), part, "to read its data")
@@ -258,6 +259,7 @@ class Launcher:
         self._end(0, "model")
         self._end(3, "valkey")
         if self._data is not None:
+            valkey.remove_socket(self._socket, self._data.path)
             self._data.close()
         if self.parts:
             say("Everything has ended.")

@@ -43,6 +43,13 @@ def socket_path(data: Path) -> Path:
     return place / "s"
 
 
+def remove_socket(path: Path | None, data: Path) -> None:
+    """Clear the short place away, if there is one."""
+    if path is not None and path.parent != data:
+        path.unlink(missing_ok=True)
+        path.parent.rmdir()
+
+
 def url(path: Path) -> str:
     return f"unix://{quote(str(path))}"
 

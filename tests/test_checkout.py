@@ -1,0 +1,59 @@
+"""A bare checkout and `make`: what somebody does who has just cloned this."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import requests
+
+from tests.support.launch import Launches
+from tests.support.process import Process
+from tests.support.real import ROOT, missing, model_path
+
+INSTALL_SECONDS = 300
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what is under version control, as it is here now, under a path that is too long
+    for a Unix socket."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        names = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        missing("git, or its checkout")
+    place = tmp_path / ("a-directory-with-a-long-name-" * 3)
+    for name in filter(None, names.decode().split("\0")):
+        if (ROOT / name).is_file():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, place / name)
+    return place
+
+
+@pytest.mark.slow
+@pytest.mark.model
+def test_make_run_installs_starts_and_answers_and_the_second_time_it_only_starts(
+    checkout: Path, tmp_path: Path, processes: list[Process]
+) -> None:
+    model_path()  # where the model has no wheel there would be no answer
+    launch = Launches(tmp_path, processes)
+    first = launch({}, ("make", "run"), checkout).ready(INSTALL_SECONDS)
+    assert "Installing the local model" in first.log()
+    asked = requests.post(
+        f"{first.url}/generations", json={"prompt": "Say hello.", "max_tokens": 8}, timeout=10
+    )
+    assert asked.status_code == 202, asked.text
+    stream = requests.get(
+        f"{first.url}/generations/{asked.json()['id']}/events?format=text", timeout=60
+    )
+    assert stream.text.startswith(("data:", "id:")), stream.text
+    first.signal(signal.SIGTERM)
+    first.nothing_is_left()
+    assert not Path(unquote(urlsplit(first.redis_url).path)).parent.exists()
+    second = launch({}, ("make", "run"), checkout).ready(15)
+    assert "Installing" not in second.log()
