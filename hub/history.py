@@ -204,7 +204,7 @@ class History:
         keys, args = self.append_call(
             channel, events, producer=producer, key=key, record=record, ends=ends
         )
-        reply = self.link.run(APPEND, keys, args, try_seconds=try_seconds)
+        reply = self.link.run(APPEND, keys, args, try_seconds=try_seconds, durable=True)
         if slot:  # not after an exception: a sending that is still under way may arrive later
             self._free.append((slot[0], slot[1] + 1))
         return self.appended(channel, reply)
@@ -247,6 +247,7 @@ class History:
             _DELETE,
             [*self._base(channel), *_record_keys(channel)],
             [*self._keep, self.link.publish_command, announcement_channel(channel)],
+            durable=True,
         )
 
     def present(

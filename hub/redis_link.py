@@ -10,10 +10,14 @@ redis-py connects, authenticates, finds the primary and routes. Its own retries 
 every command after a timeout, also one that was carried out. What may be repeated is repeated by
 `run`, because the scripts know a batch that they have seen. Errors of the library become
 `RedisUnavailable` here and nowhere else.
+
+With `wait_replicas` a `durable` run counts as done only when that many replicas have it: a `WAIT`
+follows on the same connection, because it waits for what that connection has written.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,7 +38,9 @@ from redis.exceptions import (
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
+    RedisClusterException,
     RedisError,
+    ResponseError,
     TryAgainError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -48,14 +54,22 @@ SOCKET_SECONDS = 3.0
 CONNECT_SECONDS = 2.0
 TRY_SECONDS = 4.0
 """How long a call goes on trying: a restart or a failover within it is not noticed."""
+WAIT_MS = 1000
+
+
+class TooFewReplicas(RedisError):
+    """It was carried out, but too few replicas have it: a failover could lose it."""
+
 
 _PASSING = (
+    TooFewReplicas,
     RedisConnectionError,
     RedisTimeoutError,
     BusyLoadingError,
     ReadOnlyError,
     ClusterDownError,
     ClusterError,
+    RedisClusterException,
     MovedError,
     AskError,
     TryAgainError,
@@ -86,8 +100,18 @@ class Script:
 class RedisLink:
     """Everything that Hubbub asks of a Redis. Holds no connection until the first call."""
 
-    def __init__(self, client: Any, *, cluster: bool = False, wait_replicas: int = 0) -> None:
-        self.client = client
+    def __init__(
+        self,
+        client: Any = None,
+        *,
+        make: Callable[[], Any] | None = None,
+        cluster: bool = False,
+        wait_replicas: int = 0,
+    ) -> None:
+        """`make` makes the client at the first call: a Cluster's asks for its layout at once."""
+        self._client = client
+        self._make = make
+        self._making = threading.Lock()
         self.cluster = cluster
         self.wait_replicas = wait_replicas
         # In a Cluster a PUBLISH goes to every node, an SPUBLISH to the channel's shard alone.
@@ -99,12 +123,20 @@ class RedisLink:
         if scheme == "redis+sentinel":
             return cls(_sentinel_client(url), wait_replicas=wait_replicas)
         if scheme == "redis+cluster":
-            return cls(_cluster_client(url), cluster=True, wait_replicas=wait_replicas)
+            return cls(make=lambda: _cluster_client(url), cluster=True, wait_replicas=wait_replicas)
         options = _connection_options()
         if scheme == "unix":
             del options["socket_keepalive"]
         pool = redis.BlockingConnectionPool.from_url(url, **_pool_options(), **options)
         return cls(redis.Redis(connection_pool=pool), wait_replicas=wait_replicas)
+
+    @property
+    def client(self) -> Any:
+        if self._client is None and self._make is not None:
+            with self._making:
+                if self._client is None:
+                    self._client = self._make()
+        return self._client
 
     def run(
         self,
@@ -113,11 +145,32 @@ class RedisLink:
         args: Sequence[object],
         *,
         try_seconds: float = TRY_SECONDS,
+        durable: bool = False,
     ) -> Any:
-        """Run a script, again and again within `try_seconds`. It must bear being repeated."""
+        """Run a script, again and again within `try_seconds`. It must bear being repeated.
+
+        `durable`: it is done when `wait_replicas` replicas have it; until then it is repeated, and
+        each time it must write something, or there would be nothing to wait for.
+        """
+        if durable and self.wait_replicas:
+            return self.call(
+                lambda _: self._run_durably(script, keys, args), try_seconds=try_seconds
+            )
         return self.call(
             lambda client: _evaluate(client, script, keys, args), try_seconds=try_seconds
         )
+
+    @property
+    def wait_command(self) -> tuple[object, ...] | None:
+        """What follows writes that are to be durable, on the same connection; None: nothing."""
+        return ("WAIT", self.wait_replicas, WAIT_MS) if self.wait_replicas else None
+
+    def check_waited(self, replicas: Any) -> None:
+        """Judge the answer to `wait_command`. Raises `RedisError`."""
+        if isinstance(replicas, Exception):
+            raise replicas
+        if replicas < self.wait_replicas:
+            raise TooFewReplicas(f"{replicas} of {self.wait_replicas} replicas have it")
 
     def call(self, command: Callable[[Any], _T], *, try_seconds: float = TRY_SECONDS) -> _T:
         """Carry out `command(client)`, which must bear being repeated.
@@ -163,7 +216,49 @@ class RedisLink:
             self.call(lambda client: client.nodes_manager.initialize())
 
     def close(self) -> None:
-        self.client.close()
+        if self._client is not None:
+            self._client.close()
+
+    def _run_durably(self, script: Script, keys: Sequence[str], args: Sequence[object]) -> Any:
+        try:
+            pool = self._pool(keys[0])
+            for command in (("EVALSHA", script.sha), ("EVAL", script.text)):
+                reply, replicas = _exchange(
+                    pool, (*command, len(keys), *keys, *args), self.wait_command
+                )
+                if not isinstance(reply, NoScriptError):
+                    break
+            if isinstance(reply, Exception):
+                raise reply
+            self.check_waited(replicas)
+            return reply
+        except (MovedError, RedisConnectionError, RedisTimeoutError):
+            if self.cluster:  # redis-py does this for its own commands
+                self.client.nodes_manager.initialize()
+            raise
+
+    def _pool(self, key: str) -> Any:
+        if not self.cluster:
+            return self.client.connection_pool
+        return self.client.get_redis_connection(self.client.get_node_from_key(key)).connection_pool
+
+
+def _exchange(pool: Any, *commands: tuple[object, ...] | None) -> list[Any]:
+    """Send commands in one write on one connection; their replies, errors among them."""
+    connection = pool.get_connection()
+    replies: list[Any] = []
+    try:
+        connection.send_packed_command([b"".join(connection.pack_commands(commands))])
+        while len(replies) < len(commands):
+            try:
+                replies.append(connection.read_response())
+            except ResponseError as error:
+                replies.append(error)
+        return replies
+    finally:
+        if len(replies) < len(commands):  # nobody may read what is left on it
+            connection.disconnect()
+        pool.release(connection)
 
 
 def _evaluate(client: Any, script: Script, keys: Sequence[str], args: Sequence[object]) -> Any:
@@ -217,12 +312,11 @@ def _sentinel_client(url: str) -> Any:
 def _cluster_client(url: str) -> RedisCluster:
     parts = urlsplit(url)
     options: dict[str, Any] = {**_connection_options(), **_credentials(url)}
-    del options["retry"]
     nodes = [
         ClusterNode(host, port)  # type: ignore[no-untyped-call]
         for host, port in _addresses(parts.netloc, 6379)
     ]
-    return RedisCluster(startup_nodes=nodes, cluster_error_retry_attempts=3, **options)
+    return RedisCluster(startup_nodes=nodes, **options)
 
 
 def _in_words(error: Exception) -> str:

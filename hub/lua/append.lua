@@ -21,7 +21,10 @@
 
 drop_old()
 
+-- A repetition writes, too, if only an expiry: a WAIT behind it waits for what was written on its own
+-- connection, and the first sending may have gone another way.
 local function again(word, text)
+  redis.call('EXPIRE', KEYS[2], ARGV[2])
   local ms, seq, count = string.match(text, '^%S+ (%d+) (%d+) (%d+)$')
   return {word, ms, seq, count}
 end
