@@ -62,7 +62,8 @@ class Deliverer:
 
 
 class Group:
-    """`positions` is where `members` stand; `waiting` stand where they stood a turn ago."""
+    """`positions` is where the members stand, but for those whom a turn that is under way has not
+    come to yet: they stand where the turn began."""
 
     __slots__ = (
         "_data",
@@ -73,13 +74,14 @@ class Group:
         "_positions_before",
         "_scheduled",
         "_served",
+        "_turn",
+        "_turn_at",
         "_turn_events",
         "bytes",
         "events",
         "members",
         "positions",
         "rooms",
-        "waiting",
         "wire",
     )
 
@@ -95,7 +97,6 @@ class Group:
         self.wire: Wire = wire
         self.positions = positions
         self.members: dict[Listener, Callable[[bytes], int]] = {}
-        self.waiting: dict[Listener, Callable[[bytes], int]] = {}
         self._news = news
         self._served = served
         self._inbox: deque[Item] = deque()
@@ -104,25 +105,20 @@ class Group:
         self._data = b""
         self._next_wire: Wire | None = wire
         self._scheduled = False
+        self._turn: list[tuple[Listener, Callable[[bytes], int]] | None] = []
+        self._turn_at = 0
         self._turn_events = 0
         self.events = 0
         self.bytes = 0
 
     @property
     def idle(self) -> bool:
-        return not self._inbox and not self.waiting
-
-    @property
-    def empty(self) -> bool:
-        return not self.members and not self.waiting
+        return not self._inbox and not self._turn
 
     @property
     def standing(self) -> Wire | None:
         """The wire with which `members` go on."""
         return self._next_wire
-
-    def everyone(self) -> list[Listener]:
-        return [*self.members, *self.waiting]
 
     def join(self, listener: Listener, send: Callable[[bytes], int]) -> None:
         # What a listener got is the difference of the group's sums: no counting per delivery.
@@ -134,10 +130,12 @@ class Group:
         """Take a listener out: its positions and its wire."""
         listener.events += self.events
         listener.bytes += self.bytes
-        if self.waiting.pop(listener, None) is not None:
-            self._not_served(listener)
+        send = self.members.pop(listener)
+        if self._turn and (listener, send) in self._turn[self._turn_at :]:
+            self._turn[self._turn.index((listener, send))] = None
+            listener.events -= self._turn_events
+            listener.bytes -= len(self._data)
             return list(self._positions_before), self.wire
-        self.members.pop(listener, None)
         return list(self.positions), self._next_wire
 
     def absorb(self, other: Group) -> None:
@@ -164,14 +162,14 @@ class Group:
 
     def step(self) -> bool:
         """Serve a slice; True when there is more to do."""
-        if not self.waiting and not self._begin():
+        if not self._turn and not self._begin():
             self._scheduled = False
             return False
         self._serve()
-        if self.waiting or self._inbox:
+        if self._turn or self._inbox:
             return True
         self._scheduled = False
-        if len(self.rooms[0].groups) > 1 and not self.empty:
+        if len(self.rooms[0].groups) > 1 and self.members:
             self.rooms[0].merge(self)
         return False
 
@@ -189,41 +187,43 @@ class Group:
         self._positions_before = self.positions
         self.positions = list(self.positions)
         self._data, self._next_wire = self.wire.render(items, self.positions)
-        self.waiting, self.members = self.members, self.waiting
         events = sum(chunk.count for _, chunk in items)
         self.events += events
         self.bytes += len(self._data)
         self._turn_events = events
-        self._served(len(self.waiting), events, items[0][1].published_us)
-        if not self._data and self._next_wire is not None:  # the dialect has nothing to say of it
-            self.waiting, self.members = self.members, self.waiting
-            return bool(self._inbox) and self._begin()
-        return True
+        self._served(len(self.members), events, items[0][1].published_us)
+        if self._data or self._next_wire is None:
+            self._turn = list(self.members.items())
+            self._turn_at = 0
+            return True
+        return bool(self._inbox) and self._begin()  # the dialect has nothing to say of it
 
     def _serve(self) -> None:
-        waiting, members, data, size = self.waiting, self.members, self._data, len(self._data)
+        data, size, turn = self._data, len(self._data), self._turn
         last = self._next_wire is None or self._ends()
-        for _ in range(min(_SLICE, len(waiting))):
-            listener, send = waiting.popitem()
+        begin = self._turn_at
+        self._turn_at = begin + _SLICE
+        # Nothing in this loop lets another greenlet run: who is in the slice stays in it.
+        for entry in turn[begin : begin + _SLICE]:
+            if entry is None:  # left between two slices
+                continue
             try:
-                sent = send(data)
+                sent = entry[1](data)
             except BlockingIOError:
                 sent = 0
             except OSError:
-                sent = -1
-            if sent == size and not last:
-                members[listener] = send
-            elif sent < 0:
-                self.waiting[listener] = send
-                listener.lost()
-            else:
-                listener.events += self.events - self._turn_events
-                listener.bytes += self.bytes - size
-                listener.fell_behind(self.wire, self._items, self._positions_before, sent)
+                entry[0].lost()
+                continue
+            if sent != size or last:
+                self._let_go(entry[0], sent)
+        if self._turn_at >= len(turn):
+            self._turn = []
 
-    def _not_served(self, listener: Listener) -> None:
-        listener.events -= self._turn_events
-        listener.bytes -= len(self._data)
+    def _let_go(self, listener: Listener, sent: int) -> None:
+        del self.members[listener]
+        listener.events += self.events - self._turn_events
+        listener.bytes += self.bytes - len(self._data)
+        listener.fell_behind(self.wire, self._items, self._positions_before, sent)
 
     def _ends(self) -> bool:
         return all(
@@ -233,4 +233,4 @@ class Group:
 
     def __repr__(self) -> str:
         names: Any = [room.channel for room in self.rooms]
-        return f"<Group {names} {self.positions} {len(self.members)}+{len(self.waiting)}>"
+        return f"<Group {names} {self.positions} {len(self.members)}>"

@@ -132,7 +132,7 @@ class Listener:
         self._wire = wire
         self.deletions = [room.deletions for room in self.rooms]
         group, self.group = self.group, None
-        if group is not None and group.empty:
+        if group is not None and not group.members:
             group.dissolve()
 
     # ── behind ───────────────────────────────────────────────────────────────────────────────

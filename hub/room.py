@@ -134,7 +134,7 @@ class Room:
 
     def _clear_out(self) -> list[Listener]:
         """Everybody leaves the head, with the place reached so far; what is remembered is void."""
-        moved = [listener for group in list(self.groups) for listener in group.everyone()]
+        moved = [listener for group in list(self.groups) for listener in group.members]
         for listener in moved:
             listener.detach()
         self._ring.clear()
