@@ -5,7 +5,7 @@
 -- ARGV[3] …  pairs of a field of the totals and an amount
 --
 -- Returns 1, or 0 where there is no such job or another worker holds it.
-local entry = redis.call('HGET', KEYS[2], ARGV[1])
+local entry = entry_of(ARGV[1])
 if not entry then return 0 end
 if ARGV[2] ~= '' and not held(entry, ARGV[2]) then return 0 end
 remove(entry)

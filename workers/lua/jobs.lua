@@ -4,8 +4,12 @@
 -- KEYS[2]  entries  hash     id -> its entry in the stream: an id has at most one job
 local GROUP = 'workers'
 
-local function group_exists()
-  return not redis.pcall('XPENDING', KEYS[1], GROUP).err
+-- The entry of a generation's job, or nil. It is looked up: a stream that was lost and begun anew may
+-- have given the entry's name to another.
+local function entry_of(id)
+  local entry = redis.call('HGET', KEYS[2], id)
+  local found = entry and redis.call('XRANGE', KEYS[1], entry, entry)[1]
+  return found and found[2][2] == id and entry or nil
 end
 
 -- Is `entry` in the hands of `consumer`? A worker whose lease was taken over must not touch it.
