@@ -122,7 +122,8 @@ class Delivery:
     def count(self, channel: str) -> int:
         """The listeners of a channel in all processes. Raises `RedisUnavailable`."""
         room = self._rooms.get(channel)
-        return (room.listeners if room else 0) + self._presence.elsewhere(channel)
+        here = room.listeners if room else 0
+        return here + self._presence.elsewhere(channel, here)
 
     def totals(self) -> dict[str, int]:
         return {room.channel: room.listeners for room in self._rooms.values() if room.listeners}

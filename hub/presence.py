@@ -1,7 +1,7 @@
 """How many listen to a channel, over all processes.
 
 Each process writes its own count into the channel's presence hash, with a deadline, and renews it
-three times a period; a process that died is gone when its deadline has passed. Every renewal brings
+four times a period; a process that died is gone when its deadline has passed. Every renewal brings
 the others' counts back, so a heartbeat needs no question to Redis. A renewal also returns the
 channel's last id: a room that has missed something, or whose Redis was emptied, learns of it here
 at the latest.
@@ -35,7 +35,10 @@ class Presence:
     ) -> None:
         self._history = history
         self._rooms = rooms
-        self._period_seconds = period_seconds
+        # A dead process is gone from the others' counts one lapse and one renewal after its last
+        # word: together less than a period. A renewal may be late by almost half a period.
+        self._renewal_seconds = period_seconds / 4
+        self._lapse_ms = int(period_seconds * 1000 * 0.7)
         self._process = secrets.token_hex(6)
         self._changed: set[Room] = set()
         self._wake = Event()
@@ -44,12 +47,13 @@ class Presence:
         self._changed.add(room)
         self._wake.set()
 
-    def elsewhere(self, channel: str) -> int:
-        """The other processes' listeners, asked now, for a channel without a room here."""
-        return self._history.present(channel, self._process, 0, 1)[0]
+    def elsewhere(self, channel: str, here: int) -> int:
+        """The other processes' listeners, asked now. `here`: how many this one has, for asking is
+        telling."""
+        return self._history.present(channel, self._process, here, self._lapse_ms)[0]
 
     def run(self) -> None:
-        """Write changes soon after they happen, and everything three times a period."""
+        """Write changes soon after they happen, and everything four times a period."""
         beat = gevent.spawn(self._renew_all)
         try:
             while True:
@@ -63,7 +67,7 @@ class Presence:
 
     def _renew_all(self) -> None:
         while True:
-            gevent.sleep(self._period_seconds / 3)
+            gevent.sleep(self._renewal_seconds)
             self._write([room for room in self._rooms() if room.listeners])
 
     def _write(self, rooms: Iterable[Room]) -> None:
@@ -75,10 +79,9 @@ class Presence:
                 return
 
     def _renew(self, room: Room) -> None:
-        lapse_ms = int(self._period_seconds * 1000 * 0.8)
         head = room.head
         others, last, deletions = self._history.present(
-            room.channel, self._process, room.listeners, lapse_ms
+            room.channel, self._process, room.listeners, self._lapse_ms
         )
         room.listeners_elsewhere = others
         if head == room.head and room.in_step.is_set() and room.behind(last, deletions):
