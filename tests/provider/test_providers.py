@@ -81,6 +81,14 @@ def test_nothing_is_sent_that_was_not_asked_for(server: ReplayServer, asking: As
     assert "authorization" not in server.asked[0].headers
 
 
+def test_a_provider_s_cookies_are_not_kept(server: ReplayServer, asking: Asking) -> None:
+    server.replies = [Reply(GOOD.pieces, headers={"Set-Cookie": "who=you; Path=/"}), GOOD]
+    providers = asking()
+    for _ in range(2):
+        join(providers.open(QUESTION))
+    assert "cookie" not in server.asked[1].headers
+
+
 def test_without_a_model_the_configured_one_is_asked_for(
     server: ReplayServer, asking: Asking
 ) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+import zlib
+from collections.abc import Callable
+
 import pytest
 
-from tests.provider.conftest import Reader
-from tests.provider.reading import DONE, chunk, feed
-from workers.provider import ProviderFailure
+from tests.provider.conftest import QUESTION, Reader
+from tests.provider.reading import DONE, chunk, feed, join
+from tests.provider.replay import ReplayServer, Reply
+from workers.provider import Delta, ProviderFailure, Providers
 from workers.provider.wire import MAX_EVENT_BYTES
 
 BODY = chunk({"content": "a"}) + chunk({"content": "b"}) + chunk({}, "stop") + DONE
@@ -80,6 +85,22 @@ def test_json_nested_beyond_reason_is_malformed() -> None:
     with pytest.raises(ProviderFailure) as caught:
         feed([b"data: " + b"[" * 200_000 + b"\n\n"])
     assert caught.value.code == "provider-malformed"
+
+
+def test_a_stream_compressed_though_nobody_asked_is_read_as_it_comes(
+    server: ReplayServer, asking: Callable[..., Providers]
+) -> None:
+    """The second delta is sent only when the first has been read."""
+    zipped = zlib.compressobj(wbits=31)
+    gate = threading.Event()
+    first = zipped.compress(chunk({"content": "a"}).encode()) + zipped.flush(zlib.Z_SYNC_FLUSH)
+    rest = zipped.compress((chunk({"content": "b"}, "stop") + DONE).encode()) + zipped.flush()
+    server.replies = [Reply([first, gate, rest], headers={"Content-Encoding": "gzip"})]
+    parts = iter(asking().open(QUESTION))
+    read = [next(parts), next(parts)]
+    assert read[1] == Delta(0, "content", "a")
+    gate.set()
+    assert join([*read, *parts]).text == "ab"
 
 
 @pytest.mark.parametrize("start", [b"data: {", b"data: {\n" * 3, b"{", b": "])

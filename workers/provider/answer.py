@@ -154,7 +154,7 @@ class Answer:
         if chunk.get("usage") is not None:
             self._read_usage(chunk["usage"])
         for position, choice in enumerate(choices if type(choices) is list else ()):
-            if isinstance(choice, Mapping):
+            if type(choice) is dict:
                 self._choice(position, choice, chunk, parts)
 
     def _without_choices(self, chunk: Mapping[str, Any]) -> None:
@@ -176,9 +176,9 @@ class Answer:
         index = self._index(choice.get("index"), position)
         self._seen.add(index)
         delta = choice.get("delta")
-        if not isinstance(delta, Mapping):
+        if type(delta) is not dict:
             delta = choice.get("message")
-        if isinstance(delta, Mapping):
+        if type(delta) is dict:
             content = delta.get("content")
             logprobs = choice.get("logprobs")
             if len(delta) == 1 and type(content) is str and content and index in self._plain:

@@ -15,6 +15,7 @@ import os
 import re
 import socket
 from contextvars import ContextVar
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
@@ -31,6 +32,8 @@ from workers.provider.failure import ProviderFailure
 CONNECT_TIMEOUT_SECONDS = 10.0
 DRAIN_TIMEOUT_SECONDS = 0.02
 READ_BYTES = 65536
+MAX_IDLE = 1000
+"""Connections kept for the next generations, at most."""
 
 _exchange: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
@@ -115,8 +118,10 @@ class Connection:
         )
         if config.api_key is not None:
             session.headers["Authorization"] = f"Bearer {config.api_key}"
+        # A cookie would tie together the generations of people who share nothing else.
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         for scheme in ("http://", "https://"):
-            session.mount(scheme, _Adapter(pool_connections=2, pool_maxsize=idle))
+            session.mount(scheme, _Adapter(pool_connections=2, pool_maxsize=min(idle, MAX_IDLE)))
         self.session = session
 
     def exchange(self) -> Exchange:
