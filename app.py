@@ -20,6 +20,10 @@ from hub.pages import pages_blueprint
 from hub.redis_link import RedisLink
 from hub.settings import SettingError, Settings
 from hub.views import channels_blueprint
+from workers.kind import GenerationKind
+from workers.queue import Queue
+from workers.store import Generations
+from workers.views import generations_blueprint
 
 
 def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
@@ -29,13 +33,16 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
         settings.redis_url or "redis://127.0.0.1:6379", wait_replicas=settings.wait_replicas
     )
     history = History(link, settings)
-    delivery = Delivery(history, settings)
+    queue = Queue(link, settings.lease_seconds)
+    kind = GenerationKind(history, settings.history_events)
+    delivery = Delivery(history, settings, kinds=[kind])
     app = Flask(__name__, static_folder=None)
     app.extensions["hubbub"] = delivery
     problems.register(app)
     cors.register(app, settings.cors_origins)
     app.register_blueprint(channels_blueprint(delivery))
-    app.register_blueprint(health_blueprint(link, lambda: True))
+    app.register_blueprint(generations_blueprint(Generations(history, queue, settings), delivery))
+    app.register_blueprint(health_blueprint(link, lambda: queue.counts().workers > 0))
     app.register_blueprint(pages_blueprint())
     app.wsgi_app = Arrivals(app.wsgi_app, delivery)  # type: ignore[method-assign]
     return app
