@@ -40,15 +40,17 @@ Message = tuple[str, object, str | None]
 class Hub:
     """All channels on one Redis. May be shared by threads; connects when it is first used."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, settings: Settings) -> None:
         self.history = history
+        self.settings = settings
 
     @classmethod
     def from_url(cls, url: str, settings: Settings | None = None) -> Hub:
         """`url` is any that `REDIS_URL` takes (contract §8). How much history is kept is taken from
         the environment, as the web processes do, unless `settings` says it."""
         settings = settings or Settings.from_environ(os.environ)
-        return cls(History(RedisLink.from_url(url, wait_replicas=settings.wait_replicas), settings))
+        link = RedisLink.from_url(url, wait_replicas=settings.wait_replicas)
+        return cls(History(link, settings), settings)
 
     def publish(
         self,

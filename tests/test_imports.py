@@ -22,7 +22,7 @@ HUB = {
     "values": "errors settings channel cursor event sse timestamp logs metrics",
     "redis": "redis_link history kind segment batch subscription hub",
     "delivery": "wire feed group room listener begin presence wheel delivery takeover transport",
-    "views": "views answer stream publishing health cors pages problems",
+    "views": "views answer stream publishing health cors pages problems flask_sse",
 }
 
 MAY_IMPORT = {

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from hub import Hub
-from hub.event import StoredEvent
 from hub.settings import Settings
-from hub.subscription import Subscription
+from hub.subscription import Received, Subscription
 from tests.support.deadline import eventually
 from tests.support.valkey import Valkey
 
@@ -20,7 +19,7 @@ class Listening:
 
     def __init__(self, subscription: Subscription) -> None:
         self.subscription = subscription
-        self.events: list[StoredEvent] = []
+        self.events: list[Received] = []
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
@@ -28,7 +27,7 @@ class Listening:
         for event in self.subscription:
             self.events.append(event)
 
-    def take(self, count: int, within_seconds: float = 10.0) -> list[StoredEvent]:
+    def take(self, count: int, within_seconds: float = 10.0) -> list[Received]:
         eventually(lambda: len(self.events) >= count, within_seconds, every_seconds=0.005)
         return self.events
 

@@ -1,0 +1,65 @@
+"""`Message`, as flask-sse's API reference describes it."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+
+from hub.errors import FieldError
+from hub.flask_sse import Message
+from hub.sse import Parser
+
+
+def test_a_message_needs_data() -> None:
+    with pytest.raises(TypeError):
+        Message()  # type: ignore[call-arg]
+
+
+def test_what_was_not_given_is_none_and_not_in_the_dictionary() -> None:
+    message = Message("foo")
+
+    assert (message.data, message.type, message.id, message.retry) == ("foo", None, None, None)
+    assert message.to_dict() == {"data": "foo"}
+    assert repr(message) == "Message('foo')"
+
+
+def test_what_was_given_is_kept() -> None:
+    message = Message("foo", type="example", id=5, retry=500)
+
+    assert message.to_dict() == {"data": "foo", "type": "example", "id": 5, "retry": 500}
+    assert repr(message) == "Message('foo', type='example', id=5, retry=500)"
+
+
+def test_messages_compare_by_what_they_say() -> None:
+    assert Message("abc") == Message("abc")
+    assert Message("abc") != Message("abc", type="example")
+    assert Message("abc") != Message("def")
+    assert Message("abc") != "abc"
+
+
+def test_a_message_reads_as_an_event(context: None) -> None:
+    message = Message({"b": "x\ny", "a": 1}, type="example", id=5, retry=500)
+
+    (event,) = Parser().feed(str(message).encode())
+
+    assert (event.event, event.id, event.retry_ms) == ("example", "5", 500)
+    assert event.data == '{"a": 1, "b": "x\\ny"}', "as the application's JSON provider writes it"
+
+
+def test_several_lines_are_several_data_lines() -> None:
+    assert str(Message("foo\nbar")).split() == ["data:", "foo", "data:", "bar"]
+
+
+def test_the_application_s_json_provider_serialises(app: Flask) -> None:
+    class Thing:
+        def __html__(self) -> str:
+            return "a thing"
+
+    with app.app_context():
+        assert str(Message([Thing()])) == 'data: ["a thing"]\n\n'
+
+
+@pytest.mark.parametrize("field", ["type", "id"])
+def test_nothing_breaks_out_of_its_field(field: str) -> None:
+    with pytest.raises(FieldError, match=field):
+        str(Message("x", **{field: "a\ndata: b"}))  # type: ignore[arg-type]
