@@ -22,7 +22,7 @@ HUB = {
     "values": "errors settings channel cursor event sse timestamp logs metrics",
     "redis": "redis_link history kind segment batch subscription hub",
     "delivery": "wire feed group room listener begin presence wheel delivery takeover transport",
-    "views": "views answer stream publishing health cors pages problems flask_sse",
+    "views": "views answer stream publishing health cors pages problems flask_sse remote doctor",
 }
 
 MAY_IMPORT = {
@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "gunicorn": ("hub.takeover", "hub.answer"),
     "redis": ("hub.redis-layer", "workers.queue", "workers.pipe"),
     "hiredis": ("hub.feed", "workers.pipe"),
-    "requests": ("workers.provider",),
+    "requests": ("workers.provider", "hub.remote"),
 }
 """Libraries that leave their mark on whatever touches them, and who may: a module, a package, or a
 layer of the hub."""
