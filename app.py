@@ -34,6 +34,7 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
     )
     history = History(link, settings)
     queue = Queue(link, settings.lease_seconds)
+    generations = Generations(history, queue, settings)
     kind = GenerationKind(history, settings.history_events)
     delivery = Delivery(history, settings, kinds=[kind])
     app = Flask(__name__, static_folder=None)
@@ -41,9 +42,9 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
     problems.register(app)
     cors.register(app, settings.cors_origins)
     app.register_blueprint(channels_blueprint(delivery))
-    app.register_blueprint(generations_blueprint(Generations(history, queue, settings), delivery))
+    app.register_blueprint(generations_blueprint(generations, delivery))
     app.register_blueprint(health_blueprint(link, lambda: queue.counts().workers > 0))
-    app.register_blueprint(pages_blueprint())
+    app.register_blueprint(pages_blueprint(lambda one: bool(generations.get(one))))
     app.wsgi_app = Arrivals(app.wsgi_app, delivery)  # type: ignore[method-assign]
     return app
 

@@ -49,6 +49,8 @@ async function ask() {
     asked.textContent = prompt.value;
     part(document, "asked-box").hidden = false;
     prompt.value = "";
+    // Who reloads the page goes on watching.
+    history.replaceState(null, "", `#${generation.id}`);
     await view.watch(generation.id);
     refresh();
   } catch (error) {
@@ -124,5 +126,6 @@ async function models() {
   }
 }
 
+if (location.hash) view.watch(decodeURIComponent(location.hash.slice(1)));
 refresh();
 models();

@@ -181,7 +181,7 @@ export class GenerationView {
   }
 
   #drawChoices() {
-    this.#speech.reset();
+    if (!this.#fold.ended) this.#speech.catchUp(this.#fold.choices[0]?.content ?? "");
     for (const view of this.#choices.splice(this.#fold.choices.length)) view.remove();
     for (const choice of this.#fold.choices) this.#view(choice.index).set(choice);
   }

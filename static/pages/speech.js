@@ -14,6 +14,7 @@ const KEPT = 6;
 export class Speech {
   #region;
   #text = "";
+  #heard = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
@@ -24,8 +25,14 @@ export class Speech {
 
   /** @param {string} text   of a growing answer */
   append(text) {
+    this.#heard += text.length;
     this.#text += text;
     this.#timer ??= setTimeout(() => this.#speak(), PAUSE_MS);
+  }
+
+  /** The whole so far came at once: say what has not been heard of it. @param {string} whole */
+  catchUp(whole) {
+    this.append(whole.slice(this.#heard));
   }
 
   /** The answer is over: say what is left, and then this. @param {string} words */
@@ -39,6 +46,7 @@ export class Speech {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#text = "";
+    this.#heard = 0;
   }
 
   #speak() {

@@ -279,7 +279,7 @@ def test_an_empty_question_and_a_refused_one_are_told_beside_the_field(
     page.get_by_text("Options").click()
     page.get_by_label("Model").fill("no spaces in a name")
     page.get_by_role("button", name="Ask").click()
-    eventually(lambda: "model" in problem.text_content())
+    eventually(lambda: "model" in problem.inner_text())
 
 
 def test_a_hub_that_is_away_is_waited_for_and_the_text_goes_on(
@@ -363,23 +363,22 @@ def test_the_state_of_the_hub_is_shown(hub: Stack, context: BrowserContext) -> N
     page.get_by_role("cell", name="news").wait_for()
 
 
-@pytest.mark.parametrize("path", ["/", "/notifications", "/status", "/g/"])
-@pytest.mark.parametrize("width", [360, 768, 1280])
 def test_no_page_is_wider_than_its_window(
-    hub: Stack, provider: ScriptedProvider, context: BrowserContext, path: str, width: int
+    hub: Stack, provider: ScriptedProvider, context: BrowserContext
 ) -> None:
     provider.scripts["wide"] = Script(
         f"{'w' * 300}\n\n```\n{'code ' * 60}\n```\n\n|a|b|\n|-|-|\n|1|2|"
     )
-    if path == "/g/":
-        path += hub.generate("wide")
-        hub.finished(path[3:])
+    generation_id = hub.generate("wide")
+    hub.finished(generation_id)
     page = context.new_page()
-    page.set_viewport_size({"width": width, "height": 800})
-    page.goto(f"{hub.url}{path}")
-    if path.startswith("/g/"):
-        Watcher(page).until_ended()
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for path in ("/", "/notifications", "/status", f"/g/{generation_id}"):
+        page.goto(f"{hub.url}{path}")
+        if path.startswith("/g/"):
+            Watcher(page).until_ended()
+        for width in (320, 768, 1280):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
 
 
 def test_every_field_has_a_name_and_everything_can_be_reached_by_keyboard(
@@ -394,9 +393,7 @@ def test_every_field_has_a_name_and_everything_can_be_reached_by_keyboard(
             " && !one.ariaLabel).map(one => one.outerHTML)",
         )
         assert unnamed == []
-        page.keyboard.press("Control+Home")
-        page.evaluate("document.activeElement.blur()")
-        page.keyboard.press("Tab")
-        assert page.evaluate("document.activeElement.className") == "skip"
+        page.focus(".skip")  # the first thing in the page: out of sight until it has the focus
+        eventually(lambda: page.eval_on_selector(".skip", "one => one.offsetTop >= 0"))
         page.keyboard.press("Enter")
         assert page.evaluate("document.activeElement.id") == "main"

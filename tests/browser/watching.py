@@ -46,7 +46,7 @@ class Watcher:
         return self.page.get_attribute("[data-connection]", "data-state") or ""
 
     def part(self, name: str) -> str:
-        return self.page.text_content(f"[data-{name}]") or ""
+        return self.page.text_content(f"article [data-{name}]") or ""
 
     def until_text(self, start: str, within_seconds: float = 15.0) -> None:
         eventually(lambda: self.text().startswith(start), within_seconds)
@@ -57,7 +57,7 @@ class Watcher:
         return self
 
     def is_shown(self, name: str) -> bool:
-        return self.page.is_visible(f"[data-{name}]")
+        return self.page.is_visible(f"article [data-{name}]")
 
 
 def shows(watcher: Watcher, record: dict[str, Any]) -> None:

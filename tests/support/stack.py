@@ -94,7 +94,7 @@ class Web(Process):
         assert self.running, f"{self.name} ended while starting:\n{self.log()}"
         try:
             return self.get("/healthz", timeout=2).status_code == 200
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
 
