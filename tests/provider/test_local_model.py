@@ -62,4 +62,5 @@ def test_closing_the_stream_stops_the_model(local_model: LocalModel) -> None:
     with asking(local_model).open(request) as stream:
         assert any(isinstance(part, Delta) for part in stream)
         assert busy()
-    eventually(lambda: not busy(), 0.5)
+    # The connection is gone at once (test_closing.py); the model looks up between two tokens.
+    eventually(lambda: not busy(), 3)
