@@ -1,0 +1,174 @@
+"""The load client and the publisher, as the scenarios use them. Both run on the load's core."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench.handover import Handover
+from bench.processes import LOAD_CORE, Process
+from bench.publisher import Job
+
+ROOT = Path(__file__).parent.parent
+WARM_UP_TRIES = 20
+
+
+class LoadFailed(Exception):
+    """The load client or the publisher could not do its part."""
+
+
+class Load:
+    """`native/listen.c` as an object: see there for what each command does."""
+
+    def __init__(self, program: Path, port: int, log: Path) -> None:
+        self._process = Process([program, str(port)], core=LOAD_CORE, log=log, piped=True)
+
+    def expect(self, first: int, count: int) -> None:
+        self._ask(f"expect {first} {count}")
+
+    def open(
+        self,
+        channels: int,
+        per_channel: int,
+        path: str,
+        *,
+        after: str | None = None,
+        how: str = "open",
+    ) -> dict[str, Any]:
+        """`how`: `open`, `ask` (do not wait for the head), `stall` or `ask-stall`."""
+        answer = self._ask(f"{how} {channels} {per_channel} {path} {after or '-'}")
+        if answer["bad_status"]:
+            raise LoadFailed(
+                f"{answer['bad_status']} of {answer['listeners']} streams were refused, "
+                f"the first answer was {answer['status']}"
+            )
+        return answer
+
+    def open_paths(self, paths: list[str]) -> dict[str, Any]:
+        return self._ask("\n".join([f"paths {len(paths)}", *paths]))
+
+    def begin_wait(self, seconds: float, linger_ms: int = 200) -> None:
+        self._say(f"wait {seconds} {linger_ms}")
+
+    def end_wait(self) -> dict[str, Any]:
+        return self._hear()
+
+    def wait(self, seconds: float, linger_ms: int = 200) -> dict[str, Any]:
+        self.begin_wait(seconds, linger_ms)
+        return self.end_wait()
+
+    def head(self) -> str:
+        """The first bytes that the first listener received."""
+        return str(self._ask("head")["head"])
+
+    def close(self) -> None:
+        self._ask("close")
+
+    def stop(self) -> None:
+        self._process.stop()
+
+    def _ask(self, command: str) -> dict[str, Any]:
+        self._say(command)
+        return self._hear()
+
+    def _say(self, command: str) -> None:
+        assert self._process.popen.stdin
+        self._process.popen.stdin.write(command.encode() + b"\n")
+        self._process.popen.stdin.flush()
+
+    def _hear(self) -> dict[str, Any]:
+        assert self._process.popen.stdout
+        line = self._process.popen.stdout.readline()
+        if not line:
+            raise LoadFailed(f"the load client ended\n{self._process.log.read_text()[-2000:]}")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise LoadFailed(answer["error"])
+        return answer
+
+
+class Publishing:
+    """One run of the publisher: made ready beforehand, then told to go."""
+
+    def __init__(self, job: Job, log: Path) -> None:
+        self._process = Process(
+            [sys.executable, "-m", "bench.publisher"],
+            core=LOAD_CORE, log=log, cwd=ROOT, piped=True,
+        )  # fmt: skip
+        assert self._process.popen.stdin
+        pickle.dump(job, self._process.popen.stdin)
+        self._process.popen.stdin.flush()
+        self._hear()
+
+    def go(self) -> None:
+        assert self._process.popen.stdin
+        self._process.popen.stdin.write(b"go\n")
+        self._process.popen.stdin.flush()
+
+    def result(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._hear())
+        self._process.stop()
+        if found["trouble"]:
+            raise LoadFailed(f"publishing was answered: {found['trouble']}")
+        return found
+
+    def _hear(self) -> str:
+        assert self._process.popen.stdout
+        line = self._process.popen.stdout.readline().decode()
+        if not line:
+            self._process.stop()
+            raise LoadFailed(f"the publisher ended\n{self._process.log.read_text()[-2000:]}")
+        return line
+
+
+class Traffic:
+    """Publishes to one set of channels and keeps count, so that every event is expected."""
+
+    def __init__(self, load: Load, handover: Handover, log: Path) -> None:
+        self._load = load
+        self.handover = handover
+        self._log = log
+        self._next = 0
+        self._calls = 0
+
+    def warm_up(self, events: int, per_second: float) -> None:
+        """Publish until a whole round of events has reached every listener.
+
+        The head of an answer may come before the listener hears anything; what it misses until
+        then is nobody's loss.
+        """
+        for _ in range(WARM_UP_TRIES):
+            result = self.measure(events, per_second, seconds=events / per_second + 4)[0]
+            if not result["missing"] and not result["timed_out"]:
+                return
+        raise LoadFailed(f"listeners did not come to hear everything: {result}")
+
+    def measure(
+        self, events: int, per_second: float | None, *, seconds: float, linger_ms: int = 200
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Publish `events` on each channel and wait until all have them: what the load client
+        and what the publisher saw."""
+        running = self.begin(events, per_second, seconds=seconds)
+        running.go()
+        arrived = self._load.wait(seconds, linger_ms)
+        return arrived, running.result()
+
+    def begin(self, events: int, per_second: float | None, *, seconds: float) -> Publishing:
+        per_call = self.handover.events_per_call
+        calls = events // per_call
+        job = Job(
+            handover=self.handover,
+            calls=calls,
+            calls_per_second=per_second and per_second / per_call,
+            first=self._next,
+            first_call=1_000_000_000 + self._calls,
+            seconds=seconds,
+        )
+        publishing = Publishing(job, self._log)
+        self._load.expect(self._next, calls * per_call)
+        self._next += calls * per_call
+        self._calls += calls
+        return publishing

@@ -1,0 +1,89 @@
+"""What is measured: the peers, the scenarios, and the goals that Hubbub has set itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.environment import Environment
+from bench.peers.bare import Bare
+from bench.peers.fastapi import FastApi
+from bench.peers.flask_sse import FlaskSse
+from bench.peers.hub import Hub
+from bench.peers.nchan import Nchan
+from bench.peers.peer import Peer
+from bench.scenarios.many_channels import ManyChannels
+from bench.scenarios.memory import Memory
+from bench.scenarios.one_channel import SLOW, FullSpeed, Paced
+from bench.scenarios.scenario import Scenario
+from bench.scenarios.stalled import Stalled
+from bench.scenarios.storm import Storm
+
+
+def peers(environment: Environment) -> dict[str, Peer]:
+    found: list[Peer] = [FlaskSse(), FastApi("own"), FastApi("shared")]
+    if environment.nchan:
+        found += [Nchan("memory"), Nchan("redis")]
+    found += [Bare("Python"), Bare("C"), Hub("append")]
+    return {peer.name: peer for peer in found}
+
+
+def scenarios(*, quick: bool) -> list[Scenario]:
+    if quick:
+        return [
+            Paced(200, 20, 1, "paced-1000"),
+            FullSpeed(200, 500, 100, SLOW, "full-1000"),
+            ManyChannels(30, 3, 50, 1),
+            Memory(500),
+            Storm(500),
+            Stalled(20, 20, 100, 2),
+        ]
+    return [
+        Paced(1000, 10, 10, "paced-1000"),
+        Paced(5000, 2, 10, "paced-5000"),
+        FullSpeed(1000, 2000, 600, SLOW, "full-1000"),
+        FullSpeed(5000, 2000, 150, (*SLOW, "nchan", "bare-python", "bare-c"), "full-5000"),
+        ManyChannels(300, 3, 50, 8),
+        Memory(5000),
+        Storm(5000),
+        Stalled(100, 100, 100, 8),
+    ]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """`measure` of Hubbub in `scenario`, over that of `peer` (None: as it is), must be at most, or
+    with `least` at least, `bound`."""
+
+    text: str
+    scenario: str
+    measure: str
+    peer: str | None
+    bound: float
+    least: bool = False
+
+    def holds(self, value: float) -> bool:
+        return value >= self.bound if self.least else value <= self.bound
+
+
+GOALS = (
+    Goal("paced, 1,000 listeners, CPU: × nchan", "paced-1000", "cpu_us", "nchan", 0.85),
+    Goal("… × bare Python loop", "paced-1000", "cpu_us", "bare-python", 1.15),
+    Goal("full speed, 1,000 listeners, deliveries/s: × nchan", "full-1000",
+         "deliveries_per_second", "nchan", 50, least=True),
+    Goal("… × flask-sse", "full-1000", "deliveries_per_second", "flask-sse", 200, least=True),
+    Goal("full speed, 5,000 listeners, deliveries/s: × nchan", "full-5000",
+         "deliveries_per_second", "nchan", 50, least=True),
+    Goal("… × flask-sse", "full-5000", "deliveries_per_second", "flask-sse", 200, least=True),
+    Goal("300 channels × 3 × 50/s, CPU: × nchan", "channels", "cpu_us", "nchan", 0.85),
+    Goal("… Redis included: × nchan on Redis", "channels", "cpu_and_redis_us", "nchan-redis", 0.5),
+    Goal("memory per idle listener: × nchan", "memory", "kib_per_listener", "nchan", 0.15),
+    Goal("… KiB", "memory", "kib_per_listener", None, 2),
+    Goal("arrival, CPU: × flask-sse", "storm", "cpu_us_per_arrival", "flask-sse", 0.15),
+    Goal("… µs", "storm", "cpu_us_per_arrival", None, 240),
+    Goal("100 stalled beside 100 healthy: p99 × without them", "stalled", "p99_ratio", None, 1.2),
+    Goal("a delta's way, 100 generations: p50 ms", "delta-way", "p50_ms", None, 1),
+    Goal("… p99 ms", "delta-way", "p99_ms", None, 5),
+    Goal("worker CPU per delta, burst: × reading with openai", "worker-burst", "cpu_us",
+         "openai", 0.3),
+    Goal("… 100 generations × 50 deltas/s", "worker-paced", "cpu_us", "openai", 0.8),
+)  # fmt: skip

@@ -1,0 +1,101 @@
+"""Results as text: one Markdown table for each scenario, and the goals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.results import Results, Spread
+
+
+@dataclass(frozen=True)
+class Column:
+    measure: str
+    title: str
+    digits: int = 1
+
+
+_CPU = Column("cpu_us", "CPU µs per delivery", 2)
+_REDIS = Column("redis_us", "+ in Redis", 2)
+_P50, _P99 = Column("p50_ms", "p50 ms", 2), Column("p99_ms", "p99 ms", 2)
+_LOAD = Column("load_share", "load client busy", 2)
+_PACED = (_CPU, _REDIS, _P50, _P99, _LOAD)
+_FULL = (
+    Column("deliveries_per_second", "deliveries/s", 0), _CPU, _REDIS, _P99,
+    Column("events", "events", 0), Column("deliveries_per_receive", "events per read", 1),
+    Column("server_share", "server busy", 2), _LOAD,
+)  # fmt: skip
+COLUMNS = {
+    "paced-1000": _PACED,
+    "paced-5000": _PACED,
+    "full-1000": _FULL,
+    "full-5000": _FULL,
+    "channels": (
+        _CPU, _REDIS, Column("cpu_and_redis_us", "together", 2), _P50, _P99, _LOAD,
+        Column("publisher_late_ms", "publisher late ms"),
+    ),
+    "memory": (
+        Column("kib_per_listener", "KiB per listener", 2),
+        Column("redis_kib_per_listener", "+ in Redis", 2),
+        Column("server_mib", "server MiB"),
+    ),
+    "storm": (
+        Column("seconds", "s until all are caught up", 2),
+        Column("cpu_us_per_arrival", "CPU µs per arrival", 0),
+        Column("redis_us_per_arrival", "+ in Redis", 0),
+        Column("replayed", "events replayed to each", 0),
+    ),
+    "stalled": (
+        Column("p50_ms", "p50 ms alone", 2), Column("p99_ms", "p99 ms alone", 2),
+        Column("p50_beside_ms", "p50 ms beside", 2), Column("p99_beside_ms", "p99 ms beside", 2),
+        Column("p99_ratio", "p99 ratio", 2),
+    ),
+}  # fmt: skip
+
+
+def scenario_table(results: Results, scenario: str) -> str:
+    columns = COLUMNS[scenario]
+    lines = [
+        "| | " + " | ".join(column.title for column in columns) + " |",
+        "| --- |" + " --- |" * len(columns),
+    ]
+    for peer in results.peers(scenario):
+        cells = [
+            _cell(results.spread(scenario, peer, column.measure), column.digits)
+            for column in columns
+        ]
+        title = results.titles["peers"][peer]
+        lines.append(f"| {'**' + title + '**' if peer == 'hub' else title} | "
+                     + " | ".join(cells) + " |")  # fmt: skip
+    return "\n".join(lines)
+
+
+def goal_table(results: Results) -> str:
+    lines = ["| goal | bound | found (min to max) | |", "| --- | --- | --- | --- |"]
+    for goal, found in results.goals():
+        bound = f"{'≥' if goal.least else '≤'} {goal.bound:g}"
+        verdict = "" if found is None else "holds" if goal.holds(found.median) else "**missed**"
+        lines.append(f"| {goal.text} | {bound} | {_cell(found, 2)} | {verdict} |")
+    return "\n".join(lines)
+
+
+def trouble(results: Results) -> str:
+    lines = [
+        f"* {results.titles['peers'].get(peer, peer)}, {results.titles['scenarios'][scenario]}: "
+        + ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
+        for (scenario, peer), counts in results.broken().items()
+    ]
+    lines += [
+        f"* {results.titles['peers'].get(peer, peer)}, {results.titles['scenarios'][scenario]}: "
+        f"{text.splitlines()[0]}"
+        for scenario, peer, text in results.failures()
+    ]
+    return "\n".join(lines)
+
+
+def _cell(spread: Spread | None, digits: int) -> str:
+    if spread is None:
+        return ""
+    middle, low, high = (f"{value:,.{digits}f}" for value in (
+        spread.median, spread.low, spread.high
+    ))  # fmt: skip
+    return middle if low == high else f"{middle} ({low} to {high})"
