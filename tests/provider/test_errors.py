@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -162,6 +163,17 @@ def test_an_error_body_without_end_is_not_read_to_its_end(
     failure = answered(server, asking, Reply([b"x" * 65536] * 64, 400, framing="close"))
     assert failure.code == "provider-refused"
     assert len(failure.detail) <= 1000
+
+
+def test_an_error_body_that_does_not_come_is_not_waited_for_for_long(
+    server: ReplayServer, asking: Asking
+) -> None:
+    seconds = iter(range(0, 1000, 3))
+    gates = [threading.Event()]
+    server.replies = [Reply([b"because", *gates], 400, hold=True)]
+    with pytest.raises(ProviderFailure) as caught:
+        join(asking(clock=lambda: next(seconds)).open(QUESTION))
+    assert caught.value.detail == "the provider answered 400: because"
 
 
 def test_the_key_is_nowhere_in_a_failure(server: ReplayServer, asking: Asking) -> None:

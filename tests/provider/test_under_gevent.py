@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.real import ROOT
 
 PATCHED = (
@@ -13,6 +15,7 @@ PATCHED = (
 )
 
 
+@pytest.mark.slow
 def test_all_of_this_holds_in_greenlets_too() -> None:
     run = subprocess.run(
         [

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+from collections.abc import Callable
 from contextvars import ContextVar
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -184,6 +185,23 @@ class Exchange:
             # ProtocolError, SSLError, a decoder's error, or whatever a socket shut down beneath
             # its TLS layer raises: the body will not go on.
             raise Cut from None
+
+    def read_body(
+        self, max_bytes: int, within_seconds: float, clock: Callable[[], float]
+    ) -> tuple[bytes, bool]:
+        """A short body, and whether it is whole: what came of it within the bounds."""
+        body = b""
+        deadline = clock() + within_seconds
+        try:
+            while len(body) < max_bytes and clock() < deadline:
+                self.set_read_timeout(deadline - clock())
+                data = self.read()
+                if not data:
+                    return body, True
+                body += data
+        except (Silence, Cut):
+            pass
+        return body, False
 
     def set_read_timeout(self, seconds: float) -> None:
         if self.socket is not None and self._is_ours():

@@ -63,20 +63,20 @@ class Provider:
         return self._models
 
     def _listed(self, exchange: Exchange) -> tuple[str, ...]:
-        body = b""
+        seconds = _MODELS_TIMEOUT_SECONDS
+        silent = ProviderFailure(
+            failure.UNAVAILABLE, f"{self.config.name} did not list its models within {seconds:g} s"
+        )
+        whole = False
         try:
-            response = exchange.send("GET", "models", None, _MODELS_TIMEOUT_SECONDS)
-            while len(body) < _MAX_MODELS_BYTES:
-                data = exchange.read()
-                if not data:
-                    break
-                body += data
+            response = exchange.send("GET", "models", None, seconds)
+            body, whole = exchange.read_body(_MAX_MODELS_BYTES, seconds, self._clock)
         except (Silence, Cut):
-            raise ProviderFailure(
-                failure.UNAVAILABLE, f"{self.config.name} did not list its models"
-            ) from None
+            raise silent from None
         finally:
-            exchange.finish(reuse=True)
+            exchange.finish(reuse=whole)
+        if not whole:
+            raise silent
         if response.status_code != 200:
             raise failure.from_status(response.status_code, body.decode("utf-8", "replace"))
         return _names(body)

@@ -25,6 +25,7 @@ from workers.provider.retry import pause_seconds, retry_after_seconds
 _log = logging.getLogger(__name__)
 
 _MAX_ERROR_BYTES = 65536
+_ERROR_BODY_SECONDS = 5.0
 
 Parts = Generator[Part, None, None]
 
@@ -174,14 +175,19 @@ class Stream:
             self._at.first_delta_timeout_seconds,
         )
         if response.status_code != 200:
-            error = failure.from_status(response.status_code, _error_body(exchange))
+            error = failure.from_status(response.status_code, self._error_body(exchange))
             error.retry_after_seconds = retry_after_seconds(response.headers, self._at.now())
             raise error
         if "text/html" in response.headers.get("content-type", ""):
-            page = failure.from_status(200, _error_body(exchange)).detail
+            page = failure.from_status(200, self._error_body(exchange)).detail
             raise ProviderFailure(
                 failure.MALFORMED, f"{page} (a web page: is the base URL right?)", retryable=False
             )
+
+    def _error_body(self, exchange: Exchange) -> str:
+        """As much as comes soon: the status says enough without it."""
+        body, _ = exchange.read_body(_MAX_ERROR_BYTES, _ERROR_BODY_SECONDS, self._at.clock)
+        return body.decode("utf-8", "replace")
 
     def _read(self, exchange: Exchange, answer: Answer, started: float) -> Parts:
         clock, feed, read = self._at.clock, answer.feed, exchange.read
@@ -260,16 +266,3 @@ def _amend(candidate: Candidate, error: ProviderFailure) -> bool:
             candidate.amendments.add(field)
             return True
     return False
-
-
-def _error_body(exchange: Exchange) -> str:
-    body = b""
-    try:
-        while len(body) < _MAX_ERROR_BYTES:
-            data = exchange.read()
-            if not data:
-                break
-            body += data
-    except (Silence, Cut):
-        pass  # the status says enough
-    return body.decode("utf-8", "replace")
