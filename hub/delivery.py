@@ -71,6 +71,7 @@ class Delivery:
         self._turn_wanted = Event()
         self._blocked: dict[Listener, float] = {}
         self._behind: SimpleQueue[tuple[Listener, int]] = SimpleQueue()
+        self._fetching: set[Listener] = set()
         self._wheel = Wheel(self.random)
         self._presence = Presence(history, self._rooms.values, settings.heartbeat_seconds)
         self._greenlets: list[gevent.Greenlet] = []
@@ -96,15 +97,15 @@ class Delivery:
         return next((kind for kind in self._kinds if channel.startswith(kind.prefix)), None)
 
     def room(self, channel: str) -> Room:
-        """The channel's room, opened if need be. Raises `RedisUnavailable` where a Cluster does
-        not tell who holds the channel."""
+        """The channel's room, opened if need be. Of two who come at once, the second one gets the
+        first one's: a room whose subscription went to another would hear nothing for ever."""
         room = self._rooms.get(channel)
         if room is None:
             room = Room(
                 channel, self.history, self.kind_of(channel), self._ring_bytes, self._lead_on
             )
-            self.feed.subscribe(room.topic, room)
             self._rooms[channel] = room
+            self.feed.subscribe(room.topic, room)
         if not room.listeners:
             self._unused_since[channel] = time.monotonic()
         return room
@@ -151,6 +152,7 @@ class Delivery:
 
     def closed(self, listener: Listener, reason: str) -> None:
         self.listeners.discard(listener)
+        self._fetching.discard(listener)
         self._blocked.pop(listener, None)
         if listener.address in self.per_address:
             self.per_address[listener.address] -= 1
@@ -187,8 +189,11 @@ class Delivery:
         self._turn_wanted.set()
 
     def fetch(self, listener: Listener, index: int) -> None:
-        """Bring what comes after the listener's position in one of its channels, then lead it."""
-        self._behind.put((listener, index))
+        """Bring what comes after the listener's position in one of its channels, then lead it.
+        One page at a time: of two, the later one would be told from where the listener was."""
+        if listener not in self._fetching:
+            self._fetching.add(listener)
+            self._behind.put((listener, index))
 
     def blocked(self, listener: Listener) -> None:
         listener.blocked_since = time.monotonic()
@@ -242,7 +247,11 @@ class Delivery:
         while True:
             listener, index = self._behind.get()
             try:
-                self._bring(listener, index)
+                if self._bring(listener, index):
+                    self._fetching.discard(listener)
+                    listener.lead()
+                else:
+                    self._behind.put((listener, index))
             except RedisUnavailable:
                 gevent.sleep(0.2)
                 self._behind.put((listener, index))
@@ -250,30 +259,32 @@ class Delivery:
                 log.exception("a listener could not be led on")
                 listener.close("error")
 
-    def _bring(self, listener: Listener, index: int) -> None:
+    def _bring(self, listener: Listener, index: int) -> bool:
+        """False: the room must get into step first, and then it is to be done again."""
         room = listener.rooms[index]
         if not room.in_step.wait(1.0):
             raise RedisUnavailable("not in step")
         if listener.closed or listener.group is not None:
-            return
+            return True
         position = listener.positions[index]
         deleted = listener.deletions[index] != room.deletions
         if position == room.head and not deleted:
-            listener.lead()
-            return
+            return True
         page = room.read(position) if deleted else room.read_for(position)
-        if page is not None and not listener.closed:
-            loss = "deleted" if deleted else page.loss()
-            if _place(page.state.head) < _place(room.head) or (
-                loss is None and not deleted and not page.frames
-            ):
-                room.resync()  # Redis was emptied: the room must learn of it first
-                self._behind.put((listener, index))
-                return
-            if loss is not None:
-                listener.deletions[index] = room.deletions
-                self._tell_loss(listener, index, page, loss)
-        listener.lead()
+        if page is None or listener.closed or listener.group is not None:
+            return True
+        if listener.positions[index] != position:  # it was led on from memory meanwhile
+            return True
+        loss = "deleted" if deleted else page.loss()
+        if _place(page.state.head) < _place(room.head) or (
+            loss is None and not deleted and not page.frames
+        ):
+            room.resync()  # Redis was emptied: the room must learn of it first
+            return False
+        if loss is not None:
+            listener.deletions[index] = room.deletions
+            self._tell_loss(listener, index, page, loss)
+        return True
 
     def _tell_loss(self, listener: Listener, index: int, page: Page, reason: str) -> None:
         room = listener.rooms[index]

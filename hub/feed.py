@@ -34,6 +34,7 @@ log = logging.getLogger("hub.feed")
 PING_SECONDS = 2.0
 PONG_SECONDS = 3.0
 _READ_BYTES = 1 << 20
+_LOOK_AGAIN_SECONDS = 0.02
 
 
 class Subscriber(Protocol):
@@ -58,11 +59,13 @@ class Feed:
         self.reconnects = 0
 
     def subscribe(self, topic: str, subscriber: Subscriber) -> None:
-        """Start hearing; `subscriber.confirmed` tells when nothing can be missed any more.
-        Raises `RedisUnavailable` where a Cluster's layout is not known."""
+        """Start hearing; `subscriber.confirmed` tells when nothing can be missed any more."""
         name = topic.encode()
         self._subscribers[name] = subscriber
-        self._settle(name)
+        if self._link.cluster:  # whose layout may have to be asked for, which takes its time
+            gevent.spawn(self._settle_all, [name], refresh=False)
+        else:
+            self._settle(name)
 
     def unsubscribe(self, topic: str) -> None:
         name = topic.encode()
@@ -74,10 +77,12 @@ class Feed:
     def barrier(self, topic: str, timeout_seconds: float) -> None:
         """Return when every announcement published on `topic` before now has been dispatched.
         Raises `RedisUnavailable` when that cannot be had in time."""
-        home = self._home.get(topic.encode())
-        if home is None:
-            raise RedisUnavailable("the subscription is not up")
-        home.barrier(timeout_seconds)
+        give_up = time.monotonic() + timeout_seconds
+        while (home := self._home.get(topic.encode())) is None:
+            if time.monotonic() > give_up:
+                raise RedisUnavailable("no node of the Cluster takes the subscription")
+            gevent.sleep(_LOOK_AGAIN_SECONDS)
+        home.barrier(max(0.01, give_up - time.monotonic()))
 
     def stop(self) -> None:
         for connection in self._connections.values():
@@ -95,33 +100,42 @@ class Feed:
                 subscriber.confirmed()
         elif kind == b"sunsubscribe" and self._home.get(message[1]) is connection:
             # Not asked for: the slot has moved to another primary.
-            self.resettle([message[1]], connection)
+            self._resettle_from(connection, [message[1]])
 
     def turn_over(self) -> None:
         self._turn_over()
 
     def lost(self, connection: _Connection) -> None:
-        """A connection could not be had: in a Cluster its channels may live elsewhere by now."""
+        """A connection broke: in a Cluster its channels may live elsewhere by now."""
         if self._link.cluster:
-            self.resettle([t for t, home in self._home.items() if home is connection], connection)
+            topics = [topic for topic, home in self._home.items() if home is connection]
+            self._resettle_from(connection, topics)
 
-    def resettle(self, topics: list[bytes], connection: _Connection) -> None:
+    def left(self, connection: _Connection) -> bool:
+        """Whether a connection that could not be had may be given up: in a Cluster its node may
+        never come back, and its channels live elsewhere by now."""
+        if self._link.cluster:
+            self._connections = {n: c for n, c in self._connections.items() if c is not connection}
+        return self._link.cluster
+
+    def _resettle_from(self, connection: _Connection, topics: list[bytes]) -> None:
         for topic in topics:
-            if self._home.get(topic) is connection:
-                del self._home[topic]
-                connection.drop(topic)
-        gevent.spawn(self._resettle, topics)
+            del self._home[topic]
+            connection.forget(topic)
+        gevent.spawn(self._settle_all, topics, refresh=True)
 
-    def _resettle(self, topics: list[bytes]) -> None:
+    def _settle_all(self, topics: list[bytes], *, refresh: bool) -> None:
         pause = 0.05
         while topics:
             try:
-                self._link.refresh_topology()
+                if refresh:
+                    self._link.refresh_topology()
                 while topics:
                     if topics[-1] in self._subscribers and topics[-1] not in self._home:
                         self._settle(topics[-1])
                     topics.pop()
             except RedisUnavailable:
+                refresh = True
                 gevent.sleep(pause)
                 pause = min(pause * 2, 1.0)
 
@@ -159,6 +173,10 @@ class _Connection:
         self._topics.discard(topic)
         self._send(self._command(self._verb.replace(b"SUB", b"UNSUB"), topic))
 
+    def forget(self, topic: bytes) -> None:
+        """The node has let go of it already."""
+        self._topics.discard(topic)
+
     def barrier(self, timeout_seconds: float) -> None:
         if self._next_ping is None:
             self._next_ping = AsyncResult()
@@ -194,6 +212,8 @@ class _Connection:
                 pause = 0.02
             self._feed.lost(self)
             gevent.sleep(pause)
+            if not self._topics and self._feed.left(self):
+                return
             pause = min(pause * 2, 1.0)
 
     def _open(self, connection: Any) -> Any:
@@ -237,10 +257,10 @@ class _Connection:
             reader.feed(data)
             message = reader.gets()
             while message is not False:
+                if isinstance(message, hiredis.ReplyError):
+                    raise message
                 if message == b"PONG" or message[0] == b"pong":
                     self._ponged()
-                elif isinstance(message, hiredis.ReplyError):
-                    raise message
                 else:
                     dispatch(message, self)
                 message = reader.gets()

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import requests
 
-from tests.faults.payload import payload
+from tests.faults.payload import number_of, payload
 from tests.support.deadline import eventually
 
 
@@ -115,3 +115,17 @@ class Publisher(threading.Thread):
         if answer.status_code not in (200, 201):
             self.wrong.append(f"{answer.status_code} {answer.text}")
         return answer.status_code in (200, 201)
+
+
+def numbers_in_history(url: str, channel: str) -> list[int]:
+    """The numbers of all events that the channel's history has, in its order."""
+    numbers: list[int] = []
+    after = ""
+    while True:
+        page = requests.get(
+            f"{url}/channels/{channel}/history", params={"after": after}, timeout=15
+        ).json()
+        numbers += [number_of(channel, event["data"]) or 0 for event in page["events"]]
+        if not page["next"]:
+            return numbers
+        after = page["next"]

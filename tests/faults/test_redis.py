@@ -103,7 +103,7 @@ def test_a_redis_that_is_silent_for_20_seconds_costs_no_stream_no_heartbeat_and_
     start_valkey: StartValkey, stack: StartStack, audience: MakeAudience, publish: StartPublisher
 ) -> None:
     server = start_valkey()
-    hub = stack(webs=2, workers=0, redis_url=server.url)
+    hub = stack(webs=2, redis_url=server.url)
     urls = [web.url for web in hub.webs]
     listeners = audience(urls, "news", silence_seconds=3)
     publisher = publish(urls, "news").reached(50)

@@ -185,6 +185,24 @@ class Cluster:
         assert found is not None
         return found
 
+    def move_slot(self, slot: int, target: Valkey) -> None:
+        """Move a slot and its keys, as `redis-cli --cluster reshard` does."""
+        self.begin_to_move(slot, target)
+        self.finish_moving(slot, target)
+
+    def begin_to_move(self, slot: int, target: Valkey) -> None:
+        source = self.owner(slot)
+        _ask(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", self.id_of(source))
+        _ask(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", self.id_of(target))
+
+    def finish_moving(self, slot: int, target: Valkey) -> None:
+        source = self.owner(slot)
+        while keys := _ask(source, "CLUSTER", "GETKEYSINSLOT", slot, 100):
+            where = ("127.0.0.1", target.port, "", 0, 5000)
+            _ask(source, "MIGRATE", *where, "REPLACE", "KEYS", *keys)
+        for node in (target, source, *self.primaries()):
+            _ask(node, "CLUSTER", "SETSLOT", slot, "NODE", self.id_of(target))
+
     def _at(self, port: int) -> Valkey:
         return next(node for node in self.nodes if node.port == port)
 
@@ -208,6 +226,11 @@ def _knows_six(node: Valkey) -> bool:
 def _is_well(node: Valkey) -> bool:
     linked: object = _info(node).get("master_link_status", "up")
     return _cluster_info(node)["cluster_state"] == "ok" and linked == "up"
+
+
+def _ask(node: Valkey, *command: Any) -> Any:
+    with node.client() as client:
+        return client.execute_command(*command)
 
 
 def slot_of(channel: str) -> int:
