@@ -28,6 +28,7 @@ ACTIVE = frozenset({"queued", "running"})
 ENDED = frozenset({"completed", "failed", "cancelled"})
 MAX_ATTEMPTS = 3
 
+_QUESTION_SHOWN = 500
 _MAX_ID = 128 - len(PREFIX)
 _ID_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~:@")
 
@@ -176,8 +177,8 @@ class Generation:
     def finish_reasons(self) -> dict[int, str]:
         return self.terminal.finish_reasons if self.terminal else {}
 
-    def summary_json(self) -> dict[str, Any]:
-        """What a list shows of it: everything but the texts and the listeners."""
+    def to_json(self, log: str, listeners: int) -> dict[str, Any]:
+        """`GET /generations/{id}`: `log` is the record's, of the same moment."""
         end = self.terminal.data if self.terminal else {}
         return {
             "id": self.id,
@@ -187,26 +188,14 @@ class Generation:
             "started": when(self.started_ms),
             "finished": when(self.finished_ms),
             "attempt": self.attempt,
+            "choices": choices_json(log, range(self.request.n), self.finish_reasons),
             "usage": end.get("usage"),
             "cost": end.get("cost"),
             "error": dict(end) if self.status == "failed" else None,
             "metadata": dict(self.request.metadata),
             "page": self.page,
-        }
-
-    def to_json(self, log: str, listeners: int) -> dict[str, Any]:
-        """`GET /generations/{id}`: `log` is the record's, of the same moment."""
-        choices = choices_json(log, range(self.request.n), self.finish_reasons)
-        found = self.summary_json()
-        return {
-            **{name: found.pop(name) for name in _BEFORE_CHOICES},
-            "choices": choices,
-            **found,
             "listeners": listeners,
         }
-
-
-_BEFORE_CHOICES = ("id", "status", "model", "created", "started", "finished", "attempt")
 
 
 def generation_of(generation_id: str, record: Record) -> Generation:

@@ -13,7 +13,7 @@ from flask import Blueprint, Response, request
 
 from hub.answer import subscribe
 from hub.delivery import Delivery
-from hub.errors import FieldError
+from hub.errors import FieldError, NotFound
 from hub.event import compact_json
 from hub.history import IdempotencyKey
 from hub.publishing import UnsupportedMediaType, idempotency_key, read_body
@@ -53,13 +53,17 @@ def generations_blueprint(
 
     @blueprint.get("/generations")
     def newest() -> Response:
-        found = generations.newest(_limit(), subject() or None)
-        return _json({"generations": [generation.summary_json() for generation in found]})
+        found = []
+        for generation in generations.newest(_limit(), subject() or None):
+            try:
+                found.append(_shown(*generations.read(generation.id)))
+            except NotFound:
+                pass  # deleted at this moment
+        return _json({"generations": found})
 
     @blueprint.get("/generations/<generation_id>")
     def inform(generation_id: str) -> Response:
-        generation, log = generations.read(generation_id)
-        return _whole(generation, log)
+        return _json(_shown(*generations.read(generation_id)))
 
     @blueprint.get("/generations/<generation_id>/events")
     def watch(generation_id: str) -> Response:
@@ -96,8 +100,8 @@ def generations_blueprint(
         last_id = request.headers.get("Last-Event-ID")
         return Wishes.of(request.args, last_id, settings.heartbeat_seconds)
 
-    def _whole(generation: Generation, log: str) -> Response:
-        return _json(generation.to_json(log, delivery.count(generation.channel)))
+    def _shown(generation: Generation, log: str) -> dict[str, Any]:
+        return generation.to_json(log, delivery.count(generation.channel))
 
     return blueprint
 

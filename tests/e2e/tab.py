@@ -1,4 +1,4 @@
-"""One watcher of a generation, as a browser tab is: it folds events into text, also over returns."""
+"""A watcher of a generation, as a browser tab is: it folds events into text, also over returns."""
 
 from __future__ import annotations
 

@@ -38,6 +38,10 @@ def watch(tabs: list[Tab], until: Callable[[], object], within_seconds: float) -
                 by_number[tab.fileno()] = tab
 
 
+def longer_than(reached: int, tabs: list[Tab]) -> Callable[[], bool]:
+    return lambda: max(len(tab.text) for tab in tabs) > reached
+
+
 def test_two_hundred_listeners_from_before_during_and_after_end_with_the_identical_text(
     stack: Callable[..., Stack], provider: ScriptedProvider
 ) -> None:
@@ -57,7 +61,7 @@ def test_two_hundred_listeners_from_before_during_and_after_end_with_the_identic
         reached = max(len(tab.text) for tab in tabs)
         gate.release(len(text) // 5 // 12)
         tabs += some(LISTENERS // 20, "during")
-        watch(tabs, lambda reached=reached: max(len(tab.text) for tab in tabs) > reached, 20)
+        watch(tabs, longer_than(reached, tabs), 20)
     gate.open()
     watch(tabs, lambda: all(tab.done for tab in tabs), 60)
     after = some(LISTENERS // 10, "after")
