@@ -28,7 +28,7 @@ ACTIVE = frozenset({"queued", "running"})
 ENDED = frozenset({"completed", "failed", "cancelled"})
 MAX_ATTEMPTS = 3
 
-_QUESTION_SHOWN = 500
+_QUESTION_SHOWN = 2_000
 _MAX_ID = 128 - len(PREFIX)
 _ID_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~:@")
 

@@ -9,7 +9,6 @@ const form = /** @type {HTMLFormElement} */ (part(document, "ask"));
 const prompt = /** @type {HTMLTextAreaElement} */ (part(form, "prompt"));
 const send = /** @type {HTMLButtonElement} */ (part(form, "send"));
 const problem = part(form, "problem");
-const asked = part(document, "asked");
 const recent = part(document, "recent");
 const view = new GenerationView(part(document, "generation"), () => refresh());
 const RECENT = 12;
@@ -46,8 +45,6 @@ async function ask() {
     const headers = { "Idempotency-Key": key };
     const generation = await request("/generations", { method: "POST", body, headers });
     key = "";
-    asked.textContent = prompt.value;
-    part(document, "asked-box").hidden = false;
     prompt.value = "";
     // Who reloads the page goes on watching.
     history.replaceState(null, "", `#${generation.id}`);
@@ -100,17 +97,17 @@ async function refresh() {
 }
 
 /** @param {any} generation */
-function row({ id, status, created, choices }) {
+function row({ id, status, created, question }) {
   const item = element("li");
   const link = /** @type {HTMLAnchorElement} */ (element("a"));
   link.href = `/g/${encodeURIComponent(id)}`;
-  const text = `${choices?.[0]?.content ?? ""}`.trim();
+  const text = `${question ?? ""}`.trim();
   const start = text.length > WORDS_SHOWN ? `${text.slice(0, WORDS_SHOWN)}…` : text;
   const state = element("span", status, "badge");
   state.dataset.status = status;
   const about = element("span", "", "about");
   about.append(state, element("time", ago(created)));
-  link.append(element("span", start || "No words yet", start ? "start" : "start none"), about);
+  link.append(element("span", start || id, "start"), about);
   item.append(link);
   return item;
 }

@@ -70,6 +70,7 @@ export class GenerationView {
     this.#root.hidden = false;
     const page = /** @type {HTMLAnchorElement} */ (part(this.#root, "page"));
     page.href = `/g/${encodeURIComponent(id)}`;
+    part(this.#root, "asked-box").hidden = true;
     this.#speech.reset();
     this.#drawAll();
     if ((await this.#load()) && !this.#fold.ended && id === this.#id) this.#listen();
@@ -88,6 +89,8 @@ export class GenerationView {
         const record = await request(`/generations/${encodeURIComponent(id)}`);
         if (id !== this.#id) return false;
         this.#record = record;
+        part(this.#root, "asked").textContent = record.question ?? "";
+        part(this.#root, "asked-box").hidden = !record.question;
         this.#note("");
         if (["completed", "failed", "cancelled"].includes(record.status)) {
           this.#fold.load(record);

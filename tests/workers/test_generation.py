@@ -46,7 +46,7 @@ def test_a_queued_one_has_its_choices_and_no_times() -> None:
     found = stored().to_json("", 3)
     assert list(found) == [
         "id", "status", "model", "created", "started", "finished", "attempt", "choices", "usage",
-        "cost", "error", "metadata", "page", "listeners",
+        "cost", "error", "question", "metadata", "page", "listeners",
     ]  # fmt: skip
     assert found["created"] == "2023-11-14T22:13:20.123Z"
     assert (found["started"], found["finished"], found["attempt"]) == (None, None, 0)
