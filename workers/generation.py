@@ -192,6 +192,7 @@ class Generation:
             "usage": end.get("usage"),
             "cost": end.get("cost"),
             "error": dict(end) if self.status == "failed" else None,
+            "question": self.request.question[:_QUESTION_SHOWN],
             "metadata": dict(self.request.metadata),
             "page": self.page,
             "listeners": listeners,
