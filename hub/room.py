@@ -69,6 +69,7 @@ class Room:
         self._lead_on = lead_on
         self._ring = Segment()
         self._pages: deque[Segment] = deque(maxlen=_PAGES)
+        self._voided = 0
         self._reading = Semaphore()
         self._snapshot: Snapshot | None = None
         self._snapshot_at = 0.0
@@ -107,7 +108,10 @@ class Room:
 
     def _take(self, news: Announcement | DeletionNotice) -> None:
         if isinstance(news, DeletionNotice):
-            self._deleted(news.deletions)
+            if news.deletions == self.deletions + 1:
+                self._deleted(news.deletions)
+            elif news.deletions != self.deletions:  # held since before history was read, or a hole
+                self.resync()
         elif news.prev == self.head:
             self._accept(Chunk.announced(news))
         elif (order(news.last) or (0, 0)) > (order(self.head) or (0, 0)):
@@ -139,6 +143,7 @@ class Room:
             listener.detach()
         self._ring.clear()
         self._pages.clear()
+        self._voided += 1
         return moved
 
     # ── getting into step with history ───────────────────────────────────────────────────────
@@ -210,12 +215,24 @@ class Room:
         """The page of history behind `position`; what of it lies up to the head is remembered, so
         that a thousand who come from there cost one reading. Raises `RedisUnavailable`."""
         with self._reading:
+            voided = self._voided
             page = self._history.read(self.channel, position)
             head = order(self.head) or (0, 0)
             frames = [f for f in page.frames if (order(f.id) or head) <= head]
-            if frames:
+            if frames and voided == self._voided:
                 self._pages.appendleft(Segment([Chunk.of(frames, page.state.end)]))
-            return page
+        if self._began_anew(page):
+            self.resync()
+            if not self.in_step.wait(1.0):
+                raise RedisUnavailable("the channel is out of step")
+        return page
+
+    def _began_anew(self, page: Page) -> bool:
+        """Redis may have lost the channel and started it again: then nothing that is remembered
+        here may be sent, though it begins at the same place (`BEFORE_FIRST`)."""
+        if (order(page.state.head) or (0, 0)) < (order(self.head) or (0, 0)):
+            return True
+        return bool(page.frames) and page.frames[0].prev == BEFORE_FIRST != page.position != ""
 
     def read_for(self, position: str) -> Page | None:
         """`read`, unless somebody else's reading has brought it meanwhile (then None)."""
