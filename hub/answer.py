@@ -21,6 +21,7 @@ from gunicorn.workers.base_async import ALREADY_HANDLED
 from hub.channel import check_channel
 from hub.delivery import Delivery
 from hub.errors import Overloaded, RequestError
+from hub.kind import View
 from hub.listener import closing
 from hub.sse import CONTENT_TYPE
 from hub.stream import MAX_CHANNELS, NotNow, Prepared, Wishes, prepare
@@ -59,10 +60,13 @@ def subscribe(
     channels: Sequence[str],
     *,
     dialect: str | None = None,
+    view: View | None = None,
     start: str | None = None,
     wishes: Wishes | None = None,
+    when_left: Callable[[], None] | None = None,
 ) -> Response:
-    """Answer the current request with a stream of `channels` (see `stream.prepare`).
+    """Answer the current request with a stream of `channels` (see `stream.prepare`). `when_left` is
+    called, and must not wait, when the client leaves before the stream has ended.
 
     Where there is none at the moment the answer is one that makes EventSource come back, or 503
     for a client that asked for it.
@@ -74,7 +78,9 @@ def subscribe(
     )
     address = request.remote_addr or "-"
     try:
-        prepared = prepare(delivery, channels, wishes, address, dialect=dialect, start=start)
+        prepared = prepare(
+            delivery, channels, wishes, address, dialect=dialect, view=view, start=start
+        )
     except NotNow as refusal:
         if wishes.overload_503:
             raise Overloaded(refusal.detail) from refusal
@@ -82,6 +88,7 @@ def subscribe(
         return Response(told, headers=HEADERS)
     if prepared is None:
         return Response(status=204)
+    prepared.listener.when_left = when_left
     if request.method == "HEAD":
         headers_alone = Response(headers=HEADERS)
         headers_alone.automatically_set_content_length = False

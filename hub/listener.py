@@ -70,6 +70,7 @@ class Listener:
         "quiet",
         "rooms",
         "style",
+        "when_left",
     )
 
     def __init__(
@@ -96,6 +97,7 @@ class Listener:
         self.quiet = quiet
         self.address = address
         self.group: Group | None = None
+        self.when_left: Callable[[], None] | None = None
         self.closed = False
         self.blocked_since = 0.0
         self.opened = time.monotonic()
@@ -280,6 +282,8 @@ class Listener:
         return sse.retry(retry_ms) if self.quiet else closing(reason, reconnect, retry_ms)
 
     def lost(self) -> None:
+        if self.when_left is not None and not self.closed:
+            self.when_left()
         self.close("left")
 
     def close(self, reason: str) -> None:

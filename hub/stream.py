@@ -12,6 +12,7 @@ from hub.channel import BEFORE_FIRST
 from hub.delivery import Delivery
 from hub.errors import FieldError, RedisUnavailable
 from hub.event import Event, compact_json
+from hub.kind import View
 from hub.listener import Listener
 from hub.room import Room
 from hub.wire import Cursor, Dialect, Plain, Wire
@@ -83,13 +84,15 @@ def prepare(
     address: str,
     *,
     dialect: str | None = None,
+    view: View | None = None,
     start: str | None = None,
 ) -> Prepared | None:
     """Find where a listener begins; None where everything has ended and was seen (204).
 
-    `dialect` names a format of the channel's kind; `start` stands where the client did not ask for
-    a beginning. Raises `RequestError`, or `NotNow` where the hub is full, shutting down or without
-    Redis. Leaves nothing behind if the listener is never started.
+    `dialect` names a format of the channel's kind, `view` is one that the caller has made; `start`
+    stands where the client did not ask for a beginning. Raises `RequestError`, or `NotNow` where
+    the hub is full, shutting down or without Redis. Leaves nothing behind if the listener is never
+    started.
     """
     if delivery.draining:
         raise NotNow("shutdown", "this process is shutting down")
@@ -101,12 +104,12 @@ def prepare(
         rooms = tuple([delivery.room(name) for name in names])
         delivery.settled(rooms)
         beginnings = _beginnings(delivery, rooms, wishes, start)
-        wire = _wire(rooms, dialect, wishes, beginnings)
+        wire = Dialect(view) if view else _wire(rooms, dialect, wishes, beginnings)
         if all(b.ended for b in beginnings) or _nothing_left(rooms, wire, beginnings):
             return None
     except RedisUnavailable as error:
         raise NotNow("overloaded", error.detail) from error
-    quiet = wishes.quiet or dialect is not None
+    in_dialect = isinstance(wire, Dialect)
     listener = Listener(
         delivery,
         rooms,
@@ -115,10 +118,10 @@ def prepare(
         ["" if b.snapshot and b.snapshot.frame else b.position for b in beginnings],
         heartbeat_seconds=wishes.heartbeat_seconds,
         heartbeat_comments=wishes.heartbeat_comments,
-        quiet=quiet,
+        quiet=wishes.quiet or in_dialect,
         address=address,
     )
-    head = _head(delivery, rooms, wishes, beginnings, quiet=quiet, dialect=dialect)
+    head = _head(delivery, rooms, wishes, beginnings, in_dialect=in_dialect)
     for index, beginning in enumerate(beginnings):
         if beginning.snapshot is not None:
             for frame in (beginning.snapshot.frame, beginning.snapshot.terminal):
@@ -194,13 +197,12 @@ def _head(
     wishes: Wishes,
     beginnings: list[Beginning],
     *,
-    quiet: bool,
-    dialect: str | None,
+    in_dialect: bool,
 ) -> bytes:
     """The first bytes of the body: `subscribed`, or what a quiet listener bears."""
-    if dialect is not None:
+    if in_dialect:
         return sse.comment()
-    if quiet:
+    if wishes.quiet:
         return sse.comment() + sse.retry(delivery.retry_ms())
     verdicts = {
         room.channel: beginning.verdict(room.head)

@@ -36,8 +36,9 @@ _FIELDS = frozenset(
 class Request:
     """One question to a model. `model` None: the configured one.
 
-    `extra`: other parameters of OpenAI's, passed on to the provider as they are. `usage_in_stream`
-    belongs to the face of OpenAI: whether the chunks end with one that tells the usage.
+    `extra`: other parameters of OpenAI's, passed on to the provider as they are. The rest belongs
+    to the face of OpenAI and no provider sees it. `usage_in_stream`: whether the chunks end with
+    one that tells the usage; `echo`: what its answers repeat of the request.
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -50,6 +51,7 @@ class Request:
     metadata: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
     usage_in_stream: bool = False
+    echo: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
         return compact_json({name: getattr(self, name) for name in self.__slots__})
