@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -26,6 +27,7 @@ from tests.support.process import Process, ReservedPort
 from tests.support.provider import ScriptedProvider
 from tests.support.real import ROOT, model_path
 from tests.support.stack import Web, clean_environ, descendants
+from tests.support.stream import EventStream
 from tests.support.valkey import Valkey
 
 GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:app")
@@ -89,7 +91,9 @@ def test_without_a_local_model_one_line_says_what_to_set_and_the_rest_runs(
     launched = launch({}, (sys.executable, "-c", program)).ready()
     [line] = [line for line in launched.log().splitlines() if "no local model" in line]
     assert "OPENAI_BASE_URL" in line and "OPENAI_API_KEY" in line
-    assert requests.get(f"{launched.url}/healthz", timeout=5).status_code == 200
+    asked = requests.post(f"{launched.url}/generations", json={"prompt": "hello"}, timeout=5)
+    with EventStream(f"{launched.url}{asked.json()['events']}", timeout=30) as stream:
+        assert json.loads(stream.next("failed").data)["code"] == "provider-unavailable"
 
 
 @pytest.mark.parametrize(
