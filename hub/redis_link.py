@@ -218,6 +218,8 @@ class RedisLink:
     def close(self) -> None:
         if self._client is not None:
             self._client.close()
+            if not self.cluster:  # redis-py leaves a pool open that it was given
+                self._client.connection_pool.disconnect()
 
     def _run_durably(self, script: Script, keys: Sequence[str], args: Sequence[object]) -> Any:
         try:

@@ -18,7 +18,7 @@ import hiredis
 from redis.exceptions import RedisError
 
 from hub.errors import RedisUnavailable
-from hub.redis_link import Script
+from hub.redis_link import RedisLink, Script
 
 _READ_BYTES = 1 << 16
 
@@ -29,7 +29,8 @@ Call = tuple[list[str], list[object]]
 class Pipe:
     """One connection, made by `make` when it is needed. Used by one greenlet at a time."""
 
-    def __init__(self, script: Script, make: Callable[[], Any]) -> None:
+    def __init__(self, link: RedisLink, script: Script, make: Callable[[], Any]) -> None:
+        self._link = link
         self._script = script
         self._make = make
         self._connection: Any = None
@@ -38,17 +39,20 @@ class Pipe:
 
     def run(self, calls: Sequence[Call]) -> list[Any]:
         """The replies, an exception in the place of each that is an error.
-        Raises `RedisUnavailable` when not all came: nobody knows which were carried out."""
-        sha = self._script.sha
-        data = b"".join(
-            [hiredis.pack_command(("EVALSHA", sha, len(k), *k, *args)) for k, args in calls]
-        )
+        Raises `RedisUnavailable` when not all came, or too few replicas have them: nobody knows
+        which were carried out."""
+        sha, wait = self._script.sha, self._link.wait_command
+        packed = [hiredis.pack_command(("EVALSHA", sha, len(k), *k, *args)) for k, args in calls]
+        if wait is not None:
+            packed.append(hiredis.pack_command(wait))
         replies: list[Any] = []
         try:
             if self._socket is None:
                 self._connect()
-            self._socket.sendall(data)
-            replies = self._read(len(calls))
+            self._socket.sendall(b"".join(packed))
+            replies = self._read(len(packed))
+            if wait is not None:
+                self._link.check_waited(replies.pop())
             return replies
         except (OSError, RedisError, hiredis.HiredisError) as error:
             raise RedisUnavailable(str(error) or type(error).__name__) from error

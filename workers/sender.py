@@ -64,7 +64,7 @@ class Sender:
             node, make = "?", _nowhere  # nobody knows the node; the slow way finds it out
         lane = self._lanes.get(node)
         if lane is None:
-            lane = self._lanes[node] = _Lane(self._history, Pipe(APPEND, make))
+            lane = self._lanes[node] = _Lane(self._history, Pipe(link, APPEND, make))
         return lane
 
 
@@ -119,7 +119,7 @@ class _Lane:
         """One by one, with all that the link knows about finding the right server."""
         for at, (publisher, call) in enumerate(calls):
             try:
-                reply = self._history.link.run(APPEND, *call, try_seconds=1)
+                reply = self._history.link.run(APPEND, *call, try_seconds=1, durable=True)
             except RedisUnavailable as error:
                 self._pipe.close()  # in a failover the old primary still answers, with refusals
                 self._redis_is_away([publisher for publisher, _ in calls[at:]], error)
