@@ -21,6 +21,7 @@ from hub.redis_link import RedisLink
 from hub.settings import SettingError, Settings
 from hub.views import channels_blueprint
 from workers.kind import GenerationKind
+from workers.metrics import families
 from workers.models import known_models
 from workers.openai_api import OpenAIFace, openai_blueprint
 from workers.queue import Queue
@@ -47,7 +48,13 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
     app.register_blueprint(generations_blueprint(generations, delivery))
     face = OpenAIFace(generations, delivery, lambda: "")
     app.register_blueprint(openai_blueprint(face, known_models(settings, os.environ)))
-    app.register_blueprint(health_blueprint(link, lambda: queue.counts().workers > 0))
+    app.register_blueprint(
+        health_blueprint(
+            delivery,
+            worker_seen=lambda: queue.counts().workers > 0,
+            more_metrics=lambda: families(queue.counts()),
+        )
+    )
     app.register_blueprint(pages_blueprint(lambda one: bool(generations.get(one))))
     app.wsgi_app = Arrivals(app.wsgi_app, delivery)  # type: ignore[method-assign]
     return app

@@ -7,7 +7,9 @@ requests, or its processes are patched by half.
 import math
 import os
 import resource
+import shutil
 import sys
+import tempfile
 
 from hub.settings import SettingError, Settings
 
@@ -44,8 +46,7 @@ keepalive = 5
 # One path for all instances of a user: the second one would take the first one's.
 control_socket_disable = True
 # The workers' sign of life is a file; on a disk, a slow disk would look like a hung worker.
-if os.access("/dev/shm", os.W_OK):
-    worker_tmp_dir = "/dev/shm"
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 # Off: the request line may carry a token. The hub logs a line at each stream's start and end.
 accesslog = None
@@ -70,6 +71,34 @@ def _raise_descriptor_limit(wanted: int) -> None:
             file=sys.stderr,
             flush=True,
         )
+
+
+# Where the processes of this gunicorn write their figures, for each to add them up.
+_scoreboards = worker_tmp_dir or tempfile.gettempdir()
+_scoreboard = os.path.join(_scoreboards, f"hubbub-{os.getpid()}")
+raw_env = [f"HUBBUB_SCOREBOARD={_scoreboard}"]
+
+
+def on_starting(server: object) -> None:
+    os.makedirs(_scoreboard, mode=0o700, exist_ok=True)
+    for name in os.listdir(_scoreboards):  # of those that were killed
+        number = name.removeprefix("hubbub-")
+        if name != number and number.isdigit() and _has_gone(int(number)):
+            shutil.rmtree(os.path.join(_scoreboards, name), ignore_errors=True)
+
+
+def _has_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False
+
+
+def on_exit(server: object) -> None:
+    shutil.rmtree(_scoreboard, ignore_errors=True)
 
 
 _raise_descriptor_limit(settings.max_listeners + 2 * _HEADROOM)

@@ -13,6 +13,7 @@ take nothing, and ends all streams at shutdown. Its greenlets, started by `start
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -32,7 +33,7 @@ from hub.group import Deliverer, Group
 from hub.history import History, Page
 from hub.kind import ChannelKind
 from hub.listener import Listener
-from hub.metrics import Counters
+from hub.metrics import SCOREBOARD, Counters, Figures, Scoreboard
 from hub.presence import Presence
 from hub.room import Room
 from hub.settings import Settings
@@ -59,6 +60,7 @@ class Delivery:
         self.history = history
         self.settings = settings
         self.counters = Counters()
+        self._scoreboard = Scoreboard(os.environ.get(SCOREBOARD))
         self.random = random or Random()
         self.listeners: set[Listener] = set()
         self.per_address: dict[str, int] = {}
@@ -102,7 +104,12 @@ class Delivery:
         room = self._rooms.get(channel)
         if room is None:
             room = Room(
-                channel, self.history, self.kind_of(channel), self._ring_bytes, self._lead_on
+                channel,
+                self.history,
+                self.kind_of(channel),
+                self.counters,
+                self._ring_bytes,
+                self._lead_on,
             )
             self._rooms[channel] = room
             self.feed.subscribe(room.topic, room)
@@ -128,6 +135,19 @@ class Delivery:
 
     def totals(self) -> dict[str, int]:
         return {room.channel: room.listeners for room in self._rooms.values() if room.listeners}
+
+    def figures(self) -> Figures:
+        """This process's figures for `/metrics`."""
+        return {
+            **self.counters.figures(),
+            "listeners": len(self.listeners),
+            "behind": sum(listener.group is None for listener in self.listeners),
+            "redis_reconnects": self.feed.reconnects,
+        }
+
+    def total_figures(self) -> Figures:
+        """The figures of all processes of this gunicorn."""
+        return self._scoreboard.total(self.figures())
 
     def _ring_bytes(self) -> int:
         return min(RING_BYTES, max(4096, ALL_RINGS_BYTES // max(1, len(self._rooms))))
@@ -310,6 +330,7 @@ class Delivery:
         while True:
             gevent.sleep(min(1.0, self.settings.stall_seconds / 4))
             now = time.monotonic()
+            self._scoreboard.write(self.figures())
             while self._blocked:
                 listener, since = next(iter(self._blocked.items()))
                 if now - since < self.settings.stall_seconds:

@@ -1,12 +1,49 @@
-"""What this process has counted since it started: plain numbers, added up where they arise."""
+"""What is counted, and how the processes of one gunicorn add it up (contract §8, `/metrics`).
+
+Counting is plain numbers, added up where they arise, once per turn and not per delivery. Each
+process writes its figures into a file of the gunicorn's scoreboard; whichever is asked adds the
+files up. The figures of a process that has gone stay in the sums; its gauges do not. Text and types
+are prometheus-client's; its own multi-process mode would cost a locked write per increment.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
+from pathlib import Path
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+SCOREBOARD = "HUBBUB_SCOREBOARD"
+"""The environment variable in which gunicorn's master tells its workers the directory."""
 
 LAG_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the delivery lag's buckets, in seconds."""
+
+_COUNTERS = {
+    "published": ("hubbub_events_published", "Events that publishers stored over HTTP."),
+    "deliveries": ("hubbub_deliveries", "Events written to listeners as they came in."),
+    "gaps": ("hubbub_gaps", "Listeners that were told of a loss by a gap."),
+    "stalled": ("hubbub_stalled", "Listeners closed because they took nothing."),
+    "repairs": ("hubbub_repairs", "Holes in the announcements, filled from history."),
+    "redis_reconnects": ("hubbub_redis_reconnects", "Subscriptions that had to be made again."),
+}
+_GAUGES = {
+    "listeners": ("hubbub_listeners", "Open streams."),
+    "behind": ("hubbub_listeners_behind", "Open streams that are not at the head."),
+}
+_REPLAY, _LAG = "replay:", "lag:"
+
+Figures = dict[str, float]
 
 
 class Counters:
@@ -15,6 +52,7 @@ class Counters:
         self.deliveries = 0
         self.gaps = 0
         self.stalled = 0
+        self.repairs = 0
         self.replays: Counter[str] = Counter()
         self.lag_buckets = [0] * (len(LAG_BOUNDS) + 1)
         self.lag_sum_seconds = 0.0
@@ -22,3 +60,89 @@ class Counters:
     def lag(self, seconds: float, deliveries: int) -> None:
         self.lag_buckets[bisect_left(LAG_BOUNDS, seconds)] += deliveries
         self.lag_sum_seconds += seconds * deliveries
+
+    def figures(self) -> Figures:
+        found: Figures = {
+            "published": self.published,
+            "deliveries": self.deliveries,
+            "gaps": self.gaps,
+            "stalled": self.stalled,
+            "repairs": self.repairs,
+            f"{_LAG}sum": self.lag_sum_seconds,
+        }
+        found |= {f"{_LAG}{number}": count for number, count in enumerate(self.lag_buckets)}
+        return found | {f"{_REPLAY}{verdict}": count for verdict, count in self.replays.items()}
+
+
+class Scoreboard:
+    """The figures of all processes of one gunicorn. Without a directory: of this one."""
+
+    def __init__(self, directory: str | None) -> None:
+        self._directory = Path(directory) if directory else None
+
+    def write(self, figures: Mapping[str, float]) -> None:
+        if self._directory is None:
+            return
+        path = self._directory / str(os.getpid())
+        temporary = path.with_suffix(".new")
+        try:
+            temporary.write_text(json.dumps(figures))
+            temporary.replace(path)
+        except OSError:
+            pass  # a full or vanished directory costs figures, not streams
+
+    def total(self, own: Mapping[str, float]) -> Figures:
+        """The sums, with this process's figures as they are now."""
+        sums: defaultdict[str, float] = defaultdict(float, own)
+        for path in self._others():
+            alive = _alive(int(path.name))
+            for name, value in _read(path).items():
+                if alive or name not in _GAUGES:
+                    sums[name] += value
+        return dict(sums)
+
+    def _others(self) -> list[Path]:
+        if self._directory is None:
+            return []
+        own = str(os.getpid())
+        return [p for p in self._directory.iterdir() if p.name.isdigit() and p.name != own]
+
+
+def families(figures: Figures) -> Iterable[Metric]:
+    for name, (metric, text) in _COUNTERS.items():
+        yield CounterMetricFamily(metric, text, value=figures.get(name, 0))
+    for name, (metric, text) in _GAUGES.items():
+        yield GaugeMetricFamily(metric, text, value=figures.get(name, 0))
+    replays = CounterMetricFamily(
+        "hubbub_replays", "Resume verdicts: recovered, or why not.", labels=["verdict"]
+    )
+    for name, count in sorted(figures.items()):
+        if name.startswith(_REPLAY):
+            replays.add_metric([name.removeprefix(_REPLAY)], count)
+    yield replays
+    counts = accumulate(figures.get(f"{_LAG}{n}", 0) for n in range(len(LAG_BOUNDS) + 1))
+    bounds = [*map(str, LAG_BOUNDS), "+Inf"]
+    yield HistogramMetricFamily(
+        "hubbub_delivery_lag_seconds",
+        "From an event's publication to its being handed to a listener's socket.",
+        buckets=list(zip(bounds, counts, strict=True)),
+        sum_value=figures.get(f"{_LAG}sum", 0),
+    )
+
+
+def _read(path: Path) -> Figures:
+    try:
+        found: Figures = json.loads(path.read_text())
+        return found
+    except (OSError, ValueError):
+        return {}
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

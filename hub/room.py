@@ -30,6 +30,7 @@ from hub.history import (
     parse_announcement,
 )
 from hub.kind import ChannelKind, Snapshot
+from hub.metrics import Counters
 from hub.segment import Chunk, Segment
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Room:
         channel: str,
         history: History,
         kind: ChannelKind | None,
+        counters: Counters,
         ring_bytes: Callable[[], int],
         lead_on: Callable[[Listener], None],
     ) -> None:
@@ -63,7 +65,7 @@ class Room:
         self.listeners = 0
         self.listeners_elsewhere = 0
         self.in_step = Event()
-        self.repairs = 0
+        self._counters = counters
         self._history = history
         self._ring_bytes = ring_bytes
         self._lead_on = lead_on
@@ -115,7 +117,7 @@ class Room:
         elif news.prev == self.head:
             self._accept(Chunk.announced(news))
         elif (order(news.last) or (0, 0)) > (order(self.head) or (0, 0)):
-            self.repairs += 1
+            self._counters.repairs += 1
             self._held.append(news)
             self.resync()
 

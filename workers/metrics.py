@@ -1,0 +1,40 @@
+"""What `/metrics` says of the generations: the sums that all workers keep in Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+from workers.queue import Counts
+from workers.totals import FIRST_DELTA_BUCKETS
+
+_ENDED = "ended:"
+
+
+def families(counts: Counts) -> Iterable[Metric]:
+    yield GaugeMetricFamily("hubbub_jobs_queued", "Generations that wait.", value=counts.queued)
+    yield GaugeMetricFamily("hubbub_jobs_running", "Generations that run.", value=counts.running)
+    ended = CounterMetricFamily(
+        "hubbub_generations", "Generations that have ended.", labels=["status"]
+    )
+    for name, count in sorted(counts.totals.items()):
+        if name.startswith(_ENDED):
+            ended.add_metric([name.removeprefix(_ENDED)], count)
+    yield ended
+    total = counts.totals.get("first_delta:count", 0)
+    buckets = [
+        (f"{bound:g}", counts.totals.get(f"first_delta:{bound:g}", 0))
+        for bound in FIRST_DELTA_BUCKETS
+    ]
+    yield HistogramMetricFamily(
+        "hubbub_generation_first_delta_seconds",
+        "From a generation's creation to its first delta.",
+        buckets=[*buckets, ("+Inf", total)],
+        sum_value=counts.totals.get("first_delta:sum", 0),
+    )
