@@ -4,6 +4,8 @@ redis-py's Cluster pipeline refuses `EVALSHA`, and its other one stops at the fi
 Here the calls for one node leave in one write on a connection of its pool and the replies are read
 behind it. The script goes in front of them where the node may not have it.
 
+`HUB_WAIT_REPLICAS` holds here as for single calls: one `WAIT` behind them all.
+
 The calls must bear being repeated (`hub.history.Producer`): what got no answer is sent again.
 """
 
@@ -54,7 +56,7 @@ def _round(
     missing, problem = False, ""
     for pool, numbers in _by_node(link, calls, replies):
         try:
-            for number, reply in _send(pool, script, calls, numbers, load=load):
+            for number, reply in _send(link, pool, script, calls, numbers, load=load):
                 if isinstance(reply, NoScriptError):
                     missing = not load
                 elif isinstance(reply, ResponseError):
@@ -82,12 +84,23 @@ def _by_node(
 
 
 def _send(
-    pool: Any, script: Script, calls: Sequence[Call], numbers: Sequence[int], *, load: bool
+    link: RedisLink,
+    pool: Any,
+    script: Script,
+    calls: Sequence[Call],
+    numbers: Sequence[int],
+    *,
+    load: bool,
 ) -> list[tuple[int, Any]]:
-    commands: list[tuple[object, ...]] = [("SCRIPT", "LOAD", script.text)] if load else []
+    """The replies of one node. Raises `RedisError` where too few replicas have the writes."""
+    commands: list[tuple[object, ...]] = []
     for number in numbers:
         keys, args = calls[number]
         commands.append(("EVALSHA", script.sha, len(keys), *keys, *args))
+    if load:
+        commands.insert(0, ("SCRIPT", "LOAD", script.text))
+    if link.wait_command:
+        commands.append(link.wait_command)
     connection = pool.get_connection()
     whole = False
     try:
@@ -98,7 +111,9 @@ def _send(
         if not whole:  # nobody may read what is left on it
             connection.disconnect()
         pool.release(connection)
-    return list(zip(numbers, found[len(commands) - len(numbers) :], strict=True))
+    if link.wait_command:
+        link.check_waited(found.pop())
+    return list(zip(numbers, found[1:] if load else found, strict=True))
 
 
 def _reply(connection: Any) -> Any:
