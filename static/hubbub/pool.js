@@ -50,7 +50,7 @@ import { Stream } from "./stream.js";
  * @property {Fold | null} fold      of a generation
  * @property {HubEvent | null} terminal
  * @property {number | null} listeners
- * @property {boolean} alone         it was refused in company: not put together again
+ * @property {boolean} alone         it was refused in company: first it must be heard by itself
  * @property {StreamState} state
  *
  * @typedef {object} Group           channels that share a connection
@@ -229,9 +229,12 @@ export class Pool {
     });
     for (const entry of wanted) {
       if (placed.has(entry)) continue;
-      const table = tables.find(({ entries }) => fits(entry, entries));
-      if (table) table.entries.push(entry);
-      else tables.push({ group: null, entries: [entry] });
+      tables.push({ group: null, entries: [entry] });
+    }
+    // Few make room for many: whoever can sit with others does.
+    for (const table of tables.toReversed()) {
+      const other = tables.find((one) => one !== table && fit(table.entries, one.entries));
+      if (other) other.entries.push(...table.entries.splice(0));
     }
     this.#groups = tables.flatMap(({ group, entries }) => this.#seat(group, entries));
   }
@@ -404,6 +407,11 @@ export class Pool {
       if (entry && entry.state.name !== "ended") this.#become(entry, state);
     }
     if (state.name === "ended") this.#groups = this.#groups.filter((one) => one !== group);
+    const only = this.#entries.get(group.channels[0]);
+    if (state.name === "open" && only?.alone) {
+      only.alone = false;
+      this.#plan(GATHER_MS);
+    }
   }
 
   /** One of them is not to be had, and the answer does not say which: ask for each by itself. @param {Group} group */
@@ -440,14 +448,16 @@ export class Pool {
 }
 
 /**
- * Whether a channel may join a connection. `from` is said once for all that have no position yet.
+ * Whether some channels may join others' connection. `from` is said once for all that have no
+ * position yet.
  *
- * @param {Entry} entry
+ * @param {Entry[]} entries
  * @param {Entry[]} others
  */
-function fits(entry, others) {
-  if (entry.alone || others.length === 0 || others.length >= CHANNELS_A_CONNECTION) return false;
-  return others.every(
-    (one) => !one.alone && (one.position || entry.position || one.from === entry.from),
-  );
+function fit(entries, others) {
+  const all = [...entries, ...others];
+  if (entries.length === 0 || others.length === 0 || all.length > CHANNELS_A_CONNECTION) return false;
+  if (all.some((one) => one.alone || one.state.name === "refused")) return false;
+  const fresh = all.filter((one) => !one.position);
+  return fresh.every((one) => one.from === fresh[0].from);
 }

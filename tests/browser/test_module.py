@@ -176,16 +176,19 @@ def test_a_worker_that_cannot_be_loaded_is_quietly_done_without(
 
 
 def test_a_channel_that_is_refused_says_why_and_harms_no_other(
-    hub: Stack, context: BrowserContext
+    hub: Stack, context: BrowserContext, proxied: Callable[[str], Proxy]
 ) -> None:
-    tab = Tab(context, hub.url).listen("good", "not a name")
+    proxy = proxied(hub.url)
+    tab = Tab(context, proxy.url).listen("good", "better", "best", "not a name")
     eventually(lambda: any(state["name"] == "refused" for state in tab.states()))
     refused = next(state for state in tab.states() if state["name"] == "refused")
     assert refused["problem"]["code"] == "invalid-channel"
     assert "A-Z" in refused["problem"]["detail"]
     tab.until_open()
-    hub.publish("good", "one")
-    tab.until(["one"])
+    for channel in ("good", "better", "best"):
+        hub.publish(channel, "one")
+        tab.until(["one"], channel)
+    eventually(lambda: proxy.connections == 1)  # they have come together again
 
 
 def test_a_late_tab_can_have_the_history_of_a_channel_that_is_open_already(
@@ -245,6 +248,24 @@ def test_a_deletion_is_told_as_a_gap_and_the_next_events_find_their_channels(
     hub.publish("news", "two")
     tab.until(["goal"], "sport")
     tab.until(["one", "two"], "news")
+
+
+def test_connections_that_grew_empty_are_put_together(
+    hub: Stack, context: BrowserContext, proxied: Callable[[str], Proxy]
+) -> None:
+    proxy = proxied(hub.url)
+    stays = Tab(context, proxy.url).listen("a", "b").until_open()
+    goes = Tab(context, proxy.url).listen(*(f"channel-{number}" for number in range(6)))
+    ninth = Tab(context, proxy.url).listen("ninth").until_open()
+    goes.until_open()
+    eventually(lambda: proxy.connections == 2)
+    goes.page.close()
+    eventually(lambda: proxy.connections == 1)
+    for channel in ("a", "b", "ninth"):
+        hub.publish(channel, f"for {channel}")
+    stays.until(["for a"], "a")
+    stays.until(["for b"], "b")
+    ninth.until(["for ninth"])
 
 
 def test_publishing_from_the_browser_stores_one_event(hub: Stack, context: BrowserContext) -> None:

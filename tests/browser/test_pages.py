@@ -248,6 +248,50 @@ def test_reasoning_tools_and_several_answers_stand_apart(
     assert second.get_by_role("heading", name="Answer 2").is_visible()
 
 
+@pytest.mark.parametrize("format", ["text", "events"])
+def test_a_stream_by_post_is_taken_up_where_its_connection_dropped(
+    hub: Stack,
+    provider: ScriptedProvider,
+    gate: Gate,
+    context: BrowserContext,
+    proxied: Callable[[str], Proxy],
+    format: str,
+) -> None:
+    provider.scripts["story"] = Script(TEXT, gate=gate)
+    proxy = proxied(hub.url)
+    page = context.new_page()
+    page.goto(f"{proxy.url}/healthz")
+    page.evaluate(
+        """async (format) => {
+          const { connect, Fold } = await import("/static/hubbub.js");
+          globalThis.text = "";
+          const fold = new Fold();
+          const body = { prompt: "story" };
+          const headers = { "X-Of-My-Own": "1" };
+          const located = (location) => { globalThis.located = location; };
+          const path = `/generations?format=${format}`;
+          const events = connect().post(path, { body, headers, located });
+          globalThis.done = (async () => {
+            for await (const event of events) {
+              fold.apply(event);
+              globalThis.text = format === "text" ? text + event.data : fold.choices[0]?.content;
+            }
+            return true;
+          })();
+        }""",
+        format,
+    )
+    gate.release(20)
+    eventually(lambda: page.evaluate("text") == TEXT[:80])
+    proxy.cut()
+    gate.release(20)
+    proxy.mend()
+    gate.open()
+    assert page.evaluate("done") is True
+    generation_id = page.evaluate("located").removeprefix("/generations/")
+    assert page.evaluate("text") == hub.finished(generation_id)["choices"][0]["content"] == TEXT
+
+
 def test_usage_and_model_are_shown_when_it_has_ended(
     hub: Stack, provider: ScriptedProvider, context: BrowserContext
 ) -> None:
