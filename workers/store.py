@@ -111,7 +111,7 @@ class Generations:
             generation.created_ms - keep_seconds * 1000,
             keep_seconds,
         ]
-        found = self.history.link.run(_CREATE, keys, args)
+        found = self.history.link.run(_CREATE, keys, args, durable=True)
         if not found:
             return None
         if key is not None and found[0].decode() != key.body_hash:

@@ -150,7 +150,8 @@ def test_one_who_has_left_is_noticed_at_once_also_without_goodbye(stack: StartSt
         b"GET " + b"/" * 20_000 + b" HTTP/1.1\r\n\r\n",
         b"\r\n\r\n\0\0\0\0\r\n\r\n",
         b"POST /channels/news/events HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
-        b"POST /channels/news/events HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /channels/news/events HTTP/1.1\r\nHost: x\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
     ids=["tls", "endless header", "endless path", "zeros", "negative length", "bad chunk"],
 )
@@ -228,7 +229,8 @@ def test_listeners_beyond_the_limit_are_told_and_come_in_when_there_is_room(
 
         def comes_in() -> bool:
             with hub.events("news") as stream:
-                return stream.next().event == "subscribed"
+                first: str = stream.next().event
+                return first == "subscribed"
 
         eventually(comes_in, 5)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from functools import partial
 
 from tests.conftest import StartStack
 from tests.faults.conftest import MakeAudience, StartPublisher
@@ -19,6 +20,10 @@ def serving(web: Web) -> list[int]:
     return [pid for pid, line in descendants(web.pid).items() if "gunicorn" in line]
 
 
+def gone(web: Web, pid: int) -> bool:
+    return pid not in serving(web)
+
+
 def test_a_killed_web_process_costs_its_listeners_a_reconnect_and_no_event(
     stack: StartStack, audience: MakeAudience, publish: StartPublisher
 ) -> None:
@@ -29,7 +34,7 @@ def test_a_killed_web_process_costs_its_listeners_a_reconnect_and_no_event(
     for _ in range(2):
         victim = serving(hub.web)[0]
         os.kill(victim, signal.SIGKILL)
-        eventually(lambda gone=victim: gone not in serving(hub.web))
+        eventually(partial(gone, hub.web, victim))
         publisher.further(30)
     listeners.has_all(publisher.finish())
     returned = [listener for listener in listeners.listeners if listener.streams > 1]
