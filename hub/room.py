@@ -9,6 +9,7 @@ the listeners leave the head: each is then led on by its own position, and told.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -35,6 +36,8 @@ from hub.segment import Chunk, Segment
 
 if TYPE_CHECKING:
     from hub.listener import Listener
+
+log = logging.getLogger("hub.room")
 
 _HELD_BYTES = 4 * 2**20
 _PAGES = 4
@@ -157,7 +160,9 @@ class Room:
                 self._sync_again = False
                 try:
                     self._read_to_the_head()
-                except RedisUnavailable:
+                except Exception as error:  # whatever it was: a room that gave up would be silent
+                    if not isinstance(error, RedisUnavailable):
+                        log.exception("%s could not be read", self.channel)
                     self._sync_again = True
                     gevent.sleep(pause)
                     pause = min(pause * 2, 1.0)

@@ -45,6 +45,7 @@ class Plan:
     ring_bytes: int
     page_events: int
     turn_bytes: int
+    slice_listeners: int
     appetites: tuple[str, ...]
     steps: tuple[Step, ...]
 
@@ -68,9 +69,10 @@ def make(profile: str, seed: int, steps: int = 45) -> Plan:
         seed=seed,
         profile=profile,
         history_events=random.choice((3, 8, 20)) if profile == "trimmed" else 10_000,
-        ring_bytes=random.choice((1, 600, 4000, 1 << 20)),
+        ring_bytes=random.choice((1, 600, 2000, 5000, 1 << 20)),
         page_events=random.choice((1, 3, 17, 1000)),
         turn_bytes=random.choice((1, 300, 256 * 1024)),
+        slice_listeners=random.choice((1, 2, 64)),
         appetites=tuple(random.choice(APPETITES) for _ in range(CLIENTS)),
         steps=(*together, *(_step(word, random) for word in chosen)),
     )

@@ -95,6 +95,8 @@ class World:
             patch("hub.delivery.RING_BYTES", short.ring_bytes),
             patch("hub.room.TURN_BYTES", short.turn_bytes),
             patch("hub.group.TURN_BYTES", short.turn_bytes),
+            patch("hub.group._SLICE", short.slice_listeners),
+            patch("hub.group._BUDGET_SECONDS", 0),
         ):
             try:
                 steps = []
