@@ -14,6 +14,7 @@ from tests.conftest import StartStack
 from tests.support.deadline import eventually
 from tests.support.provider import Gate, Script, ScriptedProvider, text_for
 from tests.support.stack import Stack
+from tests.support.stream import EventStream
 
 pytestmark = pytest.mark.browser
 
@@ -395,13 +396,21 @@ def test_what_is_pushed_is_received(hub: Stack, context: BrowserContext) -> None
     page.get_by_text("the hub's or EventSource's own").wait_for()
 
 
-def test_the_state_of_the_hub_is_shown(hub: Stack, context: BrowserContext) -> None:
+def test_the_state_of_the_hub_is_shown(
+    hub: Stack, context: BrowserContext, listen: Callable[..., EventStream]
+) -> None:
+    listener = listen(f"{hub.url}/channels/news/events")
+    listener.next("subscribed")
+    hub.publish("news", "one")
+    listener.next("message")
     generation_id = hub.generate("state")
     hub.finished(generation_id)
     page = context.new_page()
     page.goto(f"{hub.url}/status")
     page.get_by_role("link", name=generation_id).wait_for()
     assert page.locator('[data-health] .tile[data-state="bad"]').count() == 0
+    page.locator(".tile", has_text="Jobs running").wait_for()
+    page.get_by_text("99 in 100").wait_for()  # the delivery lag
     page.get_by_placeholder("a channel's name").fill("news")
     page.get_by_role("button", name="Watch").click()
     page.get_by_role("cell", name="news").wait_for()
