@@ -25,6 +25,7 @@ from workers.metrics import families
 from workers.models import known_models
 from workers.openai_api import OpenAIFace, openai_blueprint
 from workers.queue import Queue
+from workers.responses_api import responses_blueprint
 from workers.store import Generations
 from workers.views import generations_blueprint
 
@@ -48,6 +49,7 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
     app.register_blueprint(generations_blueprint(generations, delivery))
     face = OpenAIFace(generations, delivery, lambda: "")
     app.register_blueprint(openai_blueprint(face, known_models(settings, os.environ)))
+    app.register_blueprint(responses_blueprint(face))
     app.register_blueprint(
         health_blueprint(
             delivery,

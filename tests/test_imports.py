@@ -26,7 +26,14 @@ HUB = {
 }
 
 MAY_IMPORT = {
-    "flask": ("app", "hub.views-layer", "workers.views", "workers.openai_api", "workers.pages"),
+    "flask": (
+        "app",
+        "hub.views-layer",
+        "workers.views",
+        "workers.openai_api",
+        "workers.responses_api",
+        "workers.pages",
+    ),
     "werkzeug": ("hub.views-layer", "workers.views", "workers.openai_api"),
     "gevent": ("hub.delivery-layer", "workers"),
     "gunicorn": ("hub.takeover", "hub.answer"),
