@@ -21,18 +21,14 @@ from random import Random
 
 import gevent
 from gevent.event import Event
-from gevent.queue import SimpleQueue
 
-from hub import sse
-from hub.channel import BEFORE_FIRST, order
+from hub.catch_up import GREENLETS, CatchUp
 from hub.errors import RedisUnavailable
-from hub.event import Event as HubEvent
-from hub.event import compact_json
 from hub.feed import Feed
 from hub.group import Deliverer, Group
-from hub.history import History, Page
+from hub.history import History
 from hub.kind import ChannelKind
-from hub.listener import Listener
+from hub.listener import Listener, Source
 from hub.metrics import SCOREBOARD, Counters, Figures, Scoreboard
 from hub.presence import Presence
 from hub.room import Room
@@ -46,7 +42,6 @@ BARRIER_SECONDS = 2.0
 LINGER_SECONDS = 30.0
 RING_BYTES = 1 << 20
 ALL_RINGS_BYTES = 256 << 20
-_CATCH_UP_GREENLETS = 8
 
 
 class Delivery:
@@ -72,8 +67,7 @@ class Delivery:
         self._led: deque[Callable[[], None]] = deque()
         self._turn_wanted = Event()
         self._blocked: dict[Listener, float] = {}
-        self._behind: SimpleQueue[tuple[Listener, int]] = SimpleQueue()
-        self._fetching: set[Listener] = set()
+        self._catch_up = CatchUp(self._rooms.__getitem__, self.counters, self.retry_ms)
         self._wheel = Wheel(self.random)
         self._presence = Presence(history, self._rooms.values, settings.heartbeat_seconds)
         self._greenlets: list[gevent.Greenlet] = []
@@ -86,7 +80,7 @@ class Delivery:
             return
         self._started = True
         jobs = [self._turns, self._wheel.run, self._presence.run, self._tidy]
-        jobs += [self._catch_up] * _CATCH_UP_GREENLETS
+        jobs += [self._catch_up.run] * GREENLETS
         self._greenlets = [gevent.spawn(job) for job in jobs]
 
     def stop(self) -> None:
@@ -149,6 +143,9 @@ class Delivery:
         """The figures of all processes of this gunicorn."""
         return self._scoreboard.total(self.figures())
 
+    def _rooms_of(self, listener: Listener) -> list[Room]:
+        return [self._rooms[source.channel] for source in listener.rooms]
+
     def _ring_bytes(self) -> int:
         return min(RING_BYTES, max(4096, ALL_RINGS_BYTES // max(1, len(self._rooms))))
 
@@ -164,7 +161,7 @@ class Delivery:
         self.listeners.add(listener)
         if self.settings.max_listeners_per_address:
             self.per_address[listener.address] = self.per_address.get(listener.address, 0) + 1
-        for room in listener.rooms:
+        for room in self._rooms_of(listener):
             room.listeners += 1
             self._unused_since.pop(room.channel, None)
             self._presence.changed(room)
@@ -172,13 +169,13 @@ class Delivery:
 
     def closed(self, listener: Listener, reason: str) -> None:
         self.listeners.discard(listener)
-        self._fetching.discard(listener)
+        self._catch_up.forget(listener)
         self._blocked.pop(listener, None)
         if listener.address in self.per_address:
             self.per_address[listener.address] -= 1
             if not self.per_address[listener.address]:
                 del self.per_address[listener.address]
-        for room in listener.rooms:
+        for room in self._rooms_of(listener):
             room.listeners -= 1
             if not room.listeners:
                 self._unused_since[room.channel] = time.monotonic()
@@ -193,8 +190,9 @@ class Delivery:
             reason,
         )
 
-    def group_at(self, rooms: tuple[Room, ...], wire: Wire, positions: list[str]) -> Group:
+    def place_at(self, sources: tuple[Source, ...], wire: Wire, positions: list[str]) -> Group:
         """The group that stands at `positions`, which are the rooms' heads."""
+        rooms = tuple([self._rooms[source.channel] for source in sources])
         for group in rooms[0].groups:
             if group.rooms == rooms and group.positions == positions and group.standing == wire:
                 return group
@@ -209,11 +207,7 @@ class Delivery:
         self._turn_wanted.set()
 
     def fetch(self, listener: Listener, index: int) -> None:
-        """Bring what comes after the listener's position in one of its channels, then lead it.
-        One page at a time: of two, the later one would be told from where the listener was."""
-        if listener not in self._fetching:
-            self._fetching.add(listener)
-            self._behind.put((listener, index))
+        self._catch_up.fetch(listener, index)
 
     def blocked(self, listener: Listener) -> None:
         listener.blocked_since = time.monotonic()
@@ -263,69 +257,6 @@ class Delivery:
                 self._led.popleft()()
             gevent.sleep(0)
 
-    def _catch_up(self) -> None:
-        while True:
-            listener, index = self._behind.get()
-            try:
-                if self._bring(listener, index):
-                    self._fetching.discard(listener)
-                    listener.lead()
-                else:
-                    self._behind.put((listener, index))
-            except RedisUnavailable:
-                gevent.sleep(0.2)
-                self._behind.put((listener, index))
-            except Exception:
-                log.exception("a listener could not be led on")
-                listener.close("error")
-
-    def _bring(self, listener: Listener, index: int) -> bool:
-        """False: the room must get into step first, and then it is to be done again."""
-        room = listener.rooms[index]
-        if not room.in_step.wait(1.0):
-            raise RedisUnavailable("not in step")
-        if listener.closed or listener.group is not None:
-            return True
-        position = listener.positions[index]
-        deleted = listener.deletions[index] != room.deletions
-        if position == room.head and not deleted:
-            return True
-        page = room.read(position) if deleted else room.read_for(position)
-        if page is None or listener.closed or listener.group is not None:
-            return True
-        if listener.positions[index] != position:  # it was led on from memory meanwhile
-            return True
-        loss = "deleted" if deleted else page.loss()
-        if _place(page.state.head) < _place(room.head) or (
-            loss is None and not deleted and not page.frames
-        ):
-            room.resync()  # Redis was emptied: the room must learn of it first
-            return False
-        if loss is not None:
-            listener.deletions[index] = room.deletions
-            self._tell_loss(listener, index, page, loss)
-        return True
-
-    def _tell_loss(self, listener: Listener, index: int, page: Page, reason: str) -> None:
-        room = listener.rooms[index]
-        after = listener.positions[index]
-        if room.kind is not None:
-            snapshot = room.snapshot()
-            if snapshot is not None:
-                listener.positions[index] = snapshot.position
-                if snapshot.frame is not None:
-                    listener.insert_frame(index, snapshot.frame)
-                if snapshot.terminal is not None:
-                    listener.insert_frame(index, snapshot.terminal)
-                return
-        self.counters.gaps += 1
-        if not page.whole:
-            listener.positions[index] = page.frames[0].prev if page.frames else page.state.head
-        if not listener.quiet:
-            listener.insert(gap(room.channel, after, reason))
-        if room.kind is not None:
-            listener.end_after("gone", self.retry_ms())
-
     def _tidy(self) -> None:
         while True:
             gevent.sleep(min(1.0, self.settings.stall_seconds / 4))
@@ -344,12 +275,3 @@ class Delivery:
                     del self._unused_since[channel]
                     room = self._rooms.pop(channel)
                     self.feed.unsubscribe(room.topic)
-
-
-def gap(channel: str, after: str, reason: str) -> bytes:
-    data = compact_json({"channel": channel, "after": after or BEFORE_FIRST, "reason": reason})
-    return sse.encode(HubEvent(data, "gap"))
-
-
-def _place(event_id: str) -> tuple[int, int]:
-    return order(event_id) or (0, 0)

@@ -15,16 +15,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
 import gevent
 
+from hub.listener import Listener, Source
 from hub.segment import Chunk
 from hub.wire import Item, Wire
-
-if TYPE_CHECKING:
-    from hub.listener import Listener
-    from hub.room import Room
 
 TURN_BYTES = 256 * 1024
 """About how much one `send` carries at most: what does not fit a socket's buffer comes back."""
@@ -61,6 +58,12 @@ class Deliverer:
             self._running = False
 
 
+class Ground(Source, Protocol):
+    """A channel with the groups that stand on it (`room.Room`)."""
+
+    groups: list[Group]
+
+
 class Group:
     """`positions` is where the members stand, but for those whom a turn that is under way has not
     come to yet: they stand where the turn began."""
@@ -87,7 +90,7 @@ class Group:
 
     def __init__(
         self,
-        rooms: tuple[Room, ...],
+        rooms: tuple[Ground, ...],
         wire: Wire,
         positions: list[str],
         news: Callable[[Group], None],
@@ -138,23 +141,13 @@ class Group:
             return list(self._positions_before), self.wire
         return list(self.positions), self._next_wire
 
-    def absorb(self, other: Group) -> None:
-        """Take over the members of an idle group that stands at the same place."""
-        for listener, send in other.members.items():
-            listener.events += other.events
-            listener.bytes += other.bytes
-            listener.group = self
-            self.join(listener, send)
-        other.members = {}
-        other.dissolve()
-
     def dissolve(self) -> None:
         """Nobody is left: the rooms forget this group, and what is in its inbox was for nobody."""
         self._inbox.clear()
         for room in self.rooms:
             room.groups.remove(self)
 
-    def news(self, room: Room, chunk: Chunk) -> None:
+    def news(self, room: Ground, chunk: Chunk) -> None:
         self._inbox.append((self.rooms.index(room) if len(self.rooms) > 1 else 0, chunk))
         if not self._scheduled:
             self._scheduled = True
@@ -170,8 +163,27 @@ class Group:
             return True
         self._scheduled = False
         if len(self.rooms[0].groups) > 1 and self.members:
-            self.rooms[0].merge(self)
+            self._merge()
         return False
+
+    def _merge(self) -> None:
+        """Take over the groups that have come to stand at the same place with the same wire."""
+        for other in list(self.rooms[0].groups):
+            if (
+                other is not self
+                and other.idle
+                and self.idle
+                and other.rooms == self.rooms
+                and other.positions == self.positions
+                and other.standing == self.standing
+            ):
+                for listener, send in other.members.items():
+                    listener.events += other.events
+                    listener.bytes += other.bytes
+                    listener.group = self
+                    self.join(listener, send)
+                other.members = {}
+                other.dissolve()
 
     def _begin(self) -> bool:
         if not self._inbox:
@@ -232,5 +244,5 @@ class Group:
         )
 
     def __repr__(self) -> str:
-        names: Any = [room.channel for room in self.rooms]
+        names = [room.channel for room in self.rooms]
         return f"<Group {names} {self.positions} {len(self.members)}>"

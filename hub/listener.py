@@ -6,24 +6,20 @@ are the same state, and `lead` is the one way out of it: send what is left of a 
 frames after the position, from memory or else from history, until a group stands there.
 
 Nothing here waits: a socket that takes no more is left alone until it is writable, a history page
-that is not in memory is asked for (`Delivery.fetch`) and `lead` is called again when it is there.
+that is not in memory is asked for (`Keeper.fetch`) and `lead` is called again when it is there.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from hub import sse
 from hub.event import Event, compact_json
 from hub.history import Frame
+from hub.segment import Chunk
 from hub.wire import Item, Wire, cut
-
-if TYPE_CHECKING:
-    from hub.delivery import Delivery
-    from hub.group import Group
-    from hub.room import Room
 
 _NOWHERE: list[Any] = []
 """What a listener at the head keeps of its place: nothing, its group knows."""
@@ -51,9 +47,53 @@ class Transport(Protocol):
     def close(self) -> None: ...
 
 
+class Source(Protocol):
+    """A channel in this process, as a listener sees it (`room.Room`)."""
+
+    channel: str
+    head: str
+    end: str
+    deletions: int
+    listeners: int
+    listeners_elsewhere: int
+
+    def after(self, position: str) -> list[Chunk] | None:
+        """The frames behind `position`, or None: they are not in memory."""
+        ...
+
+
+class Place(Protocol):
+    """Where listeners stand that are at the head (`group.Group`)."""
+
+    @property
+    def members(self) -> Mapping[Listener, Callable[[bytes], int]]: ...
+
+    def join(self, listener: Listener, send: Callable[[bytes], int]) -> None: ...
+
+    def leave(self, listener: Listener) -> tuple[list[str], Wire | None]: ...
+
+    def dissolve(self) -> None: ...
+
+
+class Keeper(Protocol):
+    """Whom a listener turns to (`delivery.Delivery`)."""
+
+    def later(self, step: Callable[[], None]) -> None: ...
+
+    def fetch(self, listener: Listener, index: int) -> None: ...
+
+    def blocked(self, listener: Listener) -> None: ...
+
+    def unblocked(self, listener: Listener) -> None: ...
+
+    def place_at(self, rooms: tuple[Source, ...], wire: Wire, positions: list[str]) -> Place: ...
+
+    def closed(self, listener: Listener, reason: str) -> None: ...
+
+
 class Listener:
     __slots__ = (
-        "_delivery",
+        "_keeper",
         "_rest",
         "_transport",
         "_wire",
@@ -75,8 +115,8 @@ class Listener:
 
     def __init__(
         self,
-        delivery: Delivery,
-        rooms: tuple[Room, ...],
+        keeper: Keeper,
+        rooms: tuple[Source, ...],
         wire: Wire,
         positions: list[str],
         *,
@@ -85,7 +125,7 @@ class Listener:
         quiet: bool,
         address: str,
     ) -> None:
-        self._delivery = delivery
+        self._keeper = keeper
         self.rooms = rooms
         self._wire: Wire | None = wire
         self.positions: list[str] = positions
@@ -96,7 +136,7 @@ class Listener:
         self.style = heartbeat_comments
         self.quiet = quiet
         self.address = address
-        self.group: Group | None = None
+        self.group: Place | None = None
         self.when_left: Callable[[], None] | None = None
         self.closed = False
         self.blocked_since = 0.0
@@ -139,10 +179,13 @@ class Listener:
 
     # ── behind ───────────────────────────────────────────────────────────────────────────────
 
+    def behind(self) -> bool:
+        return not self.closed and self.group is None
+
     def lead(self) -> None:
         """Go on until the socket takes no more, history must be asked, or the head is reached."""
         for _ in range(_TURNS):
-            if self.closed or self.group is not None:
+            if not self.behind():
                 return
             if self._rest and not self._send_rest():
                 return
@@ -155,7 +198,7 @@ class Listener:
                 return
             if not self._send_after(behind):
                 return
-        self._delivery.later(self.lead)
+        self._keeper.later(self.lead)
 
     def insert(self, data: bytes) -> None:
         """Put whole frames that have no place in a channel (a gap, a snapshot) before what follows.
@@ -183,11 +226,11 @@ class Listener:
     def _send_after(self, index: int) -> bool:
         room = self.rooms[index]
         if self.deletions[index] != room.deletions:
-            self._delivery.fetch(self, index)
+            self._keeper.fetch(self, index)
             return False
         chunks = room.after(self.positions[index])
         if chunks is None:
-            self._delivery.fetch(self, index)
+            self._keeper.fetch(self, index)
             return False
         assert self._wire is not None
         items = [(index, chunk) for chunk in chunks]
@@ -221,12 +264,12 @@ class Listener:
     def _block(self, *, progress: bool) -> None:
         """The socket is full: note since when it has taken nothing, and come back when it does."""
         if progress or not self.blocked_since:
-            self._delivery.blocked(self)
+            self._keeper.blocked(self)
         self._transport.when_writable(self._writable)
 
     def _writable(self) -> None:
         if not self.closed:
-            self._delivery.unblocked(self)
+            self._keeper.unblocked(self)
             self.lead()
 
     def _first_behind(self) -> int | None:
@@ -243,13 +286,13 @@ class Listener:
 
     def _reach_head(self) -> None:
         assert self._wire is not None
-        self.group = self._delivery.group_at(self.rooms, self._wire, self.positions)
+        self.group = self._keeper.place_at(self.rooms, self._wire, self.positions)
         self.group.join(self, self._transport.send)
         self.positions = self.deletions = _NOWHERE
 
     # ── heartbeat and end ────────────────────────────────────────────────────────────────────
 
-    def beat(self, event: Callable[[tuple[Room, ...]], bytes]) -> None:
+    def beat(self, event: Callable[[tuple[Source, ...]], bytes]) -> None:
         """Send a heartbeat, unless half a frame or a full socket is in the way."""
         if self.closed or self._rest or self.blocked_since:
             return
@@ -293,7 +336,7 @@ class Listener:
         self.detach()
         self._rest = b""
         self._transport.close()
-        self._delivery.closed(self, reason)
+        self._keeper.closed(self, reason)
 
 
 def closing(reason: str, reconnect: bool, retry_ms: int) -> bytes:

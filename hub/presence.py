@@ -12,16 +12,13 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 import gevent
 from gevent.event import Event
 
 from hub.errors import RedisUnavailable
 from hub.history import History
-
-if TYPE_CHECKING:
-    from hub.room import Room
+from hub.room import Room
 
 log = logging.getLogger("hub.presence")
 

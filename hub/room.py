@@ -13,7 +13,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import gevent
 from gevent.event import Event
@@ -31,11 +30,9 @@ from hub.history import (
     parse_announcement,
 )
 from hub.kind import ChannelKind, Snapshot
+from hub.listener import Listener
 from hub.metrics import Counters
 from hub.segment import Chunk, Segment
-
-if TYPE_CHECKING:
-    from hub.listener import Listener
 
 log = logging.getLogger("hub.room")
 
@@ -260,16 +257,3 @@ class Room:
     def forget_pages(self) -> None:
         self._pages.clear()
         self._snapshot = None
-
-    def merge(self, group: Group) -> None:
-        """Join groups that have come to stand at the same place with the same wire."""
-        for other in list(self.groups):
-            if (
-                other is not group
-                and other.idle
-                and group.idle
-                and other.rooms == group.rooms
-                and other.positions == group.positions
-                and other.standing == group.standing
-            ):
-                group.absorb(other)

@@ -11,17 +11,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from random import Random
-from typing import TYPE_CHECKING
 
 import gevent
 
 from hub.event import Event, compact_json
+from hub.listener import Listener, Source
 from hub.sse import encode
 from hub.timestamp import rfc3339
-
-if TYPE_CHECKING:
-    from hub.listener import Listener
-    from hub.room import Room
 
 TICK_SECONDS = 0.125
 
@@ -52,9 +48,9 @@ class Wheel:
                 self._beat(due)
 
     def _beat(self, due: list[Listener]) -> None:
-        events: dict[tuple[Room, ...], bytes] = {}
+        events: dict[tuple[Source, ...], bytes] = {}
 
-        def event(rooms: tuple[Room, ...]) -> bytes:
+        def event(rooms: tuple[Source, ...]) -> bytes:
             data = events.get(rooms)
             if data is None:
                 data = events[rooms] = heartbeat(rooms)
@@ -70,7 +66,7 @@ class Wheel:
         return int(self._clock() / TICK_SECONDS)
 
 
-def heartbeat(rooms: tuple[Room, ...]) -> bytes:
+def heartbeat(rooms: tuple[Source, ...]) -> bytes:
     listeners = {room.channel: room.listeners + room.listeners_elsewhere for room in rooms}
     data = compact_json({"time": rfc3339(time.time()), "listeners": listeners})
     return encode(Event(data, "heartbeat"))

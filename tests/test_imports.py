@@ -21,7 +21,7 @@ LAYERS = ("values", "redis", "delivery", "views")
 HUB = {
     "values": "errors settings channel cursor event sse timestamp logs metrics",
     "redis": "redis_link history kind segment batch subscription hub",
-    "delivery": "wire feed group room listener begin presence wheel delivery takeover transport",
+    "delivery": "wire feed group room catch_up listener begin presence wheel delivery takeover transport",
     "views": "views answer stream publishing health cors pages problems flask_sse remote doctor",
 }
 
