@@ -7,6 +7,7 @@
     provider        an OpenAI-compatible server that follows a script
     local_model     the bundled model (tests marked `model`)
     listen          an `EventStream` that is closed with the test: `listen(url, query={…})`
+    browser         a real Chromium, one for the session
     stack           starts gunicorn and workers: `hub = stack()`, `stack(env={…}, workers=2)`
 
 Where a test fails, the logs of the processes that it started are in its report.
@@ -23,12 +24,14 @@ from typing import Any
 
 import fakeredis
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from hub.history import History
 from hub.redis_link import RedisLink
 from hub.settings import Settings
 from tests.support.process import Process
 from tests.support.provider import ScriptedProvider
+from tests.support.real import CHROMIUM_FLAGS, chromium
 from tests.support.stack import LocalModel, Stack
 from tests.support.stream import EventStream
 from tests.support.valkey import Valkey
@@ -150,6 +153,16 @@ def local_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalModel
         yield model.start()
     finally:
         model.end()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One for the session: playwright bears no second one in its thread."""
+    path = chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_FLAGS])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

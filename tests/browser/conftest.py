@@ -1,4 +1,4 @@
-"""A real Chromium. `browser` is one for the session; `tabs` opens pages of one profile.
+"""Tabs of a real Chromium (`browser`, which all tests share).
 
 Whatever a page says in its console as an error, and every exception that it does not catch, fails
 the test: a page that works by accident does not.
@@ -7,26 +7,13 @@ the test: a page that works by accident does not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.proxy import Proxy
 
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-
 Tabs = Callable[[], Page]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    installed = CHROMIUM if Path(CHROMIUM).exists() else None
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=installed, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
