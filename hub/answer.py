@@ -44,11 +44,13 @@ class StreamResponse(Response):
         self._delivery = delivery
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
-        if can_take_over(environ):
+        if can_take_over(environ) and not self._prepared.end_counts:
             headers = [(name, value) for name, value in self.headers if name != "Content-Length"]
             return take_over(environ, self._delivery, self._prepared, headers)
         listener = self._prepared.listener
         body = ResponseTransport()
+        if can_take_over(environ):
+            body.watch(environ["gunicorn.socket"])
         self._delivery.opened(listener)
         listener.start(body, self._prepared.head)
         self.response = body.body()

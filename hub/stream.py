@@ -62,10 +62,15 @@ def _one_of(args: Mapping[str, str], name: str, words: tuple[str, ...]) -> str |
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A listener that has not begun yet, and the first bytes of its stream's body."""
+    """A listener that has not begun yet, and the first bytes of its stream's body.
+
+    `end_counts`: the stream's end is all that tells its client that it has everything, so a cut
+    must not look like it.
+    """
 
     listener: Listener
     head: bytes
+    end_counts: bool
 
 
 class NotNow(Exception):
@@ -135,7 +140,7 @@ def prepare(
         address,
         ",".join(verdicts),
     )
-    return Prepared(listener, head)
+    return Prepared(listener, head, in_dialect)
 
 
 def _beginnings(

@@ -1,7 +1,8 @@
 """Two ways to a client: a socket taken over from gunicorn, and an ordinary WSGI response.
 
 Both are `listener.Transport`; the listener does not know which it has. A socket can be taken over
-on HTTP/1.1 without TLS under our gunicorn worker; everywhere else it is the response.
+on HTTP/1.1 without TLS under our gunicorn worker; everywhere else it is the response, and also
+where the stream's end says something: a socket's end looks like a crash, that of chunks does not.
 """
 
 from __future__ import annotations
@@ -100,6 +101,12 @@ class ResponseTransport:
         self._closed = False
         self._writable: Callable[[], None] | None = None
         self._gone: Callable[[], None] | None = None
+        self._watcher: Any = None
+
+    def watch(self, sock: Any) -> None:
+        """Notice at once that the client leaves; the server would at its second failed write."""
+        self._watcher = gevent.get_hub().loop.io(sock.fileno(), _READ)
+        self._watcher.start(self._readable, sock.fileno())
 
     def send(self, data: bytes) -> int:
         if self._size >= _BUFFER_BYTES:
@@ -135,5 +142,26 @@ class ResponseTransport:
                 if writable is not None:
                     writable()
         finally:
+            self._stop_watching()
             if self._gone is not None and not self._closed:
                 self._gone()
+
+    def _readable(self, descriptor: int) -> None:
+        sock = _socket.socket(fileno=os.dup(descriptor))
+        try:
+            left = not sock.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            left = True
+        finally:
+            sock.close()
+        self._stop_watching()  # what a client sends on meanwhile is the server's to read
+        if left and self._gone is not None and not self._closed:
+            self._gone()
+
+    def _stop_watching(self) -> None:
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.stop()
+            watcher.close()

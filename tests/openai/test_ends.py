@@ -1,0 +1,33 @@
+"""A stream whose end is all that says "this was all" must not end in that way when it is cut."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+import requests
+
+from tests.conftest import StartStack
+from tests.support.provider import Gate, Script, ScriptedProvider, text_for
+
+
+@pytest.mark.parametrize("format", ["text", "openai"])
+def test_a_web_process_that_dies_is_no_end_of_the_text(
+    stack: StartStack, provider: ScriptedProvider, format: str
+) -> None:
+    gate = Gate()
+    provider.default = Script(text=text_for("long"), gate=gate)
+    hub = stack()
+    generation_id = hub.generate("long")
+    url = f"{hub.url}/generations/{generation_id}/events?format={format}"
+    with requests.get(url, stream=True, timeout=10) as answer:
+        gate.release(2)
+        assert answer.headers["Transfer-Encoding"] == "chunked"
+        next(answer.iter_content(None))
+
+        hub.web.part.signal_group(signal.SIGKILL)
+
+        with pytest.raises(requests.RequestException):
+            for _ in answer.iter_content(None):
+                pass
+    gate.open()
