@@ -60,7 +60,11 @@ def begin(room: Room, last_id: str | None, start: str | None) -> Beginning:
     if not page.position:
         fresh = _afresh(room, start)
         return Beginning(fresh.position, fresh.shown_id, False, fresh.replayed, loss)
-    return Beginning(_resumed(page), last_id, False, _count(room, page), loss)
+    # An id from the future is not the place where its owner begins: if that were shown, whoever is
+    # cut off before the first event would come back to the same loss.
+    ahead = (order(page.position) or (0, 0)) > (order(page.state.head) or (0, 0))
+    shown = page.state.head if ahead else last_id
+    return Beginning(_resumed(page), shown, False, _count(room, page), loss)
 
 
 def _afresh(room: Room, start: str | None) -> Beginning:
