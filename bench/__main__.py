@@ -24,7 +24,7 @@ from bench.processes import LOAD_CORE, StartFailed, raise_file_limit
 from bench.results import Results, machine
 from bench.scenarios.scenario import Scenario
 
-QUICK_PEERS = "bare-c,nchan,openai,hub"
+QUICK_PEERS = "bare-c,nchan,openai-threads,hub"
 
 
 def main() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,44 @@ class LoadFailed(Exception):
     """The load client or the publisher could not do its part."""
 
 
-class Load:
-    """`native/listen.c` as an object: see there for what each command does."""
+class Commanded:
+    """A program that answers each line with a line of JSON."""
 
     def __init__(self, program: Path, port: int, log: Path) -> None:
         self._process = Process([program, str(port)], core=LOAD_CORE, log=log, piped=True)
 
+    def stop(self) -> None:
+        self._process.stop()
+
+    def _ask(self, command: str) -> dict[str, Any]:
+        self._say(command)
+        return self._hear()
+
+    def _say(self, command: str) -> None:
+        assert self._process.popen.stdin
+        self._process.popen.stdin.write(command.encode() + b"\n")
+        self._process.popen.stdin.flush()
+
+    def _hear(self) -> dict[str, Any]:
+        assert self._process.popen.stdout
+        line = self._process.popen.stdout.readline()
+        if not line:
+            raise LoadFailed(f"{self._process.popen.args!r} ended\n{self._process.log_tail()}")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise LoadFailed(answer["error"])
+        return answer
+
+
+class Load(Commanded):
+    """`native/listen.c` as an object: see there for what each command does."""
+
     def expect(self, first: int, count: int) -> None:
         self._ask(f"expect {first} {count}")
+
+    def at_once(self, count: int) -> None:
+        """How many requests are under way while listeners are opened."""
+        self._ask(f"at-once {count}")
 
     def open(
         self,
@@ -48,6 +79,7 @@ class Load:
         return answer
 
     def open_paths(self, paths: list[str]) -> dict[str, Any]:
+        """One listener for each path."""
         return self._ask("\n".join([f"paths {len(paths)}", *paths]))
 
     def begin_wait(self, seconds: float, linger_ms: int = 200) -> None:
@@ -66,28 +98,6 @@ class Load:
 
     def close(self) -> None:
         self._ask("close")
-
-    def stop(self) -> None:
-        self._process.stop()
-
-    def _ask(self, command: str) -> dict[str, Any]:
-        self._say(command)
-        return self._hear()
-
-    def _say(self, command: str) -> None:
-        assert self._process.popen.stdin
-        self._process.popen.stdin.write(command.encode() + b"\n")
-        self._process.popen.stdin.flush()
-
-    def _hear(self) -> dict[str, Any]:
-        assert self._process.popen.stdout
-        line = self._process.popen.stdout.readline()
-        if not line:
-            raise LoadFailed(f"the load client ended\n{self._process.log.read_text()[-2000:]}")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise LoadFailed(answer["error"])
-        return answer
 
 
 class Publishing:
@@ -120,8 +130,31 @@ class Publishing:
         line = self._process.popen.stdout.readline().decode()
         if not line:
             self._process.stop()
-            raise LoadFailed(f"the publisher ended\n{self._process.log.read_text()[-2000:]}")
+            raise LoadFailed(f"the publisher ended\n{self._process.log_tail()}")
         return line
+
+
+class Provider(Commanded):
+    """`native/provider.c` as an object."""
+
+    def __init__(self, program: Path, port: int, log: Path) -> None:
+        super().__init__(program, port, log)
+        self._process.wait_for_port(port)
+
+    def wait_for(self, streams: int, seconds: float = 30) -> None:
+        """Until so many streams wait to be started."""
+        give_up = time.monotonic() + seconds
+        while (waiting := self._ask("waiting")["waiting"]) < streams:
+            if time.monotonic() > give_up:
+                raise LoadFailed(f"{waiting} of {streams} streams were asked of the provider")
+            time.sleep(0.02)
+
+    def go(self, deltas: int, per_second: float) -> None:
+        """Start the streams that wait. `per_second` 0: as fast as they are taken."""
+        self._ask(f"go {deltas} {per_second}")
+
+    def sent(self) -> dict[str, Any]:
+        return self._ask("sent")
 
 
 class Traffic:

@@ -10,13 +10,16 @@ from bench.peers.fastapi import FastApi
 from bench.peers.flask_sse import FlaskSse
 from bench.peers.hub import Hub
 from bench.peers.nchan import Nchan
+from bench.peers.openai_package import OpenAiPackage
 from bench.peers.peer import Peer
+from bench.scenarios.delta_way import DeltaWay
 from bench.scenarios.many_channels import ManyChannels
 from bench.scenarios.memory import Memory
 from bench.scenarios.one_channel import SLOW, FullSpeed, Paced
 from bench.scenarios.scenario import Scenario
 from bench.scenarios.stalled import Stalled
 from bench.scenarios.storm import Storm
+from bench.scenarios.worker_cpu import WorkerCpu
 
 
 def peers(environment: Environment) -> dict[str, Peer]:
@@ -24,6 +27,7 @@ def peers(environment: Environment) -> dict[str, Peer]:
     if environment.nchan:
         found += [Nchan("memory"), Nchan("redis")]
     found += [Bare("Python"), Bare("C"), Hub("append")]
+    found += [OpenAiPackage("threads"), OpenAiPackage("async")]
     return {peer.name: peer for peer in found}
 
 
@@ -36,6 +40,9 @@ def scenarios(*, quick: bool) -> list[Scenario]:
             Memory(500),
             Storm(500),
             Stalled(20, 20, 100, 2),
+            DeltaWay(20, 50, 2),
+            WorkerCpu(1, 2000, 0, "worker-burst"),
+            WorkerCpu(20, 100, 50, "worker-paced"),
         ]
     return [
         Paced(1000, 10, 10, "paced-1000"),
@@ -46,6 +53,9 @@ def scenarios(*, quick: bool) -> list[Scenario]:
         Memory(5000),
         Storm(5000),
         Stalled(100, 100, 100, 8),
+        DeltaWay(100, 50, 10),
+        WorkerCpu(1, 20_000, 0, "worker-burst"),
+        WorkerCpu(100, 500, 50, "worker-paced"),
     ]
 
 
@@ -84,6 +94,7 @@ GOALS = (
     Goal("a delta's way, 100 generations: p50 ms", "delta-way", "p50_ms", None, 1),
     Goal("… p99 ms", "delta-way", "p99_ms", None, 5),
     Goal("worker CPU per delta, burst: × reading with openai", "worker-burst", "cpu_us",
-         "openai", 0.3),
-    Goal("… 100 generations × 50 deltas/s", "worker-paced", "cpu_us", "openai", 0.8),
+         "openai-threads", 0.3),
+    Goal("… 100 generations × 50 deltas/s", "worker-paced", "cpu_us",
+         "openai-threads", 0.8),
 )  # fmt: skip

@@ -74,10 +74,13 @@ class Process:
                 return
             time.sleep(0.05)
         self.stop()
-        raise StartFailed(f"{self.popen.args!r} did not start\n{self.log.read_text()[-3000:]}")
+        raise StartFailed(f"{self.popen.args!r} did not start\n{self.log_tail()}")
 
     def wait_for_port(self, port: int) -> None:
         self.wait_for(lambda: _listens(port))
+
+    def log_tail(self) -> str:
+        return self.log.read_text()[-3000:]
 
     def stop(self) -> None:
         """End the process and its children at once: nothing of theirs is to be kept."""

@@ -24,6 +24,10 @@ _FULL = (
     Column("events", "events", 0), Column("deliveries_per_receive", "events per read", 1),
     Column("server_share", "server busy", 2), _LOAD,
 )  # fmt: skip
+_READING = (
+    Column("cpu_us", "CPU µs per delta", 1),
+    Column("deltas_per_event", "deltas per event", 1),
+)
 COLUMNS = {
     "paced-1000": _PACED,
     "paced-5000": _PACED,
@@ -49,6 +53,13 @@ COLUMNS = {
         Column("p50_beside_ms", "p50 ms beside", 2), Column("p99_beside_ms", "p99 ms beside", 2),
         Column("p99_ratio", "p99 ratio", 2),
     ),
+    "delta-way": (
+        _P50, _P99, Column("max_ms", "max ms", 1), Column("worker_us", "CPU µs: worker", 1),
+        Column("redis_us", "Redis", 1), Column("web_us", "web", 1),
+        Column("deltas_per_event", "deltas per event", 2),
+    ),
+    "worker-burst": _READING,
+    "worker-paced": _READING,
 }  # fmt: skip
 
 

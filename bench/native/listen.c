@@ -7,6 +7,7 @@
  *
  * Commands on stdin, one answer of JSON per command on stdout:
  *
+ *   at-once COUNT                           how many requests are under way while opening (1,000)
  *   expect FIRST COUNT                      what every listener is to receive from now on; the
  *                                           counters and this program's CPU clock start anew
  *   open CHANNELS PER_CHANNEL PATH ID       open listeners; `%d` in PATH is the channel's number,
@@ -44,7 +45,7 @@
 
 enum { CONNECTING, HEAD, STREAM, STALLED, CLOSED };
 enum { SIZE_LINE, CHUNK, AFTER_CHUNK };
-enum { OPENING_AT_ONCE = 1000, LISTENERS = 65536, BUFFER = 256 * 1024, TOKEN = 25, BUCKETS = 64 * 40 };
+enum { LISTENERS = 65536, BUFFER = 256 * 1024, TOKEN = 25, BUCKETS = 64 * 40 };
 
 typedef struct {
     int fd;
@@ -60,6 +61,7 @@ typedef struct {
 static struct sockaddr_in server;
 static int poller;
 static Listener listeners[LISTENERS];
+static uint32_t at_once = 1000; /* requests under way while listeners are opened */
 static uint32_t listener_count, opened, answered, closed_by_server, bad_status, first_status;
 static uint32_t unfinished; /* reading listeners that have not reached their target */
 static uint32_t first, target;
@@ -341,7 +343,7 @@ static void open_one(Listener *l) {
 }
 
 static void open_more(void) {
-    while (opened < listener_count && opened - answered < OPENING_AT_ONCE)
+    while (opened < listener_count && opened - answered < at_once)
         open_one(&listeners[opened++]);
 }
 
@@ -444,6 +446,8 @@ static void command(char *line) {
     } else if (sscanf(line, "expect %u %u", &a, &b) == 2) {
         first = a, target = a + b;
         start_counting();
+        printf("{}\n");
+    } else if (sscanf(line, "at-once %u", &at_once) == 1) {
         printf("{}\n");
     } else if (sscanf(line, "open %u %u %1023s %255s", &a, &b, path, last_id) == 4) {
         open_all(a, b, path, 0, 0);
