@@ -88,6 +88,7 @@ class Parser:
         self._data: list[str] = []
         self._event = ""
         self._retry: int | None = None
+        self._id: str | None = None
         self.last_id = ""
         self.comments = 0
 
@@ -121,12 +122,14 @@ class Parser:
         elif name == "event":
             self._event = value
         elif name == "id" and "\0" not in value:
-            self.last_id = value
+            self._id = value
         elif name == "retry" and value.isascii() and value.isdigit():
             self._retry = int(value)
         return None
 
     def _dispatch(self) -> Parsed | None:
+        if self._id is not None:  # only now: who is cut off before the blank line has not seen it
+            self.last_id, self._id = self._id, None
         data, event, retry = self._data, self._event, self._retry
         self._data, self._event, self._retry = [], "", None
         if not data:

@@ -60,27 +60,30 @@ class Judge:
 
 
 class Listener(threading.Thread):
-    """Returns with its last id whenever its stream ends, to the next of `urls`.
+    """Returns with its last id whenever its stream ends, to the next of `urls`. It listens to one
+    channel (`judge`), or to several on one connection (`judges`).
 
     `read_bytes` and `pause_seconds` make it slow. It listens from the channel's start unless
     `start` says otherwise ("now": the first event may be any). A stream that gives no byte for
-    `silence_seconds` counts as hanging, for each has a heartbeat a second.
+    `silence_seconds` counts as hanging, for each has a heartbeat a second. With `wander_seconds` it
+    leaves by itself, after about that time, and returns elsewhere.
     """
 
     def __init__(
         self,
         urls: Sequence[str],
-        channel: str,
-        *,
+        *channels: str,
         start: str = "start",
         read_bytes: int = 65536,
         pause_seconds: float = 0.0,
         receive_buffer: int = 0,
         silence_seconds: float = 8.0,
+        wander_seconds: float = 0.0,
         seed: int = 0,
     ) -> None:
-        super().__init__(name=f"listener of {channel}", daemon=True)
-        self.judge = Judge(channel, anywhere=start == "now")
+        super().__init__(name=f"listener of {' '.join(channels)}", daemon=True)
+        self.judges = {name: Judge(name, anywhere=start == "now") for name in channels}
+        self.judge = self.judges[channels[0]]
         self.streams = 0
         self.refused = 0
         self.cuts = 0
@@ -91,6 +94,7 @@ class Listener(threading.Thread):
         self.retries_ms: list[int] = []
         self.wrong: list[str] = []
         self.silence_seconds = silence_seconds
+        self._wander_seconds = wander_seconds
         self._urls = urls
         self._start = start
         self._read_bytes = read_bytes
@@ -117,7 +121,7 @@ class Listener(threading.Thread):
             url = self._urls[(self.streams + self.refused) % len(self._urls)]
             try:
                 stream = EventStream(
-                    f"{url}/channels/{self.judge.channel}/events",
+                    url + self._path(),
                     query={"heartbeat": 1, "from": self._start},
                     last_event_id=self._last_id or None,
                     receive_buffer=self._receive_buffer,
@@ -130,6 +134,11 @@ class Listener(threading.Thread):
                 self._listen(stream)
             self._halt.wait(self._random.uniform(0.0, 0.1))
 
+    def _path(self) -> str:
+        if len(self.judges) == 1:
+            return f"/channels/{self.judge.channel}/events"
+        return "/events?" + "&".join(f"channel={name}" for name in self.judges)
+
     def _listen(self, stream: EventStream) -> None:
         if stream.status != 200:
             self.wrong.append(f"status {stream.status}")
@@ -138,6 +147,7 @@ class Listener(threading.Thread):
         self.streams += 1
         stream.socket.settimeout(0.1)
         heard = time.monotonic()
+        leaves = heard + self._random.uniform(0.2, 2.0) * (self._wander_seconds or 1e9)
         while True:
             for event in stream.events:
                 self._event(event)
@@ -147,7 +157,7 @@ class Listener(threading.Thread):
             self._last_id = stream.last_id
             if stream.ended or self._halt.is_set():
                 return
-            if self._cut.is_set():
+            if self._cut.is_set() or heard > leaves:
                 self._cut.clear()
                 self.cuts += 1
                 stream.cut()
@@ -168,17 +178,19 @@ class Listener(threading.Thread):
         if event.event == "heartbeat":
             self.heartbeats += 1
         elif event.event == "subscribed":
-            verdict = json.loads(event.data)["channels"][self.judge.channel]
-            if not verdict["recovered"]:
-                self.judge.loss(verdict["reason"])
+            for name, verdict in json.loads(event.data)["channels"].items():
+                if not verdict["recovered"]:
+                    self.judges[name].loss(verdict["reason"])
         elif event.event == "gap":
-            self.judge.loss(json.loads(event.data)["reason"])
+            gap = json.loads(event.data)
+            self.judges[gap["channel"]].loss(gap["reason"])
         elif event.event == "closing":
             self.closings[json.loads(event.data)["reason"]] += 1
             if event.retry_ms is not None:
                 self.retries_ms.append(event.retry_ms)
         else:
-            self.judge.event(event)
+            words = event.data.split(" ", 2)
+            self.judges.get(words[1] if len(words) > 2 else "", self.judge).event(event)
 
 
 class Audience:

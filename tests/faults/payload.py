@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from random import Random
 from zlib import crc32
 
 _PIECES = ("word", "ünï©ödé 🙂", "\n", "data: x", "\n\n", " ", "id: 7", '{"a":1}', "<b>&amp;</b>")
 
 
+@lru_cache(4096)
 def payload(channel: str, number: int) -> str:
     """`crc channel number rest`: short mostly, now and then some kilobytes, with line ends."""
     random = Random(f"{channel} {number}")

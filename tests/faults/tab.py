@@ -22,6 +22,8 @@ class Tab(threading.Thread):
     def __init__(self, urls: Sequence[str], generation_id: str, *, cut_after: int = 0) -> None:
         super().__init__(name=f"tab on {generation_id}", daemon=True)
         self.generation_id = generation_id
+        self.prompt = ""
+        self.emptied = 0
         self.text = ""
         self.restarts: list[dict[str, Any]] = []
         self.terminal = ""

@@ -62,7 +62,7 @@ class Sentinels:
 
     def settled(self, within_seconds: float = 15.0) -> None:
         """Wait until the replica follows and every Sentinel knows all others."""
-        eventually(lambda: _info(self.replica)["master_link_status"] == "up", within_seconds)
+        eventually(self._replica_follows, within_seconds)
         for sentinel in self.sentinels:
             eventually(partial(self._knows_all, sentinel), within_seconds)
 
@@ -86,6 +86,9 @@ class Sentinels:
         found = eventually(changed, within_seconds)
         assert found is not None
         return found
+
+    def _replica_follows(self) -> bool:
+        return _info(self.replica).get("master_link_status") == "up"
 
     def _knows_all(self, sentinel: Valkey) -> bool:
         with sentinel.client() as client:
