@@ -42,6 +42,7 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
     kind = GenerationKind(history, settings.history_events)
     delivery = Delivery(history, settings, kinds=[kind])
     app = Flask(__name__, static_folder=None)
+    app.url_map.merge_slashes = False  # `/channels//events` is no channel's name
     app.extensions["hubbub"] = delivery
     problems.register(app)
     cors.register(app, settings.cors_origins)

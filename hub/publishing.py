@@ -67,10 +67,16 @@ def idempotency_key(request: Request) -> str | None:
 
 def read_body(request: Request, limit: int) -> bytes:
     """The body, at most `limit` bytes. A longer one is read to its end, within a bound, so that
-    the client comes to read the answer; then raises `TooLarge`."""
-    body = request.stream.read(limit + 1)
-    if len(body) <= limit:
-        return body
+    the client comes to read the answer; then raises `TooLarge`. A shorter one than was announced
+    is what a client that broke off has left behind: `FieldError`."""
+    body = b""
+    while len(body) <= limit:
+        more = request.stream.read(limit + 1 - len(body))
+        if not more:
+            if len(body) < (request.content_length or 0):
+                raise FieldError("body", "ended before its Content-Length")
+            return body
+        body += more
     drained = len(body)
     while drained < DRAIN_BYTES:
         more = len(request.stream.read(65536))
@@ -82,7 +88,7 @@ def read_body(request: Request, limit: int) -> bytes:
 
 def parse_json(body: bytes, field: str = "body") -> Any:
     try:
-        return json.loads(body, parse_constant=_no_constant)
+        return json.loads(body.decode(), parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise FieldError(field, "is not JSON", code="invalid-json") from None
 
