@@ -9,6 +9,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -146,9 +147,12 @@ class ReplayServer:
         chunked = reply.framing in ("chunked", "cut")
         for piece in reply.pieces:
             if isinstance(piece, threading.Event):
-                while not piece.wait(0.02):
+                # Not `wait` with a timeout: gevent 26.9 loses the wake-up of an event that has
+                # several such waiters.
+                while not piece.is_set():
                     if self._closing:
                         return False
+                    time.sleep(0.005)
             elif piece:
                 connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
         if reply.hold:
