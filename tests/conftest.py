@@ -51,6 +51,13 @@ def pytest_runtest_makereport(
     return report
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts the whole stack, or breaks it, takes seconds: `make test-fast` is without it."""
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()) or "faults" in item.path.parts:
+            item.add_marker(pytest.mark.slow)
+
+
 _PROCESSES: pytest.StashKey[list[Process]] = pytest.StashKey()
 
 
