@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import redis
 import requests
 
 from stack import valkey as embedded
+from standalone import A_LITTLE_SECONDS
 from tests.support.launch import (
     BY_PYTHON,
     Launched,
@@ -24,7 +26,7 @@ from tests.support.launch import (
     refusal,
 )
 from tests.support.process import Process, ReservedPort
-from tests.support.provider import ScriptedProvider
+from tests.support.provider import Gate, Script, ScriptedProvider
 from tests.support.real import ROOT, model_path
 from tests.support.stack import Web, clean_environ, descendants
 from tests.support.stream import EventStream
@@ -187,6 +189,38 @@ def test_parts_end_in_the_order_that_lets_each_finish(
     log = (ROOT / ".hubbub" / str(reserved.number) / "valkey.log").read_text()
     assert "bye bye" in log
     _forget(reserved)
+
+
+@pytest.mark.slow
+def test_the_end_keeps_to_the_grace_tells_open_streams_and_hands_over_what_runs(
+    launch: Launches, light: dict[str, str], provider: ScriptedProvider
+) -> None:
+    provider.scripts["endless"] = Script("never said", gate=Gate())
+    launched = launch({**light, "HUB_GRACE_SECONDS": "2"}, BY_PYTHON).ready()
+    asked = requests.post(f"{launched.url}/generations", json={"prompt": "endless"}, timeout=5)
+    with EventStream(f"{launched.url}{asked.json()['events']}") as stream:
+        stream.next("started")
+        begun = time.monotonic()
+        launched.signal(signal.SIGTERM)
+        assert json.loads(stream.next("closing").data) == {"reason": "shutdown", "reconnect": True}
+        assert launched.wait() == 0
+    assert time.monotonic() - begun < 2 + A_LITTLE_SECONDS + 2
+    assert "was killed" not in launched.log() and "Traceback" not in launched.log()
+    launched.nothing_is_left()
+
+
+@pytest.mark.slow
+def test_a_launcher_killed_in_the_middle_of_the_work_leaves_nothing_behind(
+    launch: Launches, light: dict[str, str], provider: ScriptedProvider
+) -> None:
+    """Valkey ends at once then, and nobody may wait for it for ever."""
+    provider.scripts["endless"] = Script("never said", gate=Gate())
+    launched = launch({**light, "HUB_GRACE_SECONDS": "2"}, BY_PYTHON).ready()
+    asked = requests.post(f"{launched.url}/generations", json={"prompt": "endless"}, timeout=5)
+    with EventStream(f"{launched.url}{asked.json()['events']}") as stream:
+        stream.next("started")
+        launched.signal(signal.SIGKILL)
+        launched.nothing_is_left(15)
 
 
 # --- what stays
