@@ -99,10 +99,7 @@ def prepare(
     the hub is full, shutting down or without Redis. Leaves nothing behind if the listener is never
     started.
     """
-    if delivery.draining:
-        raise NotNow("shutdown", "this process is shutting down")
-    if delivery.full(address):
-        raise NotNow("overloaded", "there are too many listeners")
+    _let_in(delivery, address)
     names = tuple(sorted(set(channels)))
     delivery.start()
     try:
@@ -114,6 +111,7 @@ def prepare(
             return None
     except RedisUnavailable as error:
         raise NotNow("overloaded", error.detail) from error
+    _let_in(delivery, address)  # again: all who came with this one have waited as well
     in_dialect = isinstance(wire, Dialect)
     listener = Listener(
         delivery,
@@ -141,6 +139,13 @@ def prepare(
         ",".join(verdicts),
     )
     return Prepared(listener, head, in_dialect)
+
+
+def _let_in(delivery: Delivery, address: str) -> None:
+    if delivery.draining:
+        raise NotNow("shutdown", "this process is shutting down")
+    if delivery.full(address):
+        raise NotNow("overloaded", "there are too many listeners")
 
 
 def _beginnings(
