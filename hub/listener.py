@@ -24,6 +24,9 @@ from hub.wire import Item, Wire, cut
 _NOWHERE: list[Any] = []
 """What a listener at the head keeps of its place: nothing, its group knows."""
 
+_FIRST_BYTES = 16 * 1024
+"""About how many bytes of frames may travel with a stream's head."""
+
 _TURNS = 8
 """How many sends `lead` makes before it lets others have a turn."""
 
@@ -57,8 +60,8 @@ class Source(Protocol):
     listeners: int
     listeners_elsewhere: int
 
-    def after(self, position: str) -> list[Chunk] | None:
-        """The frames behind `position`, or None: they are not in memory."""
+    def after(self, position: str, size: int = ...) -> list[Chunk] | None:
+        """About `size` bytes of frames behind `position`, or None: they are not in memory."""
         ...
 
 
@@ -148,6 +151,7 @@ class Listener:
         self._transport = transport
         transport.when_gone(self.lost)
         self._rest = head + self._rest
+        self._gather()
         self.lead()
 
     # ── at the head ──────────────────────────────────────────────────────────────────────────
@@ -199,6 +203,19 @@ class Listener:
             if not self._send_after(behind):
                 return
         self._keeper.later(self.lead)
+
+    def _gather(self) -> None:
+        """Let the first frames travel with the head, if memory has them: one `send` less for each
+        of a storm's returning listeners."""
+        index = self._first_behind()
+        if index is None or self._wire is None:
+            return
+        chunks = self.rooms[index].after(self.positions[index], _FIRST_BYTES)
+        if chunks:
+            items = [(index, chunk) for chunk in chunks]
+            data, self._wire = self._wire.render(items, self.positions)
+            self._rest += data
+            self.events += sum(chunk.count for chunk in chunks)
 
     def insert(self, data: bytes) -> None:
         """Put whole frames that have no place in a channel (a gap, a snapshot) before what follows.

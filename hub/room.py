@@ -196,13 +196,14 @@ class Room:
 
     # ── frames for those who are behind ──────────────────────────────────────────────────────
 
-    def after(self, position: str) -> list[Chunk] | None:
-        """The next frames behind `position` (not the head), or None: they are not in memory."""
-        found = self._ring.after(position, TURN_BYTES)
+    def after(self, position: str, size: int = TURN_BYTES) -> list[Chunk] | None:
+        """About `size` bytes of frames behind `position`, which is not the head, or None: they are
+        not in memory."""
+        found = self._ring.after(position, size)
         if found:
             return found
         for page in self._pages:
-            found = page.after(position, TURN_BYTES)
+            found = page.after(position, size)
             if found:
                 return found
         return None
