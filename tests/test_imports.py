@@ -21,8 +21,9 @@ LAYERS = ("values", "redis", "delivery", "views")
 HUB = {
     "values": "errors settings channel cursor event sse timestamp logs metrics",
     "redis": "redis_link history kind segment batch subscription hub",
-    "delivery": "wire feed group room catch_up listener begin presence wheel delivery takeover transport",
-    "views": "views answer stream publishing health cors pages problems flask_sse remote doctor",
+    "delivery": "wire feed listener group room catch_up begin presence wheel delivery "
+    "takeover transport stream",
+    "views": "views answer publishing health cors pages problems flask_sse remote doctor",
 }
 
 MAY_IMPORT = {
