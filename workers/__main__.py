@@ -12,7 +12,6 @@ import signal  # noqa: E402
 import socket  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Mapping  # noqa: E402
-from dataclasses import replace  # noqa: E402
 
 import gevent  # noqa: E402
 from gevent.event import Event  # noqa: E402
@@ -27,9 +26,6 @@ from workers.store import Generations  # noqa: E402
 from workers.worker import Worker  # noqa: E402
 
 log = logging.getLogger("workers")
-
-MIN_EVENT_BYTES = 65_536
-"""A worker's events may always be so large: HUB_MAX_EVENT_BYTES is there for publishers."""
 
 
 def main(environ: Mapping[str, str]) -> int:
@@ -62,7 +58,7 @@ def make_worker(settings: Settings, providers: Providers) -> Worker:
     link = RedisLink.from_url(settings.redis_url, wait_replicas=settings.wait_replicas)
     queue = Queue(link, settings.lease_seconds, consumer_name())
     generations = Generations(History(link, settings), queue, settings)
-    return Worker(generations, providers, settings)
+    return Worker(generations, providers)
 
 
 def consumer_name() -> str:
@@ -76,7 +72,7 @@ def _settings(environ: Mapping[str, str]) -> Settings:
         raise SettingError("REDIS_URL must say which Redis to work for")
     if settings.openai_base_url is None and settings.providers_file is None:
         raise SettingError("OPENAI_BASE_URL must say which model server to ask")
-    return replace(settings, max_event_bytes=max(settings.max_event_bytes, MIN_EVENT_BYTES))
+    return settings
 
 
 if __name__ == "__main__":

@@ -49,7 +49,10 @@ class Pipe:
         try:
             if self._socket is None:
                 self._connect()
-            self._socket.sendall(b"".join(packed))
+            data = b"".join(packed)
+            sent = self._socket.send(data)  # `sendall` costs more, and this is nearly always all
+            if sent < len(data):
+                self._socket.sendall(data[sent:])
             replies = self._read(len(packed))
             if wait is not None:
                 self._link.check_waited(replies.pop())

@@ -192,15 +192,9 @@ class Publisher:
         """It was carried out, or refused; True where there is more (`sender.Ready`)."""
         if self._over.is_set():
             return False
-        try:
-            self._history.appended(self.channel, reply)
-        except Refused as refused:
-            # Only the count differs where this very batch was stored by an earlier sending.
-            if refused.found.keys() - {"end"} != {"batch"} or (
-                refused.found["batch"] != str(self._batch)
-            ):
-                self._fenced_off()
-                return False
+        if reply[0] != b"stored" and not self._was_stored(reply):
+            self._fenced_off()
+            return False
         self._under_way = None
         self._held -= self._sizes
         self.stored_at = self._now()
@@ -240,6 +234,16 @@ class Publisher:
             record=RecordWrite({"fence": self._fence, "batch": before}, fields, "\n".join(lines)),
             ends=self._ends,
         )
+
+    def _was_stored(self, reply: Any) -> bool:
+        """Whether an earlier sending of this very batch was carried out: then only the count of
+        batches differs from what is expected."""
+        try:
+            self._history.appended(self.channel, reply)
+        except Refused as refused:
+            found = {name: value for name, value in refused.found.items() if name != "end"}
+            return found == {"batch": str(self._batch)}
+        return True
 
     def _fenced_off(self) -> None:
         self.fenced = True

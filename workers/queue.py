@@ -115,7 +115,9 @@ class Queue:
 
     def announce_end(self, generation_id: str) -> None:
         """Tell the workers to stop a generation. Only a hint: who misses it finds out by itself."""
-        self._link.call(lambda client: client.publish(CONTROL, generation_id))
+        # In a Cluster the workers hear a shard's announcements: a PUBLISH would reach nobody.
+        command = self._link.publish_command.lower()
+        self._link.call(lambda client: getattr(client, command)(CONTROL, generation_id))
 
     def counts(self) -> Counts:
         jobs, running, workers, totals = self._link.run(

@@ -29,6 +29,8 @@ from workers.totals import ended
 
 log = logging.getLogger("workers.run")
 
+_FRESH_SECONDS = 0.2
+
 
 class Stream(Protocol):
     """One answer of a provider (`workers.provider.Stream`)."""
@@ -107,7 +109,7 @@ class Run:
     def check(self) -> None:
         """Stop if the record is not this attempt's any more, and keep it from expiring if it is.
         Raises `RedisUnavailable`."""
-        if self._generations.now() - self._publisher.stored_at < 1:
+        if self._generations.now() - self._publisher.stored_at < _FRESH_SECONDS:
             return  # an append has just done both
         fence = {"fence": self.claim.fence}
         try:

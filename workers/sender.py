@@ -1,9 +1,8 @@
 """The worker's one way to Redis for what its generations say.
 
 Publishers that have something report here. While one round trip is under way, all that becomes
-ready waits and leaves with the next, so nothing is delayed on purpose and batches grow with the
-load. Where Redis does not answer, the same batches are sent again until it does: each is stored
-once, however often it is sent.
+ready waits and leaves with the next, so batches grow with the load. Where Redis does not answer,
+the same batches are sent again until it does: each is stored once, however often it is sent.
 
 In a Cluster there is one lane for each node, so that one that is away does not hold up the others.
 """
@@ -11,6 +10,7 @@ In a Cluster there is one lane for each node, so that one that is away does not 
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any, Protocol
 
 import gevent
@@ -23,6 +23,9 @@ from workers.pipe import Call, Pipe
 log = logging.getLogger("workers.sender")
 
 ROUND_CALLS = 128
+GATHER_SECONDS = 0.0005
+"""Round trips begin at least so far apart: what is said now and then leaves at once, and of
+thousands of deltas a second several share one."""
 _PAUSE_SECONDS = 0.02
 _MAX_PAUSE_SECONDS = 0.5
 
@@ -91,7 +94,11 @@ class _Lane:
             self._wake.wait()
             self._wake.clear()
             while self._waiting:
+                began = time.monotonic()
                 self._round()
+                rest = GATHER_SECONDS - (time.monotonic() - began)
+                if rest > 0:
+                    gevent.sleep(rest)
 
     def _round(self) -> None:
         batch, self._waiting = self._waiting[:ROUND_CALLS], self._waiting[ROUND_CALLS:]

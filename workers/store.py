@@ -37,6 +37,9 @@ from workers.queue import Queue
 from workers.request import Request
 from workers.totals import ended
 
+MIN_EVENT_BYTES = 65_536
+"""A generation's own events may always be so large: HUB_MAX_EVENT_BYTES is there for publishers."""
+
 _INDEX = "hub:{generations}:index"
 _OPEN = "hub:{generations}:open"
 _PAGE = 500
@@ -67,9 +70,11 @@ class Generations:
         now: Callable[[], float] = time.time,
         make_id: Callable[[], str] = new_id,
     ) -> None:
-        self.history = history
+        self.settings = replace(
+            settings, max_event_bytes=max(settings.max_event_bytes, MIN_EVENT_BYTES)
+        )
+        self.history = History(history.link, self.settings)
         self.queue = queue
-        self._settings = settings
         self.now = now
         self._make_id = make_id
 
@@ -87,7 +92,7 @@ class Generations:
             request=request,
             status="queued",
             created_ms=self.now_ms(),
-            model=request.model or self._settings.model,
+            model=request.model or self.settings.model,
             owner=owner,
         )
         earlier = self._note(generation, key)
@@ -96,7 +101,7 @@ class Generations:
         return Created(self._complete(generation), first=True)
 
     def _note(self, generation: Generation, key: IdempotencyKey | None) -> str | None:
-        keep_seconds = 2 * self._settings.history_seconds + 3600
+        keep_seconds = 2 * self.settings.history_seconds + 3600
         keys = [
             _INDEX,
             _OPEN,

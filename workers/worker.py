@@ -4,7 +4,9 @@ Its greenlets:
 
     claims      waits for jobs while a slot is free, and starts a run for each
     renewals    every fifth of a lease: says that this worker lives and renews what it holds; stops
-                the runs that are not its own any more
+                the runs whose leases are another's
+    records     as often: stops the runs that were ended elsewhere, in case nobody was heard to say
+                so, and keeps silent ones from expiring
     polls       every tenth of a lease: takes over jobs whose leases have lapsed
     sweeps      finds generations without a job
     control     hears at once of generations that were ended elsewhere
@@ -28,7 +30,6 @@ from gevent.lock import Semaphore
 
 from hub.errors import RedisUnavailable
 from hub.feed import Feed
-from hub.settings import Settings
 from workers.claim import Claimer
 from workers.queue import CONTROL, Job
 from workers.runner import Opener, Run
@@ -49,14 +50,13 @@ class Worker:
         self,
         generations: Generations,
         opener: Opener,
-        settings: Settings,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.outcomes: Counter[str] = Counter()
         self._generations = generations
         self._queue = generations.queue
         self._opener = opener
-        self._settings = settings
+        self._settings = settings = generations.settings
         self._chance = chance
         self._claimer = Claimer(generations)
         self._sender = Sender(generations.history)
@@ -74,8 +74,10 @@ class Worker:
 
     def start(self) -> None:
         self._feed.subscribe(CONTROL, _Control(self))
+        look_seconds = min(self._queue.renew_seconds, self._settings.history_seconds / 3)
         self._loops = [
             gevent.spawn(self._every, self._queue.renew_seconds, self._renew),
+            gevent.spawn(self._every, look_seconds, self.check_all),
             gevent.spawn(self._every, max(1.0, self._queue.lease_seconds), self._sweep),
         ]
         self._intake = [
@@ -148,6 +150,8 @@ class Worker:
             self.outcomes[run.run()] += 1
         except RedisUnavailable as error:
             log.warning("job left to lapse id=%s: %s", job.generation_id, error.detail)
+        except Exception:
+            log.exception("job left to lapse id=%s", job.generation_id)
         finally:
             self._runs.pop(job.entry, None)
             del self._held[job.entry]
@@ -159,10 +163,10 @@ class Worker:
         for entry in self._queue.renew(list(self._held)):
             if entry in self._runs:
                 self._runs[entry].stop("lease lost")
-        self.check_all()
 
     def check_all(self) -> None:
-        """Ask for every run whether the record is still its own. Raises `RedisUnavailable`."""
+        """Ask for every run whether its record is still its own, and keep it from expiring.
+        Raises `RedisUnavailable`."""
         for run in list(self._runs.values()):
             run.check()
 

@@ -223,3 +223,32 @@ def test_an_idle_worker_ends_at_once_and_is_not_seen_any_more(
     assert hub.worker.terminate() == 0
     assert time.monotonic() - since < 1.5
     assert generations.queue.counts().workers == 0
+
+
+def test_a_silent_model_outlives_the_time_that_the_history_is_kept(
+    stack: StartStack, generations: Generations, gate: Gate
+) -> None:
+    stack({"HUB_HISTORY_SECONDS": "1"}, webs=0)
+    generation = begun(generations, gate)
+    key = f"hub:{{{generation.channel}}}:record"
+    client = generations.history.link.client
+    began = time.monotonic()
+    eventually(lambda: not client.exists(key) or time.monotonic() - began > 2.5)
+    gate.open()
+    eventually(lambda: generations.get(generation.id).status == "completed")
+    assert content(generations, generation) == text_for("slowly")
+
+
+def test_a_generation_s_own_events_are_not_bound_by_the_limit_for_publishers(
+    stack: StartStack, generations: Generations, gate: Gate
+) -> None:
+    small = {"HUB_MAX_EVENT_BYTES": "10"}
+    stack(small, webs=0)
+    gate.open()
+    generation = asked(generations, "slowly")
+    eventually(lambda: generations.get(generation.id).status == "completed")
+    assert content(generations, generation) == text_for("slowly")
+    web = Generations(
+        generations.history, generations.queue, replace(generations.settings, max_event_bytes=10)
+    )
+    assert web.cancel(asked(web, "slowly").id, "somebody").status in ("cancelled", "completed")
