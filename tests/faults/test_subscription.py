@@ -49,6 +49,24 @@ def test_a_half_open_subscription_is_found_and_what_it_hid_is_delivered(
     assert all(listener.streams == 1 for listener in listeners.listeners)
 
 
+def test_the_last_event_that_a_lost_subscription_hid_arrives_though_nothing_follows_it(
+    start_valkey: StartValkey, stack: StartStack, proxy: MakeProxy
+) -> None:
+    server = start_valkey(tcp=True)
+    between = proxy(server.port)
+    # So rarely do the processes compare notes with Redis: here it must not be what helps.
+    seldom = {"HUB_HEARTBEAT_SECONDS": "300"}
+    behind = stack(env=seldom, workers=0, redis_url=between.url)
+    direct = stack(env=seldom, workers=0, redis_url=server.url)
+    with behind.events("news") as stream:
+        direct.publish("news", "heard")
+        stream.take(1)
+        eventually(lambda: direct.get("/channels/news").json()["listeners"] == 1)
+        between.go_silent()
+        direct.publish("news", "not heard")
+        assert stream.take(1, within_seconds=15)[0].data == "not heard"
+
+
 def test_a_process_that_redis_drops_for_lagging_delivers_everything_later(
     start_valkey: StartValkey,
     stack: StartStack,

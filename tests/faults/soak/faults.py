@@ -113,6 +113,7 @@ def send_garbage(world: World) -> None:
 
 
 def delete_a_channel(world: World) -> None:
+    world.allowed["deleted"] += 1
     with suppress(requests.RequestException):
         requests.delete(f"{world.steady_web.url}/channels/scrap", timeout=15)
 
@@ -155,6 +156,7 @@ def flush_scripts(world: World) -> None:
 def empty_redis(world: World) -> None:
     assert world.single
     world.emptied += 1
+    world.allowed["unknown-id"] += 1
     _ask(world.single, "FLUSHALL")
 
 
@@ -180,6 +182,7 @@ def swallow_an_answer(world: World) -> None:
 
 def kill_the_primary(world: World) -> None:
     assert world.sentinels
+    world.allowed["unknown-id"] += 1  # of what was announced and not acknowledged
     old = world.sentinels.primary
     old.kill()
     world.sentinels.other_than(old, 40)
@@ -190,6 +193,7 @@ def kill_the_primary(world: World) -> None:
 
 def stop_the_primary_until_it_is_replaced(world: World) -> None:
     assert world.sentinels
+    world.allowed["unknown-id"] += 1  # of what was announced and not acknowledged
     old = world.sentinels.primary
     old.pause()
     world.sentinels.other_than(old, 40)
@@ -223,6 +227,7 @@ def move_a_slot(world: World) -> None:
 
 def kill_a_primary(world: World) -> None:
     assert world.cluster
+    world.allowed["unknown-id"] += 1
     slot = _slot(world)
     old = world.cluster.owner(slot)
     old.kill()
@@ -234,6 +239,7 @@ def kill_a_primary(world: World) -> None:
 
 def change_places_in_a_shard(world: World) -> None:
     assert world.cluster
+    world.allowed["unknown-id"] += 1
     slot = _slot(world)
     old = world.cluster.owner(slot)
     _ask(world.cluster.replica_of(old), "CLUSTER", "FAILOVER")

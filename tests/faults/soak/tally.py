@@ -65,8 +65,13 @@ class Tally:
         self.answers += publisher.answers
         self.slowest_answer_seconds = max(self.slowest_answer_seconds, publisher.slowest_seconds)
 
-    def listener(self, listener: Listener) -> None:
+    def listener(self, listener: Listener, allowed: Mapping[str, int]) -> None:
+        """`allowed`: how often a loss may have been told, and why. (Twice each: who leaves between
+        a loss and the next event hears of it again.)"""
         for judge in listener.judges.values():
+            for reason, times in Counter(judge.losses).items():
+                if times > 2 * allowed.get(reason, 0):
+                    self.wrong.append(f"{judge.channel}: {reason} told {times} times")
             self.delivered += judge.delivered
             self.lost += judge.lost
             self.doubled += judge.doubled

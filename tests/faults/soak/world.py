@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -49,6 +50,8 @@ class World:
         self.directory = Path(tempfile.mkdtemp(prefix="hub-"))
         self.provider = ScriptedProvider()
         self.emptied = 0
+        self.allowed: Counter[str] = Counter()
+        """Why a loss may be told by now, and how often that has happened."""
         self.audience = Audience()
         self.publishers: list[Publisher] = []
         self.tabs: list[Tab] = []
@@ -249,7 +252,7 @@ class World:
         self.tally.steady(self.steady_web)
         self.audience.stop()
         for listener in self.audience.listeners:
-            self.tally.listener(listener)
+            self.tally.listener(listener, self.allowed)
         self.tally.memory(self.kind, self.memory)
 
     def retire(self, listener: Listener) -> None:
@@ -257,7 +260,7 @@ class World:
         self.late.remove(listener)
         listener.stop()
         listener.join(15)
-        self.tally.listener(listener)
+        self.tally.listener(listener, self.allowed)
         self.audience.listeners.remove(listener)
 
     def _finished(self, publisher: Publisher) -> int:
