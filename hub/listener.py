@@ -317,6 +317,10 @@ class Listener:
         try:
             sent = self._transport.send(data)
         except BlockingIOError:
+            # Not kept for later, but the clock starts: with no traffic only beats can show that
+            # somebody takes nothing any more.
+            self.detach()
+            self._block(progress=False)
             return
         except OSError:
             self.lost()

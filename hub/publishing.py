@@ -71,12 +71,12 @@ def read_body(request: Request, limit: int) -> bytes:
     is what a client that broke off has left behind: `FieldError`."""
     body = b""
     while len(body) <= limit:
-        more = request.stream.read(limit + 1 - len(body))
-        if not more:
+        piece = request.stream.read(limit + 1 - len(body))
+        if not piece:
             if len(body) < (request.content_length or 0):
                 raise FieldError("body", "ended before its Content-Length")
             return body
-        body += more
+        body += piece
     drained = len(body)
     while drained < DRAIN_BYTES:
         more = len(request.stream.read(65536))

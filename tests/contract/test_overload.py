@@ -68,7 +68,7 @@ class Door:
 
     def _nobody(self) -> bool:
         self.hub.publish(self.channel, "is anybody there?")
-        return self.hub.get(f"/channels/{self.channel}").json()["listeners"] == 0
+        return bool(self.hub.get(f"/channels/{self.channel}").json()["listeners"] == 0)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ class Publisher:
         self.path = f"/channels/{channel}/events"
         self._listen = listen
 
-    def json(self, body: object, **headers: str) -> requests.Response:
+    def json(self, body: object, **headers: str | bytes) -> requests.Response:
         return self.hub.post(self.path, json=body, headers=headers)
 
     def raw(self, body: bytes, kind: str, query: str = "", **headers: str) -> requests.Response:
@@ -370,6 +370,6 @@ def test_a_key_is_not_used_up_by_a_request_that_was_refused(publisher: Publisher
 
 @pytest.mark.parametrize("key", ["x" * 129, "", "tab\there", "é"])
 def test_a_key_that_is_none_is_a_400(publisher: Publisher, key: str) -> None:
-    answer = publisher.json({"data": 1}, **{"Idempotency-Key": key.encode("latin-1")})  # type: ignore[dict-item]
+    answer = publisher.json({"data": 1}, **{"Idempotency-Key": key.encode("latin-1")})
     refused(answer, 400, "invalid-field", "Idempotency-Key")
     assert publisher.json({"data": 1}, **{"Idempotency-Key": "x" * 128}).status_code == 201

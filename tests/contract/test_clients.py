@@ -1,0 +1,190 @@
+"""Contract §2: clients that are slow, that take nothing, that send what they should not."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.support.deadline import eventually
+from tests.support.stack import Web, descendants
+from tests.support.stream import EventStream
+
+Listen = Callable[..., EventStream]
+MIB = 2**20
+
+
+def memory(web: Web) -> int:
+    """Resident bytes of the hub's processes."""
+    pages = 0
+    for pid in (web.pid, *descendants(web.pid)):
+        pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * 4096
+
+
+def publish_many(hub: Web, channel: str, texts: list[str]) -> None:
+    lines = "\n".join(json.dumps({"data": text}) for text in texts)
+    headers = {"Content-Type": "application/x-ndjson"}
+    assert hub.post(f"/channels/{channel}/events", data=lines, headers=headers).status_code == 201
+
+
+def test_a_slow_listener_falls_behind_and_catches_up_with_the_same_bytes_at_constant_memory(
+    hub: Web, channel: str, listen: Listen
+) -> None:
+    url = f"{hub.url}/channels/{channel}/events"
+    query = {"heartbeat": 300}
+    slow = [listen(url, query=query, receive_buffer=4096) for _ in range(6)]
+    healthy = listen(url, query=query)
+    for stream in (*slow, healthy):
+        stream.next("subscribed")
+    starts = [len(stream.raw) for stream in slow]
+    before, at = memory(hub), len(healthy.raw)
+    for number in range(20):
+        publish_many(hub, channel, [f"{number} {n} " + "x" * 20_000 for n in range(20)])
+        healthy.take(20)
+    owed = len(slow) * (len(healthy.raw) - at)
+    assert owed > 40 * MIB
+    assert memory(hub) - before < owed / 2
+    assert hub.get(f"/channels/{channel}").json()["listeners"] == 7
+    hub.publish(channel, "the last")
+    healthy.take(1)
+    for stream, start in zip(slow, starts, strict=True):
+        stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * MIB)
+        stream.until(lambda s: s.events[-1].data == "the last")
+        assert stream.raw[start:] == healthy.raw[at:]
+    assert memory(hub) - before < owed / 2
+
+
+def test_a_slow_listener_delays_nobody_else(hub: Web, channel: str, listen: Listen) -> None:
+    url = f"{hub.url}/channels/{channel}/events"
+    slow = [listen(url, receive_buffer=4096) for _ in range(10)]
+    healthy = listen(url)
+    for stream in (*slow, healthy):
+        stream.next("subscribed")
+    late = []
+    for _ in range(30):
+        began = time.monotonic()
+        hub.publish(channel, "x" * 100_000)
+        healthy.take(1)
+        late.append(time.monotonic() - began)
+    assert sorted(late)[15] < 0.2
+
+
+def test_one_who_accepts_no_byte_at_all_is_closed_and_others_are_not(
+    brief: Web, channel: str, listen: Listen
+) -> None:
+    url = f"{brief.url}/channels/{channel}/events"
+    stalled = listen(url, receive_buffer=4096)
+    healthy = listen(url)
+    stalled.next("subscribed")
+    healthy.next("subscribed")
+    for number in range(50):
+        brief.publish(channel, f"{number} " + "x" * 200_000)
+        healthy.take(1)
+    eventually(lambda: brief.get(f"/channels/{channel}").json()["listeners"] == 1, 5)
+    assert "reason=stalled" in brief.log()
+    brief.publish(channel, "still there")
+    assert healthy.take(1)[0].data == "still there"
+    if "transfer-encoding" not in stalled.headers:  # the other server goes on with its own writing
+        stalled.until(lambda s: s.ended, within_seconds=10)
+
+
+def test_one_who_reads_a_little_now_and_then_is_not_closed(
+    brief: Web, channel: str, listen: Listen
+) -> None:
+    stream = listen(f"{brief.url}/channels/{channel}/events", receive_buffer=4096)
+    stream.next("subscribed")
+    for number in range(12):
+        brief.publish(channel, f"{number} " + "x" * 200_000)
+    give_up = time.monotonic() + 2.5
+    while time.monotonic() < give_up:
+        assert stream.feed_some(16_384) > 0
+        time.sleep(0.02)
+    assert brief.get(f"/channels/{channel}").json()["listeners"] == 1
+
+
+def test_a_second_request_on_the_connection_never_reaches_the_stream(
+    hub: Web, channel: str, listen: Listen
+) -> None:
+    stream = listen(f"{hub.url}/channels/{channel}/events", query={"heartbeat": 300})
+    stream.next("subscribed")
+    at = len(stream.raw)
+    stream.socket.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
+    event_id = hub.publish(channel, "x")
+    stream.take(1)
+    assert bytes(stream.raw[at:]) == f"id: {event_id}\ndata: x\n\n".encode()
+
+
+def test_two_requests_in_one_packet_give_one_stream(hub: Web, channel: str) -> None:
+    parts = urlsplit(hub.url)
+    request = f"GET /channels/{channel}/events?heartbeat=300 HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        connection.sendall((request + "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").encode())
+        received = b""
+        while b"subscribed" not in received:
+            received += connection.recv(65536)
+        hub.publish(channel, "the end")
+        while b"the end\n\n" not in received:
+            received += connection.recv(65536)
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert b"status" not in received.partition(b"\r\n\r\n")[2]
+
+
+def test_garbage_from_a_listener_harms_nobody(hub: Web, channel: str, listen: Listen) -> None:
+    url = f"{hub.url}/channels/{channel}/events"
+    rude, polite = listen(url), listen(url)
+    for stream in (rude, polite):
+        stream.next("subscribed")
+    rude.socket.sendall(bytes(range(256)) * 4)
+    hub.publish(channel, "x")
+    assert polite.take(1)[0].data == "x"
+    assert rude.take(1)[0].data == "x"
+
+
+def test_a_flood_from_a_listener_ends_its_stream_at_most(
+    hub: Web, channel: str, listen: Listen
+) -> None:
+    url = f"{hub.url}/channels/{channel}/events"
+    rude, polite = listen(url), listen(url)
+    polite.next("subscribed")
+    rude.next("subscribed")
+    rude.socket.settimeout(2)
+    try:
+        for _ in range(100):
+            rude.socket.sendall(b"x" * 65536)
+    except OSError:
+        pass
+    hub.publish(channel, "x")
+    assert polite.take(1)[0].data == "x"
+
+
+def test_http_1_0_is_served(hub: Web, channel: str) -> None:
+    parts = urlsplit(hub.url)
+    hub.publish(channel, "x")
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        connection.sendall(f"GET /channels/{channel}/events?from=start HTTP/1.0\r\n\r\n".encode())
+        received = b""
+        while b"data: x\n\n" not in received:
+            received += connection.recv(65536)
+    assert b"transfer-encoding" not in received.lower()
+
+
+@pytest.mark.parametrize(
+    "junk", [b"\0" * 100, b"GET\r\n\r\n", b"\x16\x03\x01\x02", b"POST / x\r\n"]
+)
+def test_what_is_no_request_is_refused_and_the_hub_goes_on(hub: Web, junk: bytes) -> None:
+    parts = urlsplit(hub.url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        connection.sendall(junk)
+        connection.shutdown(socket.SHUT_WR)
+        try:
+            answer = connection.recv(65536)
+        except ConnectionResetError:
+            answer = b""
+    assert answer == b"" or b" 400 " in answer.partition(b"\r\n")[0]
+    assert hub.get("/healthz").status_code == 200
