@@ -1,0 +1,106 @@
+"""A client under test as the scenario sees it: text that grows, and an end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Protocol
+
+from playwright.sync_api import Page
+
+from tests.support.real import ROOT, missing
+from tests.support.stack import clean_environ
+
+PROGRAMS = Path(__file__).parent / "programs"
+NODE_MODULES = Path(__file__).parent / "node_modules"
+
+
+class Client(Protocol):
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def end(self) -> str:
+        """How it recognised the end; '' while it has not."""
+        ...
+
+
+class ProgramClient:
+    """A process that prints JSON lines (`programs/`)."""
+
+    def __init__(self, program: str, *arguments: str) -> None:
+        command = [sys.executable, "-m", f"tests.clients.programs.{program.removesuffix('.py')}"]
+        if program.endswith(".mjs"):
+            command = [node(), str(PROGRAMS / program)]
+        self.said: list[dict[str, Any]] = []
+        self._process = subprocess.Popen(
+            [*command, *arguments], stdout=subprocess.PIPE, env=clean_environ(), cwd=ROOT
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def text(self) -> str:
+        text = ""
+        for told in list(self.said):
+            text = told.get("whole", text) + told.get("text", "")
+        return text
+
+    @property
+    def end(self) -> str:
+        return next((told["end"] for told in list(self.said) if "end" in told), "")
+
+    @property
+    def error(self) -> str:
+        return next((told["error"] for told in list(self.said) if "error" in told), "")
+
+    def exit_code(self) -> int:
+        """Waits for it: a client that reconnects for ever does not come to this."""
+        return self._process.wait(timeout=20)
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._reader.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.said.append(json.loads(line))
+
+
+class PageClient:
+    """A page with its state in `window.result`."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        page.goto(url)
+        page.wait_for_function("() => window.result")
+
+    @property
+    def text(self) -> str:
+        return str(self.page.evaluate("() => window.result.text"))
+
+    @property
+    def end(self) -> str:
+        return str(self.page.evaluate("() => window.result.ended"))
+
+    @property
+    def shown(self) -> str:
+        return str(self.page.evaluate("() => document.querySelector('#text').textContent"))
+
+    def close(self) -> None:
+        self.page.close()
+
+
+def node() -> str:
+    found = shutil.which("node")
+    if found is None or not (NODE_MODULES / ".installed-from").exists():
+        missing("Node.js with the clients (tests/clients/install)")
+    return found
