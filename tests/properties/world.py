@@ -93,7 +93,8 @@ class World:
         short = self.plan
         with (
             patch("hub.delivery.RING_BYTES", short.ring_bytes),
-            patch("hub.room.TURN_BYTES", short.turn_bytes),
+            patch("hub.room.Room.after.__defaults__", (short.turn_bytes,)),
+            patch("hub.listener._FIRST_BYTES", short.turn_bytes),
             patch("hub.group.TURN_BYTES", short.turn_bytes),
             patch("hub.group._SLICE", short.slice_listeners),
             patch("hub.group._BUDGET_SECONDS", 0),
