@@ -279,6 +279,11 @@ class _Announcements:
     def close(self) -> None:
         self._connection.disconnect()
 
+    def __del__(self) -> None:
+        """Whoever breaks out of the loop and drops the iterator leaves no connection behind."""
+        if hasattr(self, "_connection"):
+            self.close()
+
 
 _CONFIRMED = (b"subscribe", b"ssubscribe")
 _MESSAGES = (b"message", b"smessage")

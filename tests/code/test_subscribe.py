@@ -184,6 +184,20 @@ def test_closing_wakes_an_iterator_that_waits(hub: Hub, listening: Listen) -> No
     eventually(lambda: not client.pubsub_numsub("hub:{news}")[0][1])
 
 
+def test_an_iterator_that_is_dropped_leaves_no_connection_behind(hub: Hub) -> None:
+    hub.publish("news", "1")
+    client = hub.history.link.client
+
+    for event in hub.subscribe("news", after="0-0"):
+        hub.publish("news", event.data)
+        break
+    for _ in hub.subscribe("news", after="0-0"):
+        assert client.pubsub_numsub("hub:{news}")[0][1] <= 1
+        break
+
+    eventually(lambda: not client.pubsub_numsub("hub:{news}")[0][1])
+
+
 @pytest.mark.slow
 def test_without_redis_subscribing_raises(start_valkey: StartValkey) -> None:
     server = start_valkey()
