@@ -15,10 +15,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench import document, plan, tables
 from bench import environment as environments
-from bench import plan, tables
 from bench.environment import OUT, Environment
 from bench.load import LoadFailed
+from bench.peers.hub import BURST_EVENTS
 from bench.peers.peer import Peer
 from bench.processes import LOAD_CORE, StartFailed, raise_file_limit
 from bench.results import Results, machine
@@ -31,7 +32,10 @@ def main() -> int:
     options = _options()
     path = Path(options.json)
     if options.report:
-        _report(Results.load(path))
+        results = Results.load(path)
+        _report(results)
+        if options.docs:
+            document.write(results, BURST_EVENTS)
         return 0
     if raise_file_limit() < 11_000 and not options.quick:
         print("this needs 11,000 open files: raise `ulimit -n`", file=sys.stderr)
@@ -44,6 +48,8 @@ def main() -> int:
     results = _measure(environment, options)
     results.write(path)
     _report(results)
+    if options.docs:
+        document.write(results, BURST_EVENTS)
     print(f"\nwritten: {path}")
     return 1 if results.broken() or results.failures() else 0
 
@@ -111,6 +117,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="scenarios, separated by commas")
     parser.add_argument("--peers", default="", help="peers, separated by commas")
     parser.add_argument("--json", default=str(OUT / "results.json"))
+    parser.add_argument("--docs", action="store_true", help="write docs/performance.md")
     parser.add_argument("--report", action="store_true", help="do not measure")
     return parser.parse_args()
 

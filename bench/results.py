@@ -139,6 +139,6 @@ def machine() -> dict[str, Any]:
         "cpu": model,
         "cores": len([n for n in Path("/sys/devices/system/cpu").iterdir()
                       if n.name.startswith("cpu") and n.name[3:].isdigit()]),
-        "kernel": platform.release(),
+        "kernel": platform.release().partition("-")[0],
         "when": time.strftime("%Y-%m-%d"),
     }  # fmt: skip

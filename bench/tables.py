@@ -83,8 +83,10 @@ def scenario_table(results: Results, scenario: str) -> str:
 def goal_table(results: Results) -> str:
     lines = ["| goal | bound | found (min to max) | |", "| --- | --- | --- | --- |"]
     for goal, found in results.goals():
+        if found is None:
+            continue
         bound = f"{'≥' if goal.least else '≤'} {goal.bound:g}"
-        verdict = "" if found is None else "holds" if goal.holds(found.median) else "**missed**"
+        verdict = "holds" if goal.holds(found.median) else "**missed**"
         lines.append(f"| {goal.text} | {bound} | {_cell(found, 2)} | {verdict} |")
     return "\n".join(lines)
 

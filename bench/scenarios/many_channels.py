@@ -38,7 +38,7 @@ class ManyChannels:
             traffic.warm_up(events=10, per_second=min(10, self.per_second))
             before = s.cpu()
             arrived, published = traffic.measure(
-                int(self.per_second * self.seconds), self.per_second, seconds=self.seconds * 2 + 20
+                int(self.per_second * self.seconds), self.per_second, seconds=self.seconds * 8 + 20
             )
             spent = s.cpu() - before
             return {

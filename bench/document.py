@@ -1,0 +1,89 @@
+"""`docs/performance.md` and its plot, written from a run's results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench import plot, tables
+from bench.results import Results
+
+DOCS = Path(__file__).parent.parent / "docs"
+_METHOD = """\
+# Performance
+
+What one core delivers, beside its peers. Every figure here comes from one run of `make bench` on
+one machine ({cpu}, {cores} cores, Linux {kernel}, {when}); this page and the plot are written by
+it. Absolute figures are this machine's; what carries over are the ratios.
+
+![Hubbub and its peers, one run](performance.svg)
+
+## How it was measured
+
+* One core for the server under test, the other for everything else: the load client, the publisher,
+  Redis, and where there is one the provider. {rounds} rounds; a cell shows the median and, in
+  brackets, the lowest and the highest.
+* The load client (`bench/native/listen.c`, one thread, epoll) checks each listener by itself: every
+  payload carries a number that must follow the one before it. Nothing may be missing, doubled or
+  out of order; where something was, it stands under "Not as it should be". Latency is the time of
+  reading minus the time at which the publisher composed the event. "Load client busy" is its share
+  of a core between the first publish and the last arrival; while it is well under 1, it was not
+  what was measured.
+* CPU is the server's processes' user and system time, from `/proc`; Redis is counted apart.
+* Each peer is published to in the cheapest way that keeps its events in order: Redis' `PUBLISH`,
+  pipelined, for flask-sse and FastAPI; `POST`, pipelined on one connection, for nchan; lines on a
+  socket for the bare loops. For Hubbub it is the append script, as a worker or another program
+  sends it: one event a call when paced, {burst} a call at full speed (nchan and `PUBLISH` have no
+  such call). Everyone's commands are composed beforehand.
+* Memory is the proportional set size of the server's processes; socket buffers belong to the kernel
+  and are in nobody's figure. Hubbub's listeners are ordinary ones with verdict and heartbeats; no
+  key is configured, so nobody shows a token.
+* The peers are set up as their documentation has it, with what makes them fast: gunicorn's gevent
+  worker for flask-sse, uvicorn with uvloop and httptools, hiredis, one nginx worker without an
+  access log, limits raised. "Own pub/sub" is the recipe of tutorials, a Redis subscription for each
+  listener; "shared" has one for all and a queue for each. The bare loops know no HTTP beyond the
+  first answer: they are what `send` costs.
+
+Versions: {versions}.
+
+## Goals
+
+{goals}
+{trouble}
+## Figures
+"""
+_REPEAT = """
+## To repeat it
+
+    make bench                                   everything, three rounds (about an hour)
+    bench/run --quick                            a smoke run of under a minute
+    bench/run --only storm,memory --rounds 1     some of it; --peers nchan,hub for some peers
+    bench/run --report --docs                    this page anew, from bench/out/results.json
+
+It needs two cores, 11,000 open files (`ulimit -n`), a C compiler, and installs its peers into
+`bench/out/`; nginx with nchan comes from the system's packages (`nginx libnginx-mod-nchan`). A
+machine that does something else at the same time shows in the spans, in latencies most of all.
+"""
+
+
+def write(results: Results, burst_events: int) -> None:
+    rounds = len({sample["round"] for sample in results.samples})
+    trouble = tables.trouble(results)
+    parts = [
+        _METHOD.format(
+            **results.machine,
+            rounds=rounds,
+            burst=burst_events,
+            versions=", ".join(f"{name} {version}" for name, version in results.versions.items()),
+            goals=tables.goal_table(results),
+            trouble=f"\n## Not as it should be\n\n{trouble}\n" if trouble else "",
+        )
+    ]
+    for scenario in results.scenarios():
+        parts.append(
+            f"\n### {results.titles['scenarios'][scenario]}\n\n"
+            f"{tables.scenario_table(results, scenario)}\n"
+        )
+    parts.append(_REPEAT)
+    DOCS.mkdir(exist_ok=True)
+    (DOCS / "performance.md").write_text("".join(parts))
+    (DOCS / "performance.svg").write_text(plot.picture(results))
