@@ -45,9 +45,9 @@ class Wheel:
             self._now += 1
             due = self._slots.pop(self._now, None)
             if due:
-                self._beat(due)
+                self._beat(due, until)
 
-    def _beat(self, due: list[Listener]) -> None:
+    def _beat(self, due: list[Listener], until: int) -> None:
         events: dict[tuple[Source, ...], bytes] = {}
 
         def event(rooms: tuple[Source, ...]) -> bytes:
@@ -60,7 +60,9 @@ class Wheel:
             if not listener.closed:
                 listener.beat(event)
                 ticks = round(listener.heartbeat_seconds / TICK_SECONDS)
-                self._slots[self._now + ticks].append(listener)
+                # A process that was held up is not to make up for the beats that it missed.
+                missed = (until - self._now) // ticks
+                self._slots[self._now + (missed + 1) * ticks].append(listener)
 
     def _tick(self) -> int:
         return int(self._clock() / TICK_SECONDS)

@@ -60,7 +60,7 @@ class FickleTransport:
         if not self.closed and self._gone is not None:
             self._gone()
 
-    def close(self) -> None:
+    def close(self, *, whole: bool = False) -> None:
         self.closed = True
 
     def _drained(self) -> None:

@@ -1,0 +1,237 @@
+"""Heartbeats, and what a listener does with a socket that takes nothing. Time is passed in."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any
+
+import pytest
+
+from hub.group import Group
+from hub.listener import Listener, Source
+from hub.segment import Chunk
+from hub.wheel import TICK_SECONDS, Wheel
+from hub.wire import Plain, Wire
+
+
+class Quiet:
+    """A channel where nothing happens."""
+
+    channel, head, end = "news", "5-0", ""
+    deletions, listeners, listeners_elsewhere = 0, 1, 41
+
+    def __init__(self) -> None:
+        self.groups: list[Group] = []
+
+    def after(self, position: str, size: int = 0) -> list[Chunk] | None:
+        return []
+
+
+class Books:
+    """What a listener tells its keeper."""
+
+    def __init__(self) -> None:
+        self.blocked_ones: list[Listener] = []
+        self.left: list[str] = []
+
+    def later(self, step: Callable[[], None]) -> None:
+        step()
+
+    def fetch(self, listener: Listener, index: int) -> None:
+        raise AssertionError("nothing is to be fetched")
+
+    def blocked(self, listener: Listener) -> None:
+        listener.blocked_since = 1.0
+        self.blocked_ones.append(listener)
+
+    def unblocked(self, listener: Listener) -> None:
+        listener.blocked_since = 0.0
+        self.blocked_ones.remove(listener)
+
+    def place_at(self, rooms: tuple[Source, ...], wire: Wire, positions: list[str]) -> Group:
+        group = Group(rooms, wire, positions, lambda group: None, lambda *sums: None)  # type: ignore[arg-type]
+        for room in rooms:
+            room.groups.append(group)  # type: ignore[attr-defined]
+        return group
+
+    def closed(self, listener: Listener, reason: str) -> None:
+        self.left.append(reason)
+
+
+class Pipe:
+    """A transport that takes `room` bytes."""
+
+    def __init__(self, room: int = 1 << 30) -> None:
+        self.room = room
+        self.got = b""
+        self.writable: Callable[[], None] | None = None
+
+    def send(self, data: bytes) -> int:
+        if not self.room:
+            raise BlockingIOError
+        sent = min(self.room, len(data))
+        self.room -= sent
+        self.got += data[:sent]
+        return sent
+
+    def when_writable(self, callback: Callable[[], None]) -> None:
+        self.writable = callback
+
+    def when_gone(self, callback: Callable[[], None]) -> None:
+        self.gone = callback
+
+    def close(self, *, whole: bool = False) -> None:
+        self.room = 0
+
+    def drain(self, room: int) -> None:
+        self.room = room
+        callback, self.writable = self.writable, None
+        assert callback is not None
+        callback()
+
+
+def listener(books: Books, pipe: Pipe, **options: Any) -> Listener:
+    wanted = {"heartbeat_seconds": 15, "heartbeat_comments": False, "quiet": False, **options}
+    made = Listener(books, (Quiet(),), Plain(), ["5-0"], address="-", **wanted)
+    made.start(pipe, b"head\n\n")
+    return made
+
+
+def beat(rooms: tuple[Source, ...]) -> bytes:
+    return b"event: heartbeat\ndata: {}\n\n"
+
+
+def test_a_listener_at_the_head_gets_its_beat() -> None:
+    pipe = Pipe()
+    one = listener(Books(), pipe)
+    assert one.group is not None
+    one.beat(beat)
+    assert pipe.got == b"head\n\n" + beat(())
+
+
+@pytest.mark.parametrize("options", [{"heartbeat_comments": True}, {"quiet": True}], ids=str)
+def test_a_comment_is_a_colon_and_one_newline(options: Mapping[str, bool]) -> None:
+    pipe = Pipe()
+    listener(Books(), pipe, **options).beat(beat)
+    assert pipe.got == b"head\n\n:\n"
+
+
+def test_a_listener_who_takes_not_even_a_beat_is_counted_as_blocked() -> None:
+    books, pipe = Books(), Pipe(room=len(b"head\n\n"))
+    one = listener(books, pipe)
+    one.beat(beat)
+    assert books.blocked_ones == [one]
+    one.beat(beat)
+    assert books.blocked_ones == [one]
+    pipe.drain(1000)
+    assert books.blocked_ones == []
+    assert one.group is not None
+    one.beat(beat)
+    assert pipe.got == b"head\n\n" + beat(())
+
+
+@pytest.mark.parametrize("sent", range(1, len(beat(()))))
+def test_a_beat_that_does_not_fit_is_finished_before_anything_else(sent: int) -> None:
+    books, pipe = Books(), Pipe(room=len(b"head\n\n") + sent)
+    one = listener(books, pipe)
+    one.beat(beat)
+    one.beat(beat)
+    assert books.blocked_ones == [one]
+    pipe.drain(1000)
+    one.beat(beat)
+    assert pipe.got == b"head\n\n" + beat(()) * 2
+
+
+def test_closing_is_said_between_whole_events_or_not_at_all() -> None:
+    whole, half = Pipe(), Pipe(room=3)
+    books = Books()
+    for pipe in (whole, half):
+        listener(books, pipe).say_closing("shutdown", reconnect=True, retry_ms=5)
+    assert whole.got.startswith(b"head\n\nevent: closing\nretry: 5\n")
+    assert half.got == b"hea"
+    assert books.left == ["shutdown", "shutdown"]
+
+
+def test_a_listener_is_told_of_its_end_once() -> None:
+    books = Books()
+    one = listener(books, Pipe())
+    one.close("stalled")
+    one.lost()
+    one.say_closing("shutdown", reconnect=True, retry_ms=5)
+    one.beat(beat)
+    assert books.left == ["stalled"]
+
+
+# ── the wheel ────────────────────────────────────────────────────────────────────────────────
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Turning:
+    """A wheel, its clock, and when each listener's beats came."""
+
+    def __init__(self, periods: list[int]) -> None:
+        self.clock = Clock()
+        self.wheel = Wheel(Random(7), self.clock)
+        self.pipes = [Pipe() for _ in periods]
+        books = Books()
+        self.listeners = [
+            listener(books, pipe, heartbeat_seconds=period, heartbeat_comments=True)
+            for pipe, period in zip(self.pipes, periods, strict=True)
+        ]
+        for one in self.listeners:
+            self.wheel.add(one)
+        self.beats: list[list[float]] = [[] for _ in periods]
+
+    def turn(self, seconds: float) -> None:
+        self.clock.now += seconds
+        before = [pipe.got.count(b":") for pipe in self.pipes]
+        self.wheel.turn()
+        for beats, pipe, had in zip(self.beats, self.pipes, before, strict=True):
+            beats += [self.clock.now] * (pipe.got.count(b":") - had)
+
+    def run(self, seconds: float) -> None:
+        for _ in range(int(seconds / TICK_SECONDS)):
+            self.turn(TICK_SECONDS)
+
+
+def test_each_listener_beats_in_its_own_period_from_the_first_one_on() -> None:
+    periods = [1, 2, 15, 300]
+    turning = Turning(periods)
+    turning.run(601)
+    for beats, period in zip(turning.beats, periods, strict=True):
+        assert 1000 < beats[0] <= 1000 + period
+        assert {b - a for a, b in itertools.pairwise(beats)} == {period}
+
+
+def test_the_beats_of_many_are_spread_evenly_over_the_period() -> None:
+    turning = Turning([10] * 1000)
+    turning.run(10)
+    seconds = [int(beats[0] - 1000.001) for beats in turning.beats]
+    assert all(60 < seconds.count(second) < 140 for second in range(10))
+
+
+def test_a_process_that_was_held_up_does_not_make_up_for_the_beats_it_missed() -> None:
+    turning = Turning([1] * 5)
+    turning.run(2)
+    had = [len(beats) for beats in turning.beats]
+    turning.turn(60)
+    assert [len(beats) - h for beats, h in zip(turning.beats, had, strict=True)] == [1] * 5
+    turning.run(5)
+    assert [len(beats) - h for beats, h in zip(turning.beats, had, strict=True)] == [6] * 5
+
+
+def test_one_who_left_is_forgotten() -> None:
+    turning = Turning([1, 1])
+    turning.listeners[0].close("left")
+    turning.run(3)
+    assert [len(beats) for beats in turning.beats] == [0, 3]
+    assert sum(len(slot) for slot in turning.wheel._slots.values()) == 1

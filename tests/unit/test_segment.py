@@ -1,0 +1,112 @@
+"""Frames in memory, and how a short write takes them apart."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from hub import sse
+from hub.event import Event
+from hub.history import Announcement, Frame
+from hub.segment import Chunk, Segment
+from hub.wire import Cursor, Item, Plain, Wire, cut
+
+
+class Model:
+    """A channel's frames as a plain list, and the chunks that they were announced in."""
+
+    def __init__(self, seed: int, chunks: int = 30, first: int = 1000) -> None:
+        self.random = Random(seed)
+        self.frames: list[Frame] = []
+        self.chunks: list[Chunk] = []
+        prev = "0-0"
+        for _ in range(chunks):
+            first += self.random.randint(1, 3)
+            frames: list[Frame] = []
+            for seq in range(self.random.choice([1, 1, 1, 2, 5])):
+                event_id = f"{first}-{seq}"
+                text = "x" * self.random.choice([0, 5, 90]) + "\n" * self.random.randint(0, 1)
+                data = sse.encode(Event(text), event_id)
+                frames.append(Frame(event_id, prev, len(self.frames) + len(frames) + 1, data))
+                prev = event_id
+            self.frames += frames
+            self.chunks.append(self._chunk(frames))
+
+    def _chunk(self, frames: list[Frame]) -> Chunk:
+        if self.random.random() < 0.5:
+            return Chunk.of(frames)
+        last, data = frames[-1], b"".join(frame.data for frame in frames)
+        news = Announcement(frames[0].prev, last.id, len(frames), last.n, 0, False, data)
+        return Chunk.announced(news)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_segment_replays_from_every_position_that_it_holds_and_from_no_other(seed: int) -> None:
+    model = Model(seed)
+    segment = Segment(model.chunks)
+    segment.trim(model.random.randint(0, segment.size))
+    kept = b"".join(frame.data for frame in model.frames)[-segment.size :] if segment.size else b""
+    held = [frame for frame in model.frames if kept.endswith(_from(model, frame))]
+    size = model.random.choice([1, 100, 1000])
+    for frame in model.frames:
+        found = segment.after(frame.prev, size)
+        if frame not in held:
+            assert found is None
+            assert segment.count_to(frame.prev) is None
+            continue
+        assert segment.count_to(frame.prev) == frame.n - 1
+        got = [one for chunk in found or [] for one in chunk.frames()]
+        begin = model.frames.index(frame)
+        assert [one.id for one in got] == [f.id for f in model.frames[begin : begin + len(got)]]
+        assert b"".join(chunk.data for chunk in found or []) == b"".join(one.data for one in got)
+        assert sum(len(one.data) for one in got) >= min(size, len(_from(model, frame)))
+    for stranger in ("0-1", "999-0", "1000-9", "99999-0", "nonsense", ""):
+        assert segment.after(stranger, size) is None
+    if held:
+        assert segment.after(model.frames[-1].id, size) == []
+
+
+def _from(model: Model, frame: Frame) -> bytes:
+    return b"".join(one.data for one in model.frames[model.frames.index(frame) :])
+
+
+def test_a_trimmed_segment_holds_no_more_than_was_said() -> None:
+    model = Model(1)
+    segment = Segment(model.chunks)
+    for size in (segment.size, 500, 100, 0):
+        segment.trim(size)
+        assert segment.size <= size
+    assert segment.start is None
+
+
+@pytest.mark.parametrize("wire", [Plain(), Cursor(("a", "b"))], ids=["plain", "cursor"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_write_cut_at_any_byte_goes_on_without_loss(seed: int, wire: Wire) -> None:
+    model = Model(seed, chunks=6)
+    several = isinstance(wire, Cursor)
+    items: list[Item] = [(0, chunk) for chunk in model.chunks]
+    if several:
+        items += [(1, chunk) for chunk in Model(seed + 50, chunks=4, first=5000).chunks]
+        model.random.shuffle(items)
+        items.sort(key=lambda item: item[1].last)
+    begin = ["0-0"] * (1 + several)
+    data, _ = wire.render(items, list(begin))
+    frames = sum(chunk.count for _, chunk in items)
+    for sent in range(len(data) + 1):
+        found = cut(wire, items, begin, sent)
+        assert found.wire == wire
+        behind = [
+            (index, frame)
+            for index, chunk in items
+            for frame in chunk.frames()
+            if _place(frame.id) > _place(found.positions[index])
+        ]
+        assert found.events + len(behind) == frames
+        positions = list(found.positions)
+        rest = b"".join(wire.frame(index, frame, positions)[0] for index, frame in behind)
+        assert data[:sent] + found.rest + rest == data
+
+
+def _place(event_id: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in event_id.split("-"))

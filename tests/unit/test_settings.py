@@ -1,0 +1,97 @@
+"""Settings: the contract's table, and one line for each that does not parse."""
+
+from __future__ import annotations
+
+import pytest
+
+from hub.settings import SettingError, Settings
+
+DEFAULTS = {
+    "host": "127.0.0.1",
+    "port": 8000,
+    "web_concurrency": 1,
+    "redis_url": None,
+    "heartbeat_seconds": 15,
+    "retry_ms": 2000,
+    "history_events": 10_000,
+    "history_bytes": 67_108_864,
+    "history_seconds": 86_400,
+    "channel_seconds": 2_592_000,
+    "max_listeners": 10_000,
+    "max_listeners_per_address": 0,
+    "max_event_bytes": 262_144,
+    "generations_per_minute": 30,
+    "worker_concurrency": 200,
+    "first_delta_timeout_seconds": 60,
+    "stall_timeout_seconds": 60,
+    "lease_seconds": 15,
+    "grace_seconds": 8,
+    "wait_replicas": 0,
+    "log_format": "text",
+    "url": "http://127.0.0.1:8000",
+    "cors_origins": (),
+    "allow_anonymous": False,
+}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_the_default_is_the_contract_s(name: str) -> None:
+    assert getattr(Settings.from_environ({}), name) == DEFAULTS[name]
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert Settings.from_environ({"PORT": "", "REDIS_URL": " "}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "eighty"),
+        ("PORT", "70000"),
+        ("PORT", "-1"),
+        ("PORT", "８０"),
+        ("WEB_CONCURRENCY", "0"),
+        ("REDIS_URL", "http://localhost"),
+        ("REDIS_URL", "localhost:6379"),
+        ("OPENAI_BASE_URL", "localhost"),
+        ("HUB_PRICES", "{"),
+        ("HUB_PRICES", "[]"),
+        ("HUB_PRICES", '{"m":{"prompt":-1}}'),
+        ("HUB_HEARTBEAT_SECONDS", "0"),
+        ("HUB_HEARTBEAT_SECONDS", "1.5"),
+        ("HUB_GRACE_SECONDS", "soon"),
+        ("HUB_GRACE_SECONDS", "nan"),
+        ("HUB_GRACE_SECONDS", "-1"),
+        ("HUB_CORS_ORIGINS", "example.org"),
+        ("HUB_CORS_ORIGINS", "https://a.example/path"),
+        ("HUB_ALLOW_ANONYMOUS", "perhaps"),
+        ("HUB_LOG_FORMAT", "xml"),
+        ("HUB_MAX_EVENT_BYTES", "256k"),
+    ],
+)
+def test_what_does_not_parse_is_one_line_that_names_the_setting(name: str, value: str) -> None:
+    with pytest.raises(SettingError) as refused:
+        Settings.from_environ({name: value})
+    line = str(refused.value)
+    assert line.startswith(f"{name} ")
+    assert "\n" not in line
+    assert len(line) > len(name) + 8
+
+
+def test_a_secret_is_not_repeated_in_the_line_about_it() -> None:
+    with pytest.raises(SettingError) as refused:
+        Settings.from_environ({"REDIS_URL": "amqp://user:hunter2@host"})
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "localhost", "::1", "[::1]"])
+def test_a_loopback_address_needs_no_leave(host: str) -> None:
+    Settings(host=host).check_bind()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", ""])
+def test_any_other_address_is_refused_with_what_to_set(host: str) -> None:
+    with pytest.raises(SettingError, match="HUB_ALLOW_ANONYMOUS=1") as refused:
+        Settings(host=host).check_bind()
+    assert "\n" not in str(refused.value)
+    Settings(host=host, allow_anonymous=True).check_bind()
