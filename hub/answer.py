@@ -48,7 +48,8 @@ class StreamResponse(Response):
             headers = [(name, value) for name, value in self.headers if name != "Content-Length"]
             return take_over(environ, self._delivery, self._prepared, headers)
         listener = self._prepared.listener
-        body = ResponseTransport()
+        whole = (lambda: listener.whole) if self._prepared.end_counts else None
+        body = ResponseTransport(whole)
         if can_take_over(environ):
             body.watch(environ["gunicorn.socket"])
         self._delivery.opened(listener)

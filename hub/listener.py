@@ -345,6 +345,11 @@ class Listener:
     def _closing(self, reason: str, *, reconnect: bool, retry_ms: int) -> bytes:
         return sse.retry(retry_ms) if self.quiet else closing(reason, reconnect, retry_ms)
 
+    @property
+    def whole(self) -> bool:
+        """Whether a stream that is closed has shown everything, up to its channels' ends."""
+        return self._wire is None or self._ended()
+
     def lost(self) -> None:
         if self.when_left is not None and not self.closed:
             self.when_left()

@@ -8,6 +8,7 @@ where the stream's end says something: a socket's end looks like a crash, that o
 from __future__ import annotations
 
 import _socket
+import errno
 import os
 import ssl
 from collections.abc import Callable, Iterator
@@ -94,7 +95,10 @@ class ResponseTransport:
     on a socket of its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, whole: Callable[[], bool] | None = None) -> None:
+        """`whole`, where the end counts: whether the stream that was closed is. If not, it breaks
+        off in place of ending."""
+        self._whole = whole
         self._buffer: list[bytes] = []
         self._size = 0
         self._news = Event()
@@ -141,6 +145,9 @@ class ResponseTransport:
                 writable, self._writable = self._writable, None
                 if writable is not None:
                     writable()
+            if self._whole is not None and not self._whole():
+                # The server closes the connection without the last chunk.
+                raise OSError(errno.ECONNRESET, "cut short")
         finally:
             self._stop_watching()
             if self._gone is not None and not self._closed:

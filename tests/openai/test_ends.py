@@ -12,8 +12,9 @@ from tests.support.provider import Gate, Script, ScriptedProvider, text_for
 
 
 @pytest.mark.parametrize("format", ["text", "openai"])
-def test_a_web_process_that_dies_is_no_end_of_the_text(
-    stack: StartStack, provider: ScriptedProvider, format: str
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_web_process_that_ends_is_no_end_of_the_text(
+    stack: StartStack, provider: ScriptedProvider, format: str, number: signal.Signals
 ) -> None:
     gate = Gate()
     provider.default = Script(text=text_for("long"), gate=gate)
@@ -26,7 +27,7 @@ def test_a_web_process_that_dies_is_no_end_of_the_text(
         received = answer.iter_content(None)
         next(received)
 
-        hub.web.part.signal_group(signal.SIGKILL)
+        hub.web.part.signal_group(number)
 
         with pytest.raises(requests.RequestException):
             list(received)
