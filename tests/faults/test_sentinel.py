@@ -22,8 +22,8 @@ def test_a_failover_costs_no_stream_and_no_event_that_a_replica_had_acknowledged
     publisher = publish(urls, "news").reached(50)
     old = sentinels.primary
     old.kill()
-    sentinels.other_than(old)
-    old.start()  # Sentinel makes it the new primary's replica, and it is waited for again
+    # The one that died comes back as a replica, and is waited for again.
+    sentinels.rejoin(old, sentinels.other_than(old))
     publisher.further(30)
     number = publisher.finish()
     listeners.has_or_was_told(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,8 @@ class Sentinels:
         for node in self.nodes:
             node.name = node.directory.name
         first, second = self.nodes
-        second.command += ["--replicaof", "127.0.0.1", str(first.port)]
+        self._primary_commands = {node: list(node.command) for node in self.nodes}
+        self._follow(second, first)
         self.sentinels = [
             _Sentinel(directory / f"sentinel{number}", first, down_after_ms) for number in range(3)
         ]
@@ -66,11 +68,20 @@ class Sentinels:
         for sentinel in self.sentinels:
             eventually(partial(self._knows_all, sentinel), within_seconds)
 
+    def rejoin(self, old: Valkey, primary: Valkey) -> None:
+        """Start a primary that was killed again, as the replica of its successor. (Sentinel would
+        make it that, too, but first gives it ten seconds.)"""
+        self._follow(old, primary)
+        old.start()
+
+    def _follow(self, node: Valkey, primary: Valkey) -> None:
+        replica_of = ["--replicaof", "127.0.0.1", str(primary.port)]
+        node.command = [*self._primary_commands[node], *replica_of]
+
     @property
     def primary(self) -> Valkey:
-        with self.sentinels[0].client() as client:
-            _, port = client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME)
-        return next(node for node in self.nodes if node.port == int(port))
+        """As the Sentinels have it: the first of them that answers."""
+        return answers(self._named_primary)
 
     @property
     def replica(self) -> Valkey:
@@ -81,11 +92,20 @@ class Sentinels:
 
         def changed() -> Valkey | None:
             primary = self.primary
-            return primary if primary is not old and _info(primary)["role"] == "master" else None
+            return (
+                primary if primary is not old and _info(primary).get("role") == "master" else None
+            )
 
         found = eventually(changed, within_seconds)
         assert found is not None
         return found
+
+    def _named_primary(self) -> Valkey:
+        for sentinel in self.sentinels:
+            with sentinel.client() as client, suppress(redis.ConnectionError):
+                _, port = client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME)
+                return next(node for node in self.nodes if node.port == int(port))
+        raise AssertionError("no Sentinel answers")
 
     def _replica_follows(self) -> bool:
         return _info(self.replica).get("master_link_status") == "up"
@@ -167,7 +187,7 @@ class Cluster:
         raise AssertionError(f"nobody holds slot {slot}")
 
     def primaries(self) -> list[Valkey]:
-        return [node for node in self.nodes if node.running and _info(node)["role"] == "master"]
+        return [node for node in self.nodes if node.running and _info(node).get("role") == "master"]
 
     def replica_of(self, primary: Valkey) -> Valkey:
         return next(
@@ -182,7 +202,7 @@ class Cluster:
                 found = self.owner(slot)
             except (AssertionError, redis.RedisError):
                 return None
-            return found if found is not old and _info(found)["role"] == "master" else None
+            return found if found is not old and _info(found).get("role") == "master" else None
 
         found = eventually(changed, within_seconds)
         assert found is not None
@@ -223,12 +243,12 @@ class _Node(Valkey):
 
 
 def _knows_six(node: Valkey) -> bool:
-    return _cluster_info(node)["cluster_known_nodes"] == "6"
+    return _cluster_info(node).get("cluster_known_nodes") == "6"
 
 
 def _is_well(node: Valkey) -> bool:
     linked: object = _info(node).get("master_link_status", "up")
-    return _cluster_info(node)["cluster_state"] == "ok" and linked == "up"
+    return _cluster_info(node).get("cluster_state") == "ok" and linked == "up"
 
 
 def _ask(node: Valkey, *command: Any) -> Any:
@@ -241,14 +261,21 @@ def slot_of(channel: str) -> int:
 
 
 def _info(node: Valkey) -> dict[str, Any]:
-    with node.client() as client:
-        found: dict[str, Any] = client.info("replication")
+    """What it says of its role; nothing where it does not answer just now."""
+    try:
+        with node.client() as client:
+            found: dict[str, Any] = client.info("replication")
+    except redis.RedisError:
+        return {}
     return found
 
 
 def _cluster_info(node: Valkey) -> dict[str, str]:
-    with node.client() as client:
-        reply: Any = client.execute_command("CLUSTER", "INFO")
+    try:
+        with node.client() as client:
+            reply: Any = client.execute_command("CLUSTER", "INFO")
+    except redis.RedisError:
+        return {}
     if isinstance(reply, dict):
         return {_text(name): _text(value) for name, value in reply.items()}
     return dict(line.split(":", 1) for line in _text(reply).split("\r\n") if ":" in line)

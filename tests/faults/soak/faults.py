@@ -185,9 +185,9 @@ def kill_the_primary(world: World) -> None:
     world.allowed["unknown-id"] += 1  # of what was announced and not acknowledged
     old = world.sentinels.primary
     old.kill()
-    world.sentinels.other_than(old, 40)
+    primary = world.sentinels.other_than(old, 40)
     _later(world, 2)
-    old.start()
+    world.sentinels.rejoin(old, primary)
     world.sentinels.settled(40)
 
 
