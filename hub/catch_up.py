@@ -73,7 +73,7 @@ class CatchUp:
         if not listener.behind():
             return True
         room = self._room_of(listener.rooms[index].channel)
-        if not room.in_step.wait(1.0):
+        if not room.wait_in_step(1.0):
             raise RedisUnavailable("not in step")
         if not listener.behind():
             return True

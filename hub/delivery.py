@@ -118,7 +118,7 @@ class Delivery:
         for room in rooms:
             self.feed.barrier(room.topic, max(0.01, give_up - time.monotonic()))
         for room in rooms:
-            if not room.in_step.wait(max(0.01, give_up - time.monotonic())):
+            if not room.wait_in_step(max(0.01, give_up - time.monotonic())):
                 raise RedisUnavailable("the channel's history cannot be read")
 
     def count(self, channel: str) -> int:

@@ -104,6 +104,14 @@ class Room:
             self._syncing = True
             gevent.spawn(self._sync)
 
+    def wait_in_step(self, seconds: float) -> bool:
+        """Whether the room is in step, or comes to be within the time.
+
+        The first look is not for speed: gevent's `Event.wait` never returns, whatever its timeout,
+        for who comes in the tick in which the event was set and all its waiters have given up.
+        """
+        return self.in_step.is_set() or bool(self.in_step.wait(seconds))
+
     def behind(self, last: str, deletions: int) -> bool:
         """Whether Redis knows of something that this room should have heard by now."""
         return last != self.head or deletions != self.deletions
@@ -228,7 +236,7 @@ class Room:
                 self._pages.appendleft(Segment([Chunk.of(frames, page.state.end)]))
         if self._began_anew(page):
             self.resync()
-            if not self.in_step.wait(1.0):
+            if not self.wait_in_step(1.0):
                 raise RedisUnavailable("the channel is out of step")
         return page
 

@@ -176,8 +176,9 @@ def _wire(
     kind = rooms[0].kind
     if dialect is None or kind is None:
         return Plain()
-    fresh = wishes.last_id is None or beginnings[0].snapshot is not None
-    return Dialect(kind.view(rooms[0].channel, dialect, None if fresh else beginnings[0].position))
+    # Who has a place has seen text, which a snapshot would repeat: the view must know.
+    known = wishes.last_id if beginnings[0].reason != "unknown-id" else None
+    return Dialect(kind.view(rooms[0].channel, dialect, known))
 
 
 def _nothing_left(rooms: tuple[Room, ...], wire: Wire, beginnings: list[Beginning]) -> bool:
