@@ -1,0 +1,24 @@
+"""The steps of a model's reasoning, apart from its answer.
+
+    .venv/bin/python -m examples.agent
+
+The page talks to the hub by itself: this program only serves it. The model must be one that tells
+its reasoning (DeepSeek's, Qwen's, gpt-oss, …: set `OPENAI_BASE_URL`); the bundled one has none.
+"""
+
+import os
+
+from flask import Flask, render_template
+
+HUB_URL = os.environ.get("HUB_URL", "http://127.0.0.1:8000")
+
+app = Flask(__name__)
+
+
+@app.get("/")
+def page() -> str:
+    return render_template("agent.html", hub=HUB_URL)
+
+
+if __name__ == "__main__":
+    app.run(port=int(os.environ.get("EXAMPLE_PORT", "5050")))
