@@ -19,8 +19,6 @@
 -- Returns {'stored' | 'again' | 'answered' | 'reused', first-ms, first-seq, count}
 --      or {'refused', field, value found, …}
 
-drop_old()
-
 -- A repetition writes, too, if only an expiry: a WAIT behind it waits for what was written on its own
 -- connection, and the first sending may have gone another way.
 local function again(word, text)
@@ -48,15 +46,19 @@ end
 
 local at = 17
 local refused = {'refused'}
-for _ = 1, ARGV[15] do
-  local found = redis.call('HGET', KEYS[5], ARGV[at]) or ''
-  if found ~= ARGV[at + 1] then
-    table.insert(refused, ARGV[at])
-    table.insert(refused, found)
+if ARGV[15] ~= '0' then
+  local names = {}
+  for i = 1, ARGV[15] do names[i] = ARGV[at + 2 * i - 2] end
+  local found = redis.call('HMGET', KEYS[5], unpack(names))
+  for i, name in ipairs(names) do
+    if (found[i] or '') ~= ARGV[at + 2 * i - 1] then
+      table.insert(refused, name)
+      table.insert(refused, found[i] or '')
+    end
   end
-  at = at + 2
+  at = at + 2 * #names
 end
-local state = redis.call('HMGET', KEYS[2], 'last', 'n', 'b', 'floor', 'end', 'deleted')
+local state = redis.call('HMGET', KEYS[2], 'last', 'n', 'b', 'floor', 'end', 'deleted', 'renewed')
 if state[5] then
   table.insert(refused, 'end')
   table.insert(refused, state[5])
@@ -72,26 +74,38 @@ for _ = 1, ARGV[16] do
   table.insert(fields, ARGV[at + 1])
   at = at + 2
 end
-if #fields > 0 then redis.call('HSET', KEYS[5], unpack(fields)) end
+local count = #ARGV - at + 1
+
+-- Expiry is renewed, and old entries are looked for, once in a sixtieth of the time and not at each
+-- append: the keys live that much longer, and whoever reads drops what is too old.
+local slack = math.floor(ARGV[1] / 60)
+local renew = count == 0 or ARGV[11] == '1' or now_ms - tonumber(state[7] or 0) >= slack * 1000
+local keep = ARGV[1] + slack
+
+if #fields > 0 then
+  redis.call('HSET', KEYS[5], unpack(fields))
+  if renew then redis.call('EXPIRE', KEYS[5], keep) end
+end
 if ARGV[13] == 'append' then
-  redis.call('APPEND', KEYS[6], ARGV[14])
+  local length = redis.call('APPEND', KEYS[6], ARGV[14])
+  if renew or length == #ARGV[14] then redis.call('EXPIRE', KEYS[6], keep) end
 elseif ARGV[13] == 'replace' then
-  redis.call('SET', KEYS[6], ARGV[14])
+  redis.call('SET', KEYS[6], ARGV[14], 'EX', keep)
 end
-if #fields > 0 or ARGV[13] ~= '' then
-  redis.call('EXPIRE', KEYS[5], ARGV[1])
-  redis.call('EXPIRE', KEYS[6], ARGV[1])
-end
+if renew and ARGV[16] ~= '0' then redis.call('EXPIRE', KEYS[6], keep) end
 
 -- Ids are handed out here and not by XADD, which forgets the newest one together with its key.
 local ms, seq = string.match(last, '(%d+)-(%d+)')
 ms, seq = tonumber(ms), tonumber(seq)
 if now_ms > ms then ms, seq = now_ms, 0 else seq = seq + 1 end
-local first_seq, count = seq, #ARGV - at + 1
+local first_seq = seq
 if count == 0 then return {'stored', string.format('%.0f', ms), string.format('%.0f', first_seq), '0'} end
 
-if last ~= '0-0' and last ~= state[6] and redis.call('EXISTS', KEYS[1]) == 0 then
-  redis.call('HSET', KEYS[2], 'expired', last)
+if renew then
+  drop_old()
+  if last ~= '0-0' and last ~= state[6] and redis.call('EXISTS', KEYS[1]) == 0 then
+    redis.call('HSET', KEYS[2], 'expired', last)
+  end
 end
 local frames, prev, before = {}, last, last
 for i = at, #ARGV do
@@ -125,12 +139,17 @@ end
 
 redis.call('HSET', KEYS[2], 'last', prev, 'n', string.format('%.0f', n), 'b', string.format('%.0f', b))
 if ARGV[11] == '1' then redis.call('HSET', KEYS[2], 'end', prev, 'before_end', before) end
-redis.call('EXPIRE', KEYS[1], ARGV[1])
-redis.call('EXPIRE', KEYS[2], ARGV[2])
+if renew then
+  redis.call('HSET', KEYS[2], 'renewed', string.format('%.0f', now_ms))
+  redis.call('EXPIRE', KEYS[1], keep)
+  redis.call('EXPIRE', KEYS[2], ARGV[2] + slack)
+end
 
 local stored = string.format(' %.0f %.0f %d', ms, first_seq, count)
-redis.call('HSET', KEYS[3], ARGV[7], ARGV[8] .. stored)
-redis.call('EXPIRE', KEYS[3], 120)
+-- A hash of producers is written to for two minutes; it outlives their last sending.
+if redis.call('HSET', KEYS[3], ARGV[7], ARGV[8] .. stored) == 1 then
+  redis.call('EXPIRE', KEYS[3], 300)
+end
 if ARGV[9] ~= '' then redis.call('SET', KEYS[4], ARGV[9] .. stored, 'EX', ARGV[10]) end
 if ARGV[12] ~= '' then redis.call('SET', KEYS[7], prev, 'EX', ARGV[1]) end
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import threading
 import time
@@ -190,12 +191,13 @@ def test_garbage_on_an_open_stream_never_reaches_the_stream_and_is_bounded(
     eventually(lambda: hub.get("/channels/news").json()["listeners"] == 0, 2)
 
 
-def test_connections_that_say_nothing_are_closed_and_meanwhile_others_are_served(
+def test_ten_thousand_connections_that_say_nothing_are_closed_and_meanwhile_others_are_served(
     stack: StartStack,
 ) -> None:
     hub = stack(workers=0)
     with ExitStack() as connections:
-        silent = [connections.enter_context(raw_connection(hub)) for _ in range(1000)]
+        count = min(10_000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 500)
+        silent = [connections.enter_context(raw_connection(hub)) for _ in range(count)]
         for sock in silent[::2]:
             sock.sendall(b"GET /channels/news/events HTTP/1.1\r\nHost: ")
         with hub.events("news") as stream:
@@ -203,7 +205,7 @@ def test_connections_that_say_nothing_are_closed_and_meanwhile_others_are_served
             hub.publish("news", "served")
             assert stream.take(1)[0].data == "served"
         for sock in silent:
-            assert sock.recv(4096) in (b"",), "it waits for ever"
+            assert sock.recv(4096) == b""  # and not the socket's time-out
     assert hub.get("/healthz").status_code == 200
 
 

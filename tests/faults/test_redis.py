@@ -138,6 +138,26 @@ def test_a_publisher_is_told_503_while_redis_is_away_and_201_when_it_is_back(
     assert [event["data"] for event in hub.get("/channels/news/history").json()["events"]] == ["x"]
 
 
+@pytest.mark.parametrize(
+    ("setting", "bad", "good"),
+    [("maxmemory", "1", "0"), ("min-replicas-to-write", "1", "0")],
+    ids=["no memory left", "too few replicas"],
+)
+def test_a_redis_that_refuses_to_write_is_not_taken_for_one_that_wrote(
+    setting: str, bad: str, good: str, start_valkey: StartValkey, stack: StartStack
+) -> None:
+    server = start_valkey()
+    hub = stack(workers=0, redis_url=server.url)
+    with hub.events("news") as stream, server.client() as client:
+        stream.next("subscribed")
+        client.config_set(setting, bad)
+        answer = hub.post("/channels/news/events", json={"data": "refused"})
+        assert (answer.status_code, answer.json()["code"]) == (503, "redis-unavailable")
+        client.config_set(setting, good)
+        hub.publish("news", "stored")
+        assert stream.take(1)[0].data == "stored"
+
+
 def test_an_append_whose_answer_was_lost_is_stored_once(
     start_valkey: StartValkey, stack: StartStack, proxy: MakeProxy
 ) -> None:
