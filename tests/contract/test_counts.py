@@ -71,6 +71,22 @@ def test_whose_process_died_is_gone_from_the_count_within_a_heartbeat(
     says(stream, channel, 1, within_beats=3)
 
 
+@pytest.mark.parametrize("way", ["taken over"])
+def test_a_process_has_one_subscription_whatever_the_number_of_channels_and_listeners(
+    own_hub: OwnHub, start_valkey: Callable[..., Valkey], listen: Listen
+) -> None:
+    redis = start_valkey()
+    hub = own_hub(redis.url, WEB_CONCURRENCY="2")
+    streams = [listen(f"{hub.url}/channels/c{n % 10}/events") for n in range(40)]
+    streams.append(listen(f"{hub.url}/events?{'&'.join(f'channel=d{n}' for n in range(8))}"))
+    for stream in streams:
+        stream.next("subscribed")
+    with redis.client() as client:
+        subscriptions = client.client_list("pubsub")
+        assert 1 <= len(subscriptions) <= 2
+        assert len(client.pubsub_channels()) == 18
+
+
 def test_asking_for_the_count_takes_nobody_out_of_it(
     hubs: Hubs, channel: str, listen: Listen
 ) -> None:
