@@ -125,13 +125,15 @@ class World:
                     self._turned(), channel, batch=batch, pause_seconds=pause, patience_seconds=45
                 )
             )
-        for publisher in self.publishers:
-            publisher.start()
         for channel in CHANNELS:
             for number in range(6):
                 self.listen(channel, slow=number == 5, wanders=number > 2)
         for _ in range(3):
             self.listen(*CHANNELS)
+        # Who has a position is told when what lies behind it goes; who has none is not.
+        self.audience.connected(30)
+        for publisher in self.publishers:
+            publisher.start()
         self._asking.start()
 
     def listen(
