@@ -26,8 +26,9 @@ def channel_of(cluster: Cluster, number: int) -> str:
     return next(name for name in names if cluster.owner(slot(name)) is cluster.nodes[number])
 
 
+@pytest.mark.parametrize("how", ["key by key", "at once"])
 def test_a_moving_slot_costs_its_listeners_nothing(
-    cluster: Cluster, stack: StartStack, audience: MakeAudience, publish: StartPublisher
+    how: str, cluster: Cluster, stack: StartStack, audience: MakeAudience, publish: StartPublisher
 ) -> None:
     hub = stack(webs=2, workers=0, redis_url=cluster.url)
     urls = [web.url for web in hub.webs]
@@ -35,7 +36,8 @@ def test_a_moving_slot_costs_its_listeners_nothing(
     listeners = audience(urls, channel)
     publisher = publish(urls, channel).reached(50)
     for target in (cluster.nodes[1], cluster.nodes[2], cluster.nodes[0]):
-        cluster.move_slot(slot(channel), target)
+        move = cluster.move_slot if how == "key by key" else cluster.move_slot_at_once
+        move(slot(channel), target)
         publisher.further(30)
     listeners.has_all(publisher.finish())
     assert all(listener.streams == 1 for listener in listeners.listeners)

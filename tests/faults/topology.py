@@ -12,6 +12,7 @@ from redis.crc import key_slot
 
 from tests.support.deadline import answers, eventually
 from tests.support.process import Process, ReservedPort
+from tests.support.real import missing
 from tests.support.valkey import Valkey
 
 _FAST_REPLICATION = (
@@ -212,6 +213,15 @@ class Cluster:
         """Move a slot and its keys, as `redis-cli --cluster reshard` does."""
         self.begin_to_move(slot, target)
         self.finish_moving(slot, target)
+
+    def move_slot_at_once(self, slot: int, target: Valkey) -> None:
+        """Move a slot as Valkey 9 does by itself."""
+        try:
+            where = ("SLOTSRANGE", slot, slot, "NODE", self.id_of(target))
+            _ask(self.owner(slot), "CLUSTER", "MIGRATESLOTS", *where)
+        except redis.ResponseError as error:
+            missing(f"a server that moves slots by itself ({error})")
+        eventually(lambda: self.owner(slot) is target, 15)
 
     def begin_to_move(self, slot: int, target: Valkey) -> None:
         source = self.owner(slot)
