@@ -7,6 +7,7 @@
 --                            deleted, expired: the newest id lost that way
 --                            deletions: how often the channel was deleted
 --                            end, before_end: the terminal event and the one before it
+--                            renewed: when the keys' expiry was last renewed, in milliseconds
 -- ARGV[1]  seconds that an event is kept
 -- ARGV[2]  seconds that the state is kept
 
