@@ -16,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Wheels only: nobody should need a compiler.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --only-binary :all:
-SOURCES := hub workers stack tests app.py standalone.py gunicorn.conf.py
+SOURCES := hub workers stack tests examples app.py standalone.py gunicorn.conf.py
 TYPED := hub workers stack tests app.py standalone.py
 SECONDS ?= 600
 PYTEST_OPTIONS ?=
