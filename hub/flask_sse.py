@@ -13,9 +13,8 @@ shows every event that it gets. An `id=` of the publisher's own goes on the wire
 history.
 
 Three things are wider than on the hub's own routes, because flask-sse lets programs have them: any
-name of a channel (one outside our alphabet is stored under another name), any type without a line
-end, and any id without one (though one that looks like ours, `123-4`, is taken for ours when a
-listener returns with it).
+name of a channel (one outside our alphabet is stored under another name), any type and any id
+without a line end.
 
 Outside of gevent (a threaded server, Flask's development server, the test client) every listener
 has a Redis connection of its own, as it had with flask-sse.

@@ -218,10 +218,19 @@ class History:
         limit_bytes: int = PAGE_BYTES,
     ) -> Page:
         """The events after `position` (an id as a client gave it, or `BEFORE_FIRST`)."""
-        own = order(position) is not None
-        keys = [*self._base(channel), f"hub:{{{channel}}}:wire:{'' if own else position[:256]}"]
-        args = [*self._keep, position if own else "?", limit, limit_bytes]
-        return _page(self.link.run(_READ, keys, args))
+        page: Page | None = None
+        if order(position) is not None:
+            page = self._read(channel, "", position, limit, limit_bytes)
+            if page.loss() != "unknown-id":
+                return page
+        resolved = self._read(channel, position[:256], "?", limit, limit_bytes)
+        return resolved if resolved.position or page is None else page
+
+    def _read(
+        self, channel: str, wire_id: str, position: str, limit: int, limit_bytes: int
+    ) -> Page:
+        keys = [*self._base(channel), f"hub:{{{channel}}}:wire:{wire_id}"]
+        return _page(self.link.run(_READ, keys, [*self._keep, position, limit, limit_bytes]))
 
     def state(self, channel: str) -> ChannelState:
         keys = [*self._base(channel), f"hub:{{{channel}}}:wire:"]

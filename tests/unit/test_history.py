@@ -243,13 +243,16 @@ def test_a_page_is_bounded_in_bytes_but_never_empty(history: History) -> None:
     assert len(history.read(CHANNEL, BEFORE_FIRST, limit_bytes=1).frames) == 1
 
 
-def test_an_id_of_the_publisher_s_own_goes_on_the_wire_and_resolves(history: History) -> None:
-    history.append(CHANNEL, [Event("a", wire_id="mine")])
+@pytest.mark.parametrize("own", ["mine", "7", "123-4", "9999999999999-0"])
+def test_an_id_of_the_publisher_s_own_goes_on_the_wire_and_resolves(
+    history: History, own: str
+) -> None:
+    history.append(CHANNEL, [Event("a", wire_id=own)])
     later = append(history, "b")
-    page = history.read(CHANNEL, "mine")
+    page = history.read(CHANNEL, own)
     assert page.loss() is None
     assert [frame.id for frame in page.frames] == later
-    assert history.read(CHANNEL, BEFORE_FIRST).frames[0].data == b"id: mine\ndata: a\n\n"
+    assert history.read(CHANNEL, BEFORE_FIRST).frames[0].data == f"id: {own}\ndata: a\n\n".encode()
 
 
 def test_the_state_outlives_what_it_tells_of(link: RedisLink) -> None:
