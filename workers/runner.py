@@ -162,11 +162,17 @@ class Run:
             terminal = Terminal.completed(
                 reasons,
                 usage and usage._asdict(),
-                cost(usage, model, self._settings.prices),
+                self._cost(usage, model),
             )
         finally:
             self._stream.close()
         return None if self.stopped else terminal
+
+    def _cost(self, usage: Usage | None, model: str | None) -> float | None:
+        """By the name that the provider gives its model, or by the one that was asked for."""
+        prices = self._settings.prices
+        found = cost(usage, model, prices)
+        return cost(usage, self.claim.generation.model, prices) if found is None else found
 
     def _close(self, status: str) -> None:
         """The job goes. Where that fails, whoever takes the job over finds the generation ended."""
