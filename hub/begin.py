@@ -56,7 +56,7 @@ def begin(room: Room, last_id: str | None, start: str | None) -> Beginning:
         return Beginning(page.position, last_id, replayed=_count(room, page))
 
     if room.kind is not None:
-        return _snapshot(room, recovered=False, reason=loss)
+        return _snapshot(room, _resumed(page), recovered=False, reason=loss)
     if not page.position:
         fresh = _afresh(room, start)
         return Beginning(fresh.position, fresh.shown_id, False, fresh.replayed, loss)
@@ -76,13 +76,19 @@ def _afresh(room: Room, start: str | None) -> Beginning:
             return Beginning(BEFORE_FIRST, BEFORE_FIRST, replayed=replayed)
         page = room.read(BEFORE_FIRST)
         if room.kind is not None and not page.whole:
-            return _snapshot(room)
+            return _snapshot(room, _resumed(page))
         return Beginning(_resumed(page), BEFORE_FIRST, replayed=_count(room, page))
     return Beginning(room.head, room.head, ended=bool(room.end))
 
 
-def _snapshot(room: Room, *, recovered: bool = True, reason: str | None = None) -> Beginning:
-    snapshot = room.snapshot()
+def _snapshot(
+    room: Room,
+    least: str = BEFORE_FIRST,
+    *,
+    recovered: bool = True,
+    reason: str | None = None,
+) -> Beginning:
+    snapshot = room.snapshot(least)
     if snapshot is None:
         raise NotFound(f"there is no {room.channel}")
     shown = "" if snapshot.frame else snapshot.position

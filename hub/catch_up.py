@@ -18,7 +18,7 @@ from hub import sse
 from hub.channel import BEFORE_FIRST, order
 from hub.errors import RedisUnavailable
 from hub.event import Event, compact_json
-from hub.history import Page
+from hub.kind import Snapshot
 from hub.listener import Listener
 from hub.metrics import Counters
 from hub.room import Room
@@ -82,9 +82,7 @@ class CatchUp:
         if position == room.head and not deleted:
             return True
         page = room.read(position) if deleted else room.read_for(position)
-        if page is None or not listener.behind():
-            return True
-        if listener.positions[index] != position:  # it was led on from memory meanwhile
+        if page is None or not self._stands(listener, index, position):
             return True
         loss = "deleted" if deleted else page.loss()
         if _place(page.state.head) < _place(room.head) or (
@@ -93,26 +91,32 @@ class CatchUp:
             room.resync()  # Redis was emptied: the room must learn of it first
             return False
         if loss is not None:
+            left = page.frames[0].prev if page.frames else page.state.head
+            snapshot = room.snapshot(left) if room.kind is not None else None
+            if not self._stands(listener, index, position):
+                return True
             listener.deletions[index] = room.deletions
-            self._tell_loss(listener, index, room, page, loss)
+            if snapshot is not None:
+                self._show(listener, index, snapshot)
+            else:
+                listener.positions[index] = position if page.whole else left
+                self._tell_loss(listener, room, position, loss)
         return True
 
-    def _tell_loss(
-        self, listener: Listener, index: int, room: Room, page: Page, reason: str
-    ) -> None:
-        after = listener.positions[index]
-        if room.kind is not None:
-            snapshot = room.snapshot()
-            if snapshot is not None:
-                listener.positions[index] = snapshot.position
-                if snapshot.frame is not None:
-                    listener.insert_frame(index, snapshot.frame)
-                if snapshot.terminal is not None:
-                    listener.insert_frame(index, snapshot.terminal)
-                return
+    @staticmethod
+    def _stands(listener: Listener, index: int, position: str) -> bool:
+        """False: it has gone, or was led on from memory, while history was read."""
+        return listener.behind() and listener.positions[index] == position
+
+    @staticmethod
+    def _show(listener: Listener, index: int, snapshot: Snapshot) -> None:
+        listener.positions[index] = snapshot.position
+        for frame in (snapshot.frame, snapshot.terminal):
+            if frame is not None:
+                listener.insert_frame(index, frame)
+
+    def _tell_loss(self, listener: Listener, room: Room, after: str, reason: str) -> None:
         self._counters.gaps += 1
-        if not page.whole:
-            listener.positions[index] = page.frames[0].prev if page.frames else page.state.head
         if not listener.quiet:
             listener.insert(gap(room.channel, after, reason))
         if room.kind is not None:

@@ -253,12 +253,17 @@ class Room:
         self._reading.release()
         return None if self.after(position) else self.read(position)
 
-    def snapshot(self) -> Snapshot | None:
-        """The kind's snapshot; those who come within a moment share one reading."""
+    def snapshot(self, least: str = BEFORE_FIRST) -> Snapshot | None:
+        """The kind's snapshot; those who come within a moment share one reading, unless it does not
+        reach as far as `least`: then it would leave a hole or take something back."""
         assert self.kind is not None
         with self._reading:
             taken = self._snapshot
-            if taken is None or time.monotonic() - self._snapshot_at > _SNAPSHOT_SECONDS:
+            if (
+                taken is None
+                or time.monotonic() - self._snapshot_at > _SNAPSHOT_SECONDS
+                or (order(taken.position) or (0, 0)) < (order(least) or (0, 0))
+            ):
                 self._snapshot_at = time.monotonic()
                 taken = self._snapshot = self.kind.snapshot(self.channel)
             return taken

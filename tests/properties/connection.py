@@ -95,6 +95,7 @@ class Connection:
     transport: FickleTransport | None = None
     heard: list[Heard] = field(default_factory=list)
     cut: bool = False
+    nothing_left: bool = False
     raw: bytearray = field(default_factory=bytearray)
     _parser: sse.Parser = field(default_factory=sse.Parser)
 
@@ -112,11 +113,19 @@ class Connection:
         self.heard = [Heard(h.event, h.data, h.id, at) for h, at in zip(again, times, strict=False)]
 
     @property
+    def ended(self) -> bool:
+        """Whether the hub has ended the stream."""
+        return self.transport is not None and self.transport.closed
+
+    @property
     def last_id(self) -> str:
         return self._parser.last_id or self.resumed_at
 
     def positions(self, event_id: str) -> list[str]:
-        """The place in each channel that an id on this stream stands for."""
+        """The place in each channel that an id on this stream stands for; '' where a snapshot is
+        still to come."""
+        if not event_id:
+            return [""] * len(self.channels)
         if len(self.channels) == 1:
             return [event_id]
         positions = cursor.decode(self.channels, event_id)

@@ -19,6 +19,8 @@ class Broken(AssertionError):
 
 def judge(connection: Connection, logs: Mapping[str, ChannelLog]) -> None:
     """Raise `Broken` if what was heard so far breaks the promise, whatever comes after it."""
+    if connection.nothing_left:
+        _check_nothing_left(connection, logs)
     _Reading(connection, logs).read()
 
 
@@ -26,8 +28,27 @@ def judge_to_the_end(connection: Connection, logs: Mapping[str, ChannelLog]) -> 
     """The same for a stream that is still open when everything is over."""
     reading = _Reading(connection, logs)
     reading.read()
+    if connection.nothing_left:
+        _check_nothing_left(connection, logs)
+        return
     for channel in connection.channels:
         reading.check_end(channel)
+    over = all(logs[channel].finished for channel in connection.channels)
+    if over != connection.ended:
+        raise Broken("the stream has not ended" if over else "the stream has ended")
+
+
+def _check_nothing_left(connection: Connection, logs: Mapping[str, ChannelLog]) -> None:
+    """204 was answered: to whom has seen the end of each channel, or wanted no past."""
+    if not all(logs[channel].finished for channel in connection.channels):
+        raise Broken("204, and not all channels have ended")
+    if connection.resumed_at:
+        positions = connection.positions(connection.resumed_at)
+        for channel, position in zip(connection.channels, positions, strict=True):
+            if position != logs[channel].events[-1].id:
+                raise Broken(f"{channel}: 204 at {position}, which is not the end")
+    elif connection.mode != "now":
+        raise Broken("204, and nothing was heard yet")
 
 
 class _Reading:
@@ -36,13 +57,15 @@ class _Reading:
         self._logs = logs
         self._next: dict[str, int] = {}
         self._told: dict[str, str] = {}
-        self._begun: dict[str, bool] = {}
+        self._awaited: set[str] = set()
         self._gaps: list[tuple[str, str]] = []
 
     def read(self) -> None:
         for i, heard in enumerate(self._connection.heard):
             if i == 0:
                 self._subscribed(heard)
+            elif heard.event == "snapshot":
+                self._snapshot(heard)
             elif heard.event == "gap":
                 self._gap(heard)
             elif heard.event != "heartbeat":
@@ -71,12 +94,15 @@ class _Reading:
             connection.channels, connection.positions(heard.id), strict=True
         ):
             self._begin(channel, position, verdicts[channel], heard)
-        emptied = any(self._logs[channel].emptied for channel in connection.channels)
-        if connection.resumed_at and heard.id != connection.resumed_at and not emptied:
+        moved = self._awaited or any(self._logs[channel].emptied for channel in connection.channels)
+        moved = moved or "" in connection.positions(connection.resumed_at)  # it had not begun yet
+        if connection.resumed_at and heard.id != connection.resumed_at and not moved:
             raise Broken(f"resumed at {connection.resumed_at}, but `subscribed` says {heard.id}")
 
     def _begin(self, channel: str, position: str, verdict: dict[str, object], heard: Heard) -> None:
         connection, log = self._connection, self._logs[channel]
+        if not position or (log.has_snapshots and not verdict["recovered"]):
+            self._awaited.add(channel)
         first = self._next[channel] = log.up_to(position)
         newest = log.up_to(str(verdict["last_event_id"] or BEFORE_FIRST))
         sure = not log.emptied and not log.muted
@@ -88,10 +114,13 @@ class _Reading:
             # An emptied Redis has forgotten that there was anything before its first event.
             self._told[channel] = "emptied"
             return
+        if not position:
+            return
         if not connection.resumed_at:
             if not verdict["recovered"] or verdict["reason"]:
                 raise Broken(f"{channel}: a listener without a position is told {verdict}")
-            if connection.mode == "now" and sure and first < log.acked_by(connection.began):
+            at_the_head = connection.mode == "now" or not (connection.mode or log.has_snapshots)
+            if at_the_head and sure and first < log.acked_by(connection.began):
                 raise Broken(f"{channel}: `now` is {first}, {log.acked_by(connection.began)} were")
             if connection.mode == "start":
                 self._told[channel] = "start"
@@ -104,6 +133,21 @@ class _Reading:
             self._told[channel] = str(verdict["reason"])
             if not log.emptied and verdict["reason"] not in ("trimmed", "deleted"):
                 raise Broken(f"{channel}: {verdict}")
+
+    def _snapshot(self, heard: Heard) -> None:
+        said = heard.json()
+        channel, count = said["channel"], said["count"]
+        log, expected = self._logs[channel], self._next[channel]
+        place = self._connection.positions(heard.id)[self._connection.channels.index(channel)]
+        if log.up_to(place) != count or (log.finished and count == len(log)):
+            raise Broken(f"{channel}: a snapshot of {count} events carries {place}")
+        if count < expected:
+            raise Broken(f"{channel}: a snapshot of {count} events after {expected} were heard")
+        if channel not in self._awaited and expected >= log.gone_by(heard.at):
+            raise Broken(f"{channel}: a snapshot, and nothing was lost after {expected}")
+        self._awaited.discard(channel)
+        self._told.pop(channel, None)
+        self._next[channel] = count
 
     def _gap(self, heard: Heard) -> None:
         said = heard.json()
@@ -122,6 +166,8 @@ class _Reading:
         if channel not in self._next:
             raise Broken(f"not asked for: {heard}")
         log, expected = self._logs[channel], self._next[channel]
+        if channel in self._awaited:
+            raise Broken(f"{channel}: {heard} before the snapshot")
         number = log.number.get(heard.data)
         if number is None:
             raise Broken(f"{channel}: never published: {heard}")
@@ -132,6 +178,8 @@ class _Reading:
         if number < expected:
             raise Broken(f"{channel}: {number} again or out of order, {expected} was next")
         if number > expected:
+            if log.has_snapshots:
+                raise Broken(f"{channel}: {expected} to {number - 1} missing without a snapshot")
             if not told:
                 raise Broken(f"{channel}: {expected} to {number - 1} are missing, nobody said so")
             if number > log.gone_by(heard.at):

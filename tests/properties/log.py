@@ -33,6 +33,8 @@ class ChannelLog:
     emptied: bool = False
     muted: bool = False
     deleted_id: str = "0-0"
+    finished: bool = False
+    has_snapshots: bool = False
 
     def settle(self) -> None:
         """Everything is published: put it in order."""

@@ -17,9 +17,12 @@ PROFILES = {
     # history is short, or is taken away: what is missing must have been said
     "trimmed": ("publish", "join", "return", "leave", "mute"),
     "deleted": ("publish", "join", "return", "leave", "delete", "kill"),
+    # a channel whose past a snapshot stands for, and which ends
+    "ending": ("publish", "join", "return", "leave", "kill", "mute", "finish"),
     "emptied": ("publish", "join", "return", "leave", "delete", "empty", "kill", "mute"),
 }
-_WEIGHTS = {"publish": 12, "join": 5, "return": 6, "leave": 2}
+_WEIGHTS = {"publish": 12, "join": 5, "return": 6, "leave": 2, "finish": 0.7}
+_HISTORIES = {"trimmed": (3, 8, 20), "ending": (4, 12, 10_000)}
 _RARE = 1.5
 APPETITES = ("all", "all", "much", "little", "nothing until the end")
 
@@ -68,7 +71,7 @@ def make(profile: str, seed: int, steps: int = 45) -> Plan:
     return Plan(
         seed=seed,
         profile=profile,
-        history_events=random.choice((3, 8, 20)) if profile == "trimmed" else 10_000,
+        history_events=random.choice(_HISTORIES.get(profile, (10_000,))),
         ring_bytes=random.choice((1, 600, 2000, 5000, 1 << 20)),
         page_events=random.choice((1, 3, 17, 1000)),
         turn_bytes=random.choice((1, 300, 256 * 1024)),
@@ -87,6 +90,6 @@ def _step(word: str, random: Random, channels: tuple[int, ...] | None = None) ->
         client=random.randrange(CLIENTS),
         process=random.randrange(PROCESSES),
         count=random.choice((1, 1, 1, 2, 5, 40)),
-        mode=random.choice(("now", "start")),
+        mode=random.choice(("now", "start", "")),
         roll=random.randrange(1 << 30),
     )

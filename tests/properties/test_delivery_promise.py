@@ -24,6 +24,7 @@ PROMISES = {
     "faults": "notices nothing of broken connections, lost scripts and lost announcements",
     "trimmed": "is told exactly where the history no longer reached back",
     "deleted": "is told of each deletion, and hears everything else",
+    "ending": "of a channel with snapshots hears them or everything, then the end, then 204",
     "emptied": "is never left to guess when Redis has lost its data",
 }
 

@@ -7,6 +7,7 @@ interleave in many ways, and in nearly the same ones each time.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -18,9 +19,12 @@ from unittest.mock import patch
 import gevent
 from gevent.lock import RLock
 
+from hub import sse
 from hub.delivery import Delivery
+from hub.errors import Refused
 from hub.event import Event
-from hub.history import History, Page
+from hub.history import Frame, History, Page, RecordWrite
+from hub.kind import Snapshot, View
 from hub.redis_link import RedisLink
 from hub.settings import Settings
 from hub.stream import Wishes, prepare
@@ -54,6 +58,32 @@ class ShortPages(History):
         return super().read(channel, position, **{"limit": self.page_events, **options})
 
 
+class Counting:
+    """A kind whose snapshot says how many events there have been; it is kept beside them."""
+
+    prefix = "c0-ending"
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+
+    def snapshot(self, channel: str) -> Snapshot | None:
+        record = self._history.record(channel)
+        state, count = record.state, len(record.log)
+        position = state.before_end if state.end else state.head
+        terminal = frame = None
+        if state.end:
+            body = sse.encode(Event(f"{channel}|{LAST}|"), state.end)
+            terminal = Frame(state.end, position, state.n, body)
+        if count:
+            data = json.dumps({"channel": channel, "count": count})
+            body = sse.encode(Event(data, "snapshot"), position)
+            frame = Frame(position, position, count, body)
+        return Snapshot(frame, position, terminal)
+
+    def view(self, channel: str, dialect: str, position: str | None) -> View:
+        raise NotImplementedError
+
+
 class Client:
     """One listener over all its connections. What happens to it happens one after the other."""
 
@@ -75,10 +105,14 @@ class World:
         self._links: list[JitteryLink] = []
         self.deliveries = [self._delivery(url) for _ in range(PROCESSES)]
         self._control = self._link(url)
+        for delivery in self.deliveries:
+            delivery._kinds = (Counting(delivery.history),)
         self._publishers = History(self._link(url), self._settings())
         unique = f"{plan.profile}-{plan.seed}-{time.monotonic_ns()}"
         names = [f"c{i}-{unique}" for i in range(CHANNELS)]
         self.logs = {name: ChannelLog(name, plan.history_events) for name in names}
+        if plan.profile == "ending":
+            self.logs[names[0]].has_snapshots = True
         self._names = names
         self._numbers = 0
         self._emptying = RLock()
@@ -150,7 +184,8 @@ class World:
             raise Broken(f"{PROCESSES} processes have {len(subscriptions)} subscriptions")
 
     def _judge_counts(self) -> None:
-        open_now = [c.connection for c in self.clients if c.connection and not c.connection.cut]
+        last = [client.connection for client in self.clients if client.connection]
+        open_now = [c for c in last if not (c.cut or c.ended or c.nothing_left)]
         for name in self._names:
             wanted = sum(name in connection.channels for connection in open_now)
             counts = [delivery.count(name) for delivery in self.deliveries]
@@ -171,23 +206,42 @@ class World:
             texts.append(f"{log.name}|{self._numbers}|{filler}")
         with self._emptying if self.plan.profile == "emptied" else nullcontext():
             began = time.monotonic()
-            ids = self._publishers.append(log.name, [Event(text) for text in texts]).ids
+            counted = RecordWrite(log="x" * len(texts)) if log.has_snapshots else None
+            try:
+                events = [Event(text) for text in texts]
+                ids = self._publishers.append(log.name, events, record=counted).ids
+            except Refused:
+                assert log.has_snapshots, "refused, and nobody can have ended it"
+                return
             acked = time.monotonic()
         log.events += [Published(i, t, began, acked) for i, t in zip(ids, texts, strict=True)]
+
+    def _finish(self, step: Step) -> None:
+        """The channel with snapshots ends."""
+        log = self.logs[self._names[0]]
+        text = f"{log.name}|{LAST}|"
+        began = time.monotonic()
+        try:
+            [end] = self._publishers.append(log.name, [Event(text)], ends=True).ids
+        except Refused:
+            return  # it has ended before
+        log.events.append(Published(end, text, began, time.monotonic()))
+        log.finished = True
 
     def _join(self, step: Step) -> None:
         client = self.clients[step.client]
         with client.turn:
-            if client.connection is None or client.connection.cut:
+            last = client.connection
+            if last is None or last.cut or last.ended or last.nothing_left:
                 channels = tuple(sorted(self._names[i] for i in step.channels))
                 self._open(client, step, channels, "")
 
     def _return(self, step: Step) -> None:
         client = self.clients[step.client]
         with client.turn:
-            if client.connection is not None:
+            last = client.connection
+            if last is not None:
                 self._cut(client, step)
-                last = client.connection
                 self._open(client, step, last.channels, last.last_id)
 
     def _leave(self, step: Step) -> None:
@@ -243,9 +297,12 @@ class World:
     def _open(self, client: Client, step: Step, channels: tuple[str, ...], last_id: str) -> None:
         delivery = self.deliveries[step.process]
         connection = Connection(channels, last_id, step.mode, time.monotonic())
-        wishes = Wishes.of({"from": step.mode, "heartbeat": "300"}, last_id, 300)
-        prepared = prepare(delivery, channels, wishes, "-")
-        assert prepared is not None
+        begin = {"from": step.mode} if step.mode else {}
+        prepared = prepare(delivery, channels, Wishes.of(begin, last_id, 300), "-")
+        if prepared is None:
+            connection.nothing_left = True
+            client.connections.append(connection)
+            return
         transport = FickleTransport(client.random, client.appetite, connection.receive)
         connection.transport = transport
         connection.opened = time.monotonic()
@@ -256,6 +313,8 @@ class World:
     def _cut(self, client: Client, step: Step) -> None:
         connection = client.connection
         if connection is not None and not connection.cut and connection.transport is not None:
+            if connection.ended:
+                return
             connection.transport.vanish()
             connection.lose_the_tail(Random(step.roll).choice((0, 0, 1, 70, 900)))
 
