@@ -391,8 +391,7 @@ static void start_counting(void) {
     memset(histogram, 0, sizeof histogram);
     for (unsigned at = 0; at < listener_count; at++) {
         Listener *l = &listeners[at];
-        l->target = target;
-        if (l->next < first) l->next = first;
+        l->next = first, l->target = target;
         if (!l->stalls && l->next < l->target) unfinished++;
     }
     clock_began = now_us();
