@@ -56,6 +56,9 @@ class Feed:
         self._subscribers: dict[bytes, Subscriber] = {}
         self._connections: dict[str, _Connection] = {}
         self._home: dict[bytes, _Connection] = {}
+        self._adrift: list[bytes] = []
+        self._layout_is_old = False
+        self._settling: gevent.Greenlet | None = None
         self.reconnects = 0
 
     def subscribe(self, topic: str, subscriber: Subscriber) -> None:
@@ -63,7 +66,7 @@ class Feed:
         name = topic.encode()
         self._subscribers[name] = subscriber
         if self._link.cluster:  # whose layout may have to be asked for, which takes its time
-            gevent.spawn(self._settle_all, [name], refresh=False)
+            self._set_adrift([name])
         else:
             self._settle(name)
 
@@ -85,6 +88,8 @@ class Feed:
         home.barrier(max(0.01, give_up - time.monotonic()))
 
     def stop(self) -> None:
+        if self._settling is not None:
+            self._settling.kill()
         for connection in self._connections.values():
             connection.stop()
 
@@ -122,22 +127,32 @@ class Feed:
         for topic in topics:
             del self._home[topic]
             connection.forget(topic)
-        gevent.spawn(self._settle_all, topics, refresh=True)
+        self._layout_is_old = True
+        self._set_adrift(topics)
 
-    def _settle_all(self, topics: list[bytes], *, refresh: bool) -> None:
+    def _set_adrift(self, topics: list[bytes]) -> None:
+        """Find a home for them, in one go with all that lose theirs at the same time: when slots
+        move, thousands do."""
+        self._adrift += topics
+        if self._adrift and not self._settling:
+            self._settling = gevent.spawn(self._settle_adrift)
+
+    def _settle_adrift(self) -> None:
         pause = 0.05
-        while topics:
+        while self._adrift:
+            topic = self._adrift.pop()
             try:
-                if refresh:
+                if self._layout_is_old:
+                    self._layout_is_old = False
                     self._link.refresh_topology()
-                while topics:
-                    if topics[-1] in self._subscribers and topics[-1] not in self._home:
-                        self._settle(topics[-1])
-                    topics.pop()
+                if topic in self._subscribers and topic not in self._home:
+                    self._settle(topic)
             except RedisUnavailable:
-                refresh = True
+                self._adrift.append(topic)
+                self._layout_is_old = True
                 gevent.sleep(pause)
                 pause = min(pause * 2, 1.0)
+        self._settling = None
 
     def _settle(self, topic: bytes) -> None:
         node, make = self._link.subscription(topic.decode())

@@ -55,6 +55,8 @@ CONNECT_SECONDS = 2.0
 TRY_SECONDS = 4.0
 """How long a call goes on trying: a restart or a failover within it is not noticed."""
 WAIT_MS = 1000
+MAX_CONNECTIONS = 128
+"""Of one process to one server: after a failover thousands of rooms read their history at once."""
 
 
 class TooFewReplicas(RedisError):
@@ -281,7 +283,7 @@ def _connection_options() -> dict[str, Any]:
 
 
 def _pool_options() -> dict[str, Any]:
-    return {"max_connections": 128, "timeout": SOCKET_SECONDS}
+    return {"max_connections": MAX_CONNECTIONS, "timeout": SOCKET_SECONDS}
 
 
 def _addresses(netloc: str, default_port: int) -> list[tuple[str, int]]:
@@ -308,7 +310,9 @@ def _sentinel_client(url: str) -> Any:
         **_credentials(url),
         **_connection_options(),
     )
-    return sentinel.master_for(name or "mymaster")  # type: ignore[no-untyped-call]
+    return sentinel.master_for(  # type: ignore[no-untyped-call]
+        name or "mymaster", max_connections=MAX_CONNECTIONS
+    )
 
 
 def _cluster_client(url: str) -> RedisCluster:
@@ -318,7 +322,7 @@ def _cluster_client(url: str) -> RedisCluster:
         ClusterNode(host, port)  # type: ignore[no-untyped-call]
         for host, port in _addresses(parts.netloc, 6379)
     ]
-    return RedisCluster(startup_nodes=nodes, **options)
+    return RedisCluster(startup_nodes=nodes, max_connections=MAX_CONNECTIONS, **options)
 
 
 def _in_words(error: Exception) -> str:
