@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 
 from hub.history import announcement_channel
 from tests.conftest import StartStack
 from tests.faults.conftest import MakeAudience, StartPublisher
 from tests.faults.publisher import numbers_in_history
-from tests.faults.topology import Cluster, slot_of
+from tests.faults.topology import SLOTS, Cluster, slot_of
 from tests.support.deadline import eventually
 from tests.support.provider import ScriptedProvider, text_for
 from tests.support.stream import EventStream
@@ -41,6 +43,25 @@ def test_a_moving_slot_costs_its_listeners_nothing(
         publisher.further(30)
     listeners.has_all(publisher.finish())
     assert all(listener.streams == 1 for listener in listeners.listeners)
+
+
+def test_all_slots_of_a_primary_move_while_many_channels_of_it_are_listened_to(
+    cluster: Cluster, stack: StartStack
+) -> None:
+    hub = stack(workers=0, redis_url=cluster.url)
+    last = SLOTS // 3 - 1
+    channels = [name for name in (f"c{number}" for number in range(400)) if slot(name) <= last]
+    with ExitStack() as streams:
+        listening = {name: streams.enter_context(hub.events(name)) for name in channels}
+        for name, stream in listening.items():
+            stream.next("subscribed")
+            hub.publish(name, "before")
+        cluster.move_slots_at_once(0, last, cluster.nodes[1])
+        for name in channels:
+            hub.publish(name, "after")
+        for stream in listening.values():
+            assert [event.data for event in stream.take(2)] == ["before", "after"]
+            assert [event.event for event in stream.events if event.event == "gap"] == []
 
 
 def test_a_slot_that_hangs_half_moved_is_refused_honestly_and_then_goes_on(

@@ -215,13 +215,16 @@ class Cluster:
         self.finish_moving(slot, target)
 
     def move_slot_at_once(self, slot: int, target: Valkey) -> None:
-        """Move a slot as Valkey 9 does by itself."""
+        self.move_slots_at_once(slot, slot, target)
+
+    def move_slots_at_once(self, first: int, last: int, target: Valkey) -> None:
+        """Move slots of one primary as Valkey 9 does by itself."""
         try:
-            where = ("SLOTSRANGE", slot, slot, "NODE", self.id_of(target))
-            _ask(self.owner(slot), "CLUSTER", "MIGRATESLOTS", *where)
+            where = ("SLOTSRANGE", first, last, "NODE", self.id_of(target))
+            _ask(self.owner(first), "CLUSTER", "MIGRATESLOTS", *where)
         except redis.ResponseError as error:
             missing(f"a server that moves slots by itself ({error})")
-        eventually(lambda: self.owner(slot) is target, 15)
+        eventually(lambda: self.owner(first) is target and self.owner(last) is target, 15)
 
     def begin_to_move(self, slot: int, target: Valkey) -> None:
         source = self.owner(slot)
