@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 
 from tests.support.deadline import eventually
 from tests.support.stack import Web, descendants
@@ -133,6 +134,18 @@ def test_two_requests_in_one_packet_give_one_stream(hub: Web, channel: str) -> N
             received += connection.recv(65536)
     assert received.count(b"HTTP/1.1 ") == 1
     assert b"status" not in received.partition(b"\r\n\r\n")[2]
+
+
+def test_a_stream_may_follow_other_requests_on_its_connection(hub: Web, channel: str) -> None:
+    with requests.Session() as session:
+        for number in range(3):
+            answer = session.post(f"{hub.url}/channels/{channel}/events", json={"data": number})
+            assert answer.status_code == 201
+        url = f"{hub.url}/channels/{channel}/events?from=start"
+        with session.get(url, stream=True, timeout=10) as stream:
+            lines = (line for line in stream.iter_lines(chunk_size=1) if b"data: " in line)
+            next(lines)
+            assert [next(lines) for _ in range(3)] == [b"data: 0", b"data: 1", b"data: 2"]
 
 
 def test_garbage_from_a_listener_harms_nobody(hub: Web, channel: str, listen: Listen) -> None:
