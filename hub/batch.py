@@ -25,9 +25,14 @@ Call = tuple[list[str], list[object]]
 
 
 def run_many(
-    link: RedisLink, script: Script, calls: Sequence[Call], *, try_seconds: float = TRY_SECONDS
+    link: RedisLink,
+    script: Script,
+    calls: Sequence[Call],
+    *,
+    durable: bool = False,
+    try_seconds: float = TRY_SECONDS,
 ) -> list[Any]:
-    """The replies, in the order of the calls.
+    """The replies, in the order of the calls. `durable` is `RedisLink.run`'s.
 
     Raises `RedisUnavailable` when not all of them were answered in time: nobody knows which of the
     rest were carried out.
@@ -35,9 +40,10 @@ def run_many(
     replies: dict[int, Any] = {}
     give_up = time.monotonic() + try_seconds
     pause = 0.02
+    wait = link.wait_command if durable else None
     load = False
     while True:
-        load, problem = _round(link, script, calls, replies, load=load)
+        load, problem = _round(link, script, calls, replies, wait, load=load)
         if len(replies) == len(calls):
             return [replies[number] for number in range(len(calls))]
         if load:
@@ -50,13 +56,19 @@ def run_many(
 
 
 def _round(
-    link: RedisLink, script: Script, calls: Sequence[Call], replies: dict[int, Any], *, load: bool
+    link: RedisLink,
+    script: Script,
+    calls: Sequence[Call],
+    replies: dict[int, Any],
+    wait: tuple[object, ...] | None,
+    *,
+    load: bool,
 ) -> tuple[bool, str]:
     """Send what has no reply yet, once; whether a node lacks the script, and the last problem."""
     missing, problem = False, ""
     for pool, numbers in _by_node(link, calls, replies):
         try:
-            for number, reply in _send(link, pool, script, calls, numbers, load=load):
+            for number, reply in _send(link, pool, script, calls, numbers, wait, load=load):
                 if isinstance(reply, NoScriptError):
                     missing = not load
                 elif isinstance(reply, ResponseError):
@@ -89,6 +101,7 @@ def _send(
     script: Script,
     calls: Sequence[Call],
     numbers: Sequence[int],
+    wait: tuple[object, ...] | None,
     *,
     load: bool,
 ) -> list[tuple[int, Any]]:
@@ -99,8 +112,8 @@ def _send(
         commands.append(("EVALSHA", script.sha, len(keys), *keys, *args))
     if load:
         commands.insert(0, ("SCRIPT", "LOAD", script.text))
-    if link.wait_command:
-        commands.append(link.wait_command)
+    if wait:
+        commands.append(wait)
     connection = pool.get_connection()
     whole = False
     try:
@@ -111,7 +124,7 @@ def _send(
         if not whole:  # nobody may read what is left on it
             connection.disconnect()
         pool.release(connection)
-    if link.wait_command:
+    if wait:
         link.check_waited(found.pop())
     return list(zip(numbers, found[1:] if load else found, strict=True))
 

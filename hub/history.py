@@ -26,6 +26,7 @@ from hashlib import sha256
 from typing import Any
 
 from hub import sse
+from hub.batch import Call, run_many
 from hub.channel import BEFORE_FIRST, milliseconds, order
 from hub.errors import KeyReused, Refused, TooLarge
 from hub.event import Event, StoredEvent
@@ -260,15 +261,22 @@ class History:
         )
 
     def present(
-        self, channel: str, process: str, listeners: int, lapse_ms: int
-    ) -> tuple[int, str, int]:
-        """Say how many listeners a process has; returns the others' sum, the channel's last id
-        and how often it was deleted. Also keeps the channel's state alive."""
-        keys = [*self._base(channel), f"hub:{{{channel}}}:presence"]
-        others, last, deletions = self.link.run(
-            _PRESENCE, keys, [*self._keep, process, listeners, lapse_ms]
-        )
-        return others, last.decode() or BEFORE_FIRST, int(deletions)
+        self, process: str, listeners: Mapping[str, int], lapse_ms: int
+    ) -> list[tuple[int, str, int]]:
+        """Say how many listeners a process has on each channel. For each comes back the others'
+        sum, the channel's last id and how often it was deleted. Keeps the channels' states alive.
+        One round trip per Redis node."""
+        calls: list[Call] = [
+            (
+                [*self._base(channel), f"hub:{{{channel}}}:presence"],
+                [*self._keep, process, count, lapse_ms],
+            )
+            for channel, count in listeners.items()
+        ]
+        return [
+            (others, last.decode() or BEFORE_FIRST, int(deletions))
+            for others, last, deletions in run_many(self.link, _PRESENCE, calls)
+        ]
 
     def _base(self, channel: str) -> list[str]:
         return [f"hub:{{{channel}}}:events", f"hub:{{{channel}}}:state"]

@@ -95,7 +95,7 @@ class Hub:
             for batch, (channel, part) in enumerate(appends)
         ]
         ids: list[str] = [""] * len(events)
-        replies = run_many(self.history.link, APPEND, calls)
+        replies = run_many(self.history.link, APPEND, calls, durable=True)
         for (channel, part), reply in zip(appends, replies, strict=True):
             stored = self.history.appended(channel, reply).ids
             for number, event_id in zip(part, stored, strict=True):

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from itertools import islice
 
 import gevent
 from gevent.event import Event
@@ -24,6 +25,9 @@ log = logging.getLogger("hub.presence")
 
 SETTLE_SECONDS = 0.1
 """How long changes gather before they are written: a storm of arrivals is one write a channel."""
+
+_AT_ONCE = 100
+"""Channels in one round trip."""
 
 
 class Presence:
@@ -47,7 +51,7 @@ class Presence:
     def elsewhere(self, channel: str, here: int) -> int:
         """The other processes' listeners, asked now. `here`: how many this one has, for asking is
         telling."""
-        return self._history.present(channel, self._process, here, self._lapse_ms)[0]
+        return self._history.present(self._process, {channel: here}, self._lapse_ms)[0][0]
 
     def run(self) -> None:
         """Write changes soon after they happen, and everything four times a period."""
@@ -67,19 +71,20 @@ class Presence:
             gevent.sleep(self._renewal_seconds)
             self._write([room for room in self._rooms() if room.listeners])
 
-    def _write(self, rooms: Iterable[Room]) -> None:
-        for room in rooms:
+    def _write(self, rooms: Collection[Room]) -> None:
+        left = iter(rooms)
+        while some := list(islice(left, _AT_ONCE)):
             try:
-                self._renew(room)
+                self._renew(some)
             except RedisUnavailable as error:
                 log.warning("presence not written: %s", error.detail)
                 return
 
-    def _renew(self, room: Room) -> None:
-        head = room.head
-        others, last, deletions = self._history.present(
-            room.channel, self._process, room.listeners, self._lapse_ms
-        )
-        room.listeners_elsewhere = others
-        if head == room.head and room.in_step.is_set() and room.behind(last, deletions):
-            room.resync()
+    def _renew(self, rooms: list[Room]) -> None:
+        heads = [room.head for room in rooms]
+        counts = {room.channel: room.listeners for room in rooms}
+        answers = self._history.present(self._process, counts, self._lapse_ms)
+        for room, head, (others, last, deletions) in zip(rooms, heads, answers, strict=True):
+            room.listeners_elsewhere = others
+            if head == room.head and room.in_step.is_set() and room.behind(last, deletions):
+                room.resync()

@@ -271,18 +271,18 @@ def test_a_channel_that_nobody_published_on_leaves_no_keys(
 ) -> None:
     history.read(CHANNEL, BEFORE_FIRST)
     history.inspect(CHANNEL)
-    history.present(CHANNEL, "p", 0, 1000)
+    history.present("p", {CHANNEL: 0}, 1000)
     assert link.client.keys("*") == []
 
 
 def test_presence_counts_the_others_and_forgets_the_silent(history: History) -> None:
-    assert history.present(CHANNEL, "a", 2, 60_000)[0] == 0
-    assert history.present(CHANNEL, "b", 3, 60_000)[0] == 2
-    assert history.present(CHANNEL, "a", 2, 60_000)[0] == 3
-    assert history.present(CHANNEL, "b", 0, 60_000)[0] == 2
-    assert history.present(CHANNEL, "a", 2, 60_000)[0] == 0
-    history.present(CHANNEL, "dead", 9, 1)
-    eventually(lambda: history.present(CHANNEL, "a", 2, 60_000)[0] == 0, 2)
+    assert history.present("a", {CHANNEL: 2}, 60_000)[0][0] == 0
+    assert history.present("b", {CHANNEL: 3}, 60_000)[0][0] == 2
+    assert history.present("a", {CHANNEL: 2}, 60_000)[0][0] == 3
+    assert history.present("b", {CHANNEL: 0}, 60_000)[0][0] == 2
+    assert history.present("a", {CHANNEL: 2}, 60_000)[0][0] == 0
+    history.present("dead", {CHANNEL: 9}, 1)
+    eventually(lambda: history.present("a", {CHANNEL: 2}, 60_000)[0][0] == 0, 2)
 
 
 def test_the_scripts_are_loaded_again_where_redis_has_lost_them(
