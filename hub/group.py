@@ -80,6 +80,7 @@ class Group:
         "_turn",
         "_turn_at",
         "_turn_events",
+        "_turn_index",
         "bytes",
         "events",
         "members",
@@ -110,6 +111,7 @@ class Group:
         self._scheduled = False
         self._turn: list[tuple[Listener, Callable[[bytes], int]] | None] = []
         self._turn_at = 0
+        self._turn_index: dict[Listener, int] = {}
         self._turn_events = 0
         self.events = 0
         self.bytes = 0
@@ -133,13 +135,23 @@ class Group:
         """Take a listener out: its positions and its wire."""
         listener.events += self.events
         listener.bytes += self.bytes
-        send = self.members.pop(listener)
-        if self._turn and (listener, send) in self._turn[self._turn_at :]:
-            self._turn[self._turn.index((listener, send))] = None
+        del self.members[listener]
+        if self._turn and self._take_from_turn(listener):
             listener.events -= self._turn_events
             listener.bytes -= len(self._data)
             return list(self._positions_before), self.wire
         return list(self.positions), self._next_wire
+
+    def _take_from_turn(self, listener: Listener) -> bool:
+        """Whether the turn under way had not come to it yet; now it will not."""
+        if not self._turn_index:  # once for all who leave during one turn
+            left = enumerate(self._turn[self._turn_at :], self._turn_at)
+            self._turn_index = {entry[0]: at for at, entry in left if entry is not None}
+        at = self._turn_index.get(listener, -1)
+        if at < self._turn_at:
+            return False
+        self._turn[at] = None
+        return True
 
     def dissolve(self) -> None:
         """Nobody is left: the rooms forget this group, and what is in its inbox was for nobody."""
@@ -230,6 +242,7 @@ class Group:
                 self._let_go(entry[0], sent)
         if self._turn_at >= len(turn):
             self._turn = []
+            self._turn_index = {}
 
     def _let_go(self, listener: Listener, sent: int) -> None:
         del self.members[listener]
