@@ -32,6 +32,7 @@ HEADERS = {
     "Cache-Control": "no-cache, no-transform",
     "X-Accel-Buffering": "no",
 }
+_REFUSED = "hubbub.refused"
 _ONE_CHANNEL = re.compile(r"/channels/([^/]+)/events")
 
 
@@ -81,6 +82,8 @@ def subscribe(
     )
     address = request.remote_addr or "-"
     try:
+        if _REFUSED in request.environ:
+            raise request.environ[_REFUSED]
         prepared = prepare(
             delivery, channels, wishes, address, dialect=dialect, view=view, start=start
         )
@@ -141,8 +144,11 @@ class Arrivals:
                 wishes,
                 environ.get("REMOTE_ADDR") or "-",
             )
-        except (RequestError, NotNow):
-            return None
+        except NotNow as refusal:
+            environ[_REFUSED] = refusal  # which may have taken seconds to find out
+        except RequestError:
+            pass
+        return None
 
 
 def take_over(
