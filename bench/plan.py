@@ -15,7 +15,7 @@ from bench.peers.peer import Peer
 from bench.scenarios.delta_way import DeltaWay
 from bench.scenarios.many_channels import ManyChannels
 from bench.scenarios.memory import Memory
-from bench.scenarios.one_channel import SLOW, FullSpeed, Paced
+from bench.scenarios.one_channel import AT_5000, SLOW, FullSpeed, Paced
 from bench.scenarios.scenario import Scenario
 from bench.scenarios.stalled import Stalled
 from bench.scenarios.storm import Storm
@@ -26,7 +26,7 @@ def peers(environment: Environment) -> dict[str, Peer]:
     found: list[Peer] = [FlaskSse(), FastApi("own"), FastApi("shared")]
     if environment.nchan:
         found += [Nchan("memory"), Nchan("redis")]
-    found += [Bare("Python"), Bare("C"), Hub("append")]
+    found += [Bare("Python"), Bare("C"), Hub("append"), Hub("post")]
     found += [OpenAiPackage("threads"), OpenAiPackage("async")]
     return {peer.name: peer for peer in found}
 
@@ -46,9 +46,11 @@ def scenarios(*, quick: bool) -> list[Scenario]:
         ]
     return [
         Paced(1000, 10, 10, "paced-1000"),
-        Paced(5000, 2, 10, "paced-5000"),
+        Paced(5000, 2, 10, "paced-5000", AT_5000),
         FullSpeed(1000, 2000, 600, SLOW, "full-1000"),
-        FullSpeed(5000, 2000, 150, (*SLOW, "nchan", "bare-python", "bare-c"), "full-5000"),
+        FullSpeed(
+            5000, 2000, 150, (*SLOW, "nchan", "bare-python", "bare-c"), "full-5000", peers=AT_5000
+        ),
         ManyChannels(300, 3, 50, 8),
         Memory(5000),
         Storm(5000),
