@@ -50,6 +50,8 @@ Versions: {versions}.
 {goals}
 {trouble}
 ## Figures
+
+The last column is the first one's as a multiple of Hubbub's in the same round.
 """
 _REPEAT = """
 ## To repeat it

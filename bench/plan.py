@@ -15,7 +15,7 @@ from bench.peers.peer import Peer
 from bench.scenarios.delta_way import DeltaWay
 from bench.scenarios.many_channels import ManyChannels
 from bench.scenarios.memory import Memory
-from bench.scenarios.one_channel import AT_5000, SLOW, FullSpeed, Paced
+from bench.scenarios.one_channel import AT_5000, SLOW, SLOW_AT_5000, FullSpeed, Paced
 from bench.scenarios.scenario import Scenario
 from bench.scenarios.stalled import Stalled
 from bench.scenarios.storm import Storm
@@ -48,9 +48,7 @@ def scenarios(*, quick: bool) -> list[Scenario]:
         Paced(1000, 10, 10, "paced-1000"),
         Paced(5000, 2, 10, "paced-5000", AT_5000),
         FullSpeed(1000, 2000, 600, SLOW, "full-1000"),
-        FullSpeed(
-            5000, 2000, 150, (*SLOW, "nchan", "bare-python", "bare-c"), "full-5000", peers=AT_5000
-        ),
+        FullSpeed(5000, 2000, 150, SLOW_AT_5000, "full-5000", peers=AT_5000),
         ManyChannels(300, 3, 50, 8),
         Memory(5000),
         Storm(5000),

@@ -59,12 +59,16 @@ class Results:
         return Spread.of(values) if values else None
 
     def goal(self, goal: Goal) -> Spread | None:
-        """The ratios of single rounds, so that what disturbed a round disturbs both sides."""
-        ours = self.by_round(goal.scenario, US, goal.measure)
+        """What the goal is about, as it was found."""
         if goal.peer is None:
-            return Spread.of(list(ours.values())) if ours else None
-        theirs = self.by_round(goal.scenario, goal.peer, goal.measure)
-        ratios = [ours[n] / theirs[n] for n in ours if theirs.get(n)]
+            return self.spread(goal.scenario, US, goal.measure)
+        return self.ratio(goal.scenario, US, goal.peer, goal.measure)
+
+    def ratio(self, scenario: str, one: str, other: str, measure: str) -> Spread | None:
+        """The ratios of single rounds, so that what disturbed a round disturbs both sides."""
+        above = self.by_round(scenario, one, measure)
+        below = self.by_round(scenario, other, measure)
+        ratios = [above[n] / below[n] for n in above if below.get(n)]
         return Spread.of(ratios) if ratios else None
 
     def goals(self) -> list[tuple[Goal, Spread | None]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.results import Results, Spread
+from bench.results import US, Results, Spread
 
 
 @dataclass(frozen=True)
@@ -64,18 +64,21 @@ COLUMNS = {
 
 
 def scenario_table(results: Results, scenario: str) -> str:
+    """The last column is the first one's median ratio to Hubbub in the same round."""
     columns = COLUMNS[scenario]
     lines = [
-        "| | " + " | ".join(column.title for column in columns) + " |",
-        "| --- |" + " --- |" * len(columns),
+        "| | " + " | ".join(column.title for column in columns) + " | × Hubbub |",
+        "| --- |" + " --- |" * (len(columns) + 1),
     ]
     for peer in results.peers(scenario):
         cells = [
             _cell(results.spread(scenario, peer, column.measure), column.digits)
             for column in columns
         ]
+        ratio = results.ratio(scenario, peer, US, columns[0].measure)
+        cells.append("" if peer == US or ratio is None else f"{ratio.median:.3g}")
         title = results.titles["peers"][peer]
-        lines.append(f"| {'**' + title + '**' if peer == 'hub' else title} | "
+        lines.append(f"| {'**' + title + '**' if peer == US else title} | "
                      + " | ".join(cells) + " |")  # fmt: skip
     return "\n".join(lines)
 

@@ -16,6 +16,7 @@ PEERS = (
 # A Redis connection for each of 5,000 listeners adds nothing that 1,000 do not show.
 AT_5000 = tuple(name for name in PEERS if name != "fastapi-own")
 SLOW = ("flask-sse", "fastapi-own", "fastapi-shared")
+SLOW_AT_5000 = (*SLOW, "nchan", "bare-python", "bare-c")
 
 
 @dataclass(frozen=True)
