@@ -81,6 +81,7 @@ class Group:
         "_turn_at",
         "_turn_events",
         "_turn_index",
+        "_turn_listeners",
         "bytes",
         "events",
         "members",
@@ -109,7 +110,9 @@ class Group:
         self._data = b""
         self._next_wire: Wire | None = wire
         self._scheduled = False
-        self._turn: list[tuple[Listener, Callable[[bytes], int]] | None] = []
+        # Two lists: a turn that goes well touches no listener, only its `send`.
+        self._turn: list[Callable[[bytes], int] | None] = []
+        self._turn_listeners: list[Listener] = []
         self._turn_at = 0
         self._turn_index: dict[Listener, int] = {}
         self._turn_events = 0
@@ -145,8 +148,7 @@ class Group:
     def _take_from_turn(self, listener: Listener) -> bool:
         """Whether the turn under way had not come to it yet; now it will not."""
         if not self._turn_index:  # once for all who leave during one turn
-            left = enumerate(self._turn[self._turn_at :], self._turn_at)
-            self._turn_index = {entry[0]: at for at, entry in left if entry is not None}
+            self._turn_index = {each: at for at, each in enumerate(self._turn_listeners)}
         at = self._turn_index.get(listener, -1)
         if at < self._turn_at:
             return False
@@ -217,7 +219,8 @@ class Group:
         self._turn_events = events
         self._served(len(self.members), events, items[0][1].published_us)
         if self._data or self._next_wire is None:
-            self._turn = list(self.members.items())
+            self._turn = list(self.members.values())
+            self._turn_listeners = list(self.members)
             self._turn_at = 0
             return True
         return bool(self._inbox) and self._begin()  # the dialect has nothing to say of it
@@ -226,22 +229,24 @@ class Group:
         data, size, turn = self._data, len(self._data), self._turn
         last = self._next_wire is None or self._ends()
         begin = self._turn_at
-        self._turn_at = begin + _SLICE
+        self._turn_at = end = min(begin + _SLICE, len(turn))
         # Nothing in this loop lets another greenlet run: who is in the slice stays in it.
-        for entry in turn[begin : begin + _SLICE]:
-            if entry is None:  # left between two slices
+        for at in range(begin, end):
+            send = turn[at]
+            if send is None:  # left between two slices
                 continue
             try:
-                sent = entry[1](data)
+                sent = send(data)
             except BlockingIOError:
                 sent = 0
             except OSError:
-                entry[0].lost()
+                self._turn_listeners[at].lost()
                 continue
             if sent != size or last:
-                self._let_go(entry[0], sent)
-        if self._turn_at >= len(turn):
+                self._let_go(self._turn_listeners[at], sent)
+        if end == len(turn):
             self._turn = []
+            self._turn_listeners = []
             self._turn_index = {}
 
     def _let_go(self, listener: Listener, sent: int) -> None:
