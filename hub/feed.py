@@ -33,7 +33,7 @@ log = logging.getLogger("hub.feed")
 
 PING_SECONDS = 2.0
 PONG_SECONDS = 3.0
-_READ_BYTES = 1 << 20
+_READ_BYTES = 1 << 18
 _LOOK_AGAIN_SECONDS = 0.02
 
 
@@ -258,18 +258,19 @@ class _Connection:
         return up_seconds
 
     def _read(self, connection: Any, sock: Any) -> None:
-        reader = hiredis.Reader()
+        # One buffer for ever: a fresh one for each reading tore holes into the heap that nothing
+        # else fitted into, and the process grew with every room that came and went.
+        reader, buffer = hiredis.Reader(), bytearray(_READ_BYTES)
         dispatch, feed = self._feed.dispatch, self._feed
         while not self._stopped:
             try:
-                data = sock.recv(_READ_BYTES)
+                size = sock.recv_into(buffer)
             except TimeoutError:
-                data = b""
                 self._check_alive()
                 continue
-            if not data:
+            if not size:
                 raise ConnectionError("closed by Redis")
-            reader.feed(data)
+            reader.feed(buffer, 0, size)
             message = reader.gets()
             while message is not False:
                 if isinstance(message, hiredis.ReplyError):

@@ -11,6 +11,9 @@ from hub import sse
 from hub.channel import order
 from hub.history import Announcement, Frame
 
+_OBJECT_BYTES = 450
+"""What a chunk takes beside its data."""
+
 
 class Chunk:
     """Frames that were stored in one step. Taken apart only where somebody stopped in between."""
@@ -90,8 +93,9 @@ class Segment:
         self.size += len(chunk.data)
 
     def trim(self, size: int) -> None:
-        """Forget the oldest chunks until at most `size` bytes are left."""
-        while self.size > size:
+        """Forget the oldest chunks until at most `size` bytes are left, their objects' included:
+        of small events the objects are the greater part."""
+        while self.size + _OBJECT_BYTES * len(self._chunks) > size:
             self._drop_first()
 
     def clear(self) -> None:
