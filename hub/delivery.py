@@ -104,6 +104,7 @@ class Delivery:
                 self.counters,
                 self._ring_bytes,
                 self._lead_on,
+                self._turn_wanted.set,
             )
             self._rooms[channel] = room
             self.feed.subscribe(room.topic, room)
@@ -196,7 +197,7 @@ class Delivery:
         for group in rooms[0].groups:
             if group.rooms == rooms and group.positions == positions and group.standing == wire:
                 return group
-        group = Group(rooms, wire, list(positions), self._news, self._served)
+        group = Group(rooms, wire, list(positions), self._deliverer.add, self._served)
         for room in rooms:
             room.groups.append(group)
         return group
@@ -235,10 +236,6 @@ class Delivery:
         return int(self.settings.retry_ms * self.random.uniform(0.5, 2.0)) + 1
 
     # ── greenlets ────────────────────────────────────────────────────────────────────────────
-
-    def _news(self, group: Group) -> None:
-        self._deliverer.add(group)
-        self._turn_wanted.set()
 
     def _served(self, listeners: int, events: int, published_us: int) -> None:
         self.counters.deliveries += listeners * events

@@ -23,7 +23,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from hub import sse
 from hub.batch import Call, run_many
@@ -90,8 +90,7 @@ class Appended:
     answered: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """A stored event as bytes. `n` counts the channel's events up to this one."""
 
     id: str
@@ -360,7 +359,7 @@ def announcement_channel(channel: str) -> str:
     return f"hub:{{{channel}}}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would take as long as everything else about it
 class Announcement:
     """What `append` told the subscribers: frames, and the place they have in the chain."""
 

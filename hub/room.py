@@ -53,6 +53,7 @@ class Room:
         counters: Counters,
         ring_bytes: Callable[[], int],
         lead_on: Callable[[Listener], None],
+        turn_wanted: Callable[[], None],
     ) -> None:
         self.channel = channel
         self.topic = announcement_channel(channel)
@@ -69,6 +70,7 @@ class Room:
         self._history = history
         self._ring_bytes = ring_bytes
         self._lead_on = lead_on
+        self._turn_wanted = turn_wanted
         self._ring = Segment()
         self._pages: deque[Segment] = deque(maxlen=_PAGES)
         self._voided = 0
@@ -84,6 +86,7 @@ class Room:
     # ── announcements (feed.Subscriber) ──────────────────────────────────────────────────────
 
     def announced(self, payload: bytes) -> None:
+        """The feed gives the groups their turns when it has read what there is."""
         news = parse_announcement(payload)
         if self.in_step.is_set():
             self._take(news)
@@ -177,6 +180,7 @@ class Room:
                     self.in_step.set()
                 for news in held:
                     self._take(news)
+                self._turn_wanted()
         finally:
             self._syncing = False
 
@@ -192,6 +196,7 @@ class Room:
             self._deleted(page.state.deletions)
             if page.whole and page.frames:
                 self._accept(Chunk.of(page.frames, page.state.end))
+                self._turn_wanted()
             elif page.whole:
                 self.end = page.state.end
                 return
