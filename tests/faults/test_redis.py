@@ -12,6 +12,8 @@ from tests.support.deadline import eventually
 from tests.support.stack import Stack
 from tests.support.valkey import Valkey
 
+pytestmark = pytest.mark.slow
+
 
 def readiness_is(status: int, hub: Stack) -> None:
     """Wait until `/readyz` of every web process answers so."""
@@ -98,7 +100,6 @@ def test_an_emptied_redis_is_told_and_what_follows_is_delivered_whole(
         assert listener.judge.losses == ["unknown-id"]
 
 
-@pytest.mark.slow
 def test_a_redis_that_is_silent_for_20_seconds_costs_no_stream_no_heartbeat_and_no_event(
     start_valkey: StartValkey, stack: StartStack, audience: MakeAudience, publish: StartPublisher
 ) -> None:

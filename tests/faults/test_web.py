@@ -7,10 +7,14 @@ import signal
 import time
 from functools import partial
 
+import pytest
+
 from tests.conftest import StartStack
 from tests.faults.conftest import MakeAudience, StartPublisher
 from tests.support.deadline import eventually
 from tests.support.stack import Web, descendants
+
+pytestmark = pytest.mark.slow
 
 GRACE_SECONDS = 4
 

@@ -14,6 +14,8 @@ from tests.support.deadline import eventually
 from tests.support.provider import Gate, Script, ScriptedProvider, deltas_of, text_for
 from tests.support.stack import Stack
 
+pytestmark = pytest.mark.slow
+
 TEXT = text_for("a question", words=60)
 LEASE = {"HUB_LEASE_SECONDS": "1.5"}
 AOF = ("--appendonly", "yes", "--appendfsync", "always")
@@ -223,7 +225,6 @@ def test_a_cancelled_generation_stays_cancelled_though_its_worker_dies(
 
 
 @pytest.mark.cluster
-@pytest.mark.slow
 def test_a_sentinel_failover_in_mid_answer_leaves_the_text_whole(
     sentinels: Sentinels, stack: StartStack, gate: Gate, tabs: OpenTabs
 ) -> None:
@@ -238,7 +239,6 @@ def test_a_sentinel_failover_in_mid_answer_leaves_the_text_whole(
 
 
 @pytest.mark.cluster
-@pytest.mark.slow
 def test_a_cluster_whose_primary_dies_in_mid_answer_leaves_the_text_whole(
     cluster: Cluster, stack: StartStack, gate: Gate, tabs: OpenTabs, provider: ScriptedProvider
 ) -> None:
