@@ -172,6 +172,7 @@ class Delivery:
         self.listeners.discard(listener)
         self._catch_up.forget(listener)
         self._blocked.pop(listener, None)
+        self._wheel.closed()
         if listener.address in self.per_address:
             self.per_address[listener.address] -= 1
             if not self.per_address[listener.address]:

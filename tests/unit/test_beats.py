@@ -235,3 +235,32 @@ def test_one_who_left_is_forgotten() -> None:
     turning.run(3)
     assert [len(beats) for beats in turning.beats] == [0, 3]
     assert sum(len(slot) for slot in turning.wheel._slots.values()) == 1
+
+
+def test_thousands_who_come_and_go_between_two_beats_are_not_kept_until_the_next() -> None:
+    wheel = Wheel(Random(1), clock=lambda: 0.0)
+    stays = listener(Books(), Pipe(), heartbeat_seconds=300)
+    wheel.add(stays)
+    for _ in range(5000):
+        one = listener(Books(), Pipe(), heartbeat_seconds=300)
+        wheel.add(one)
+        one.close("left")
+        wheel.closed()
+    assert wheel.held < 2100
+
+
+def test_dropping_the_closed_costs_nobody_else_a_beat() -> None:
+    now = [0.0]
+    wheel = Wheel(Random(1), clock=lambda: now[0])
+    pipes = [Pipe() for _ in range(50)]
+    for pipe in pipes:
+        wheel.add(listener(Books(), pipe, heartbeat_seconds=1))
+        for _ in range(100):
+            one = listener(Books(), Pipe(), heartbeat_seconds=1)
+            wheel.add(one)
+            one.close("left")
+            wheel.closed()
+    for now[0] in (0.5, 1.0, 1.5, 2.0, 2.5, 3.0):
+        wheel.turn()
+    assert {pipe.got.count(b"event: heartbeat") for pipe in pipes} == {3}
+    assert wheel.held == 50
