@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
+from contextlib import ExitStack
 from functools import partial
 
 import pytest
@@ -105,3 +107,26 @@ def test_a_web_process_that_stood_still_catches_up_without_a_gap(
     still.resume()
     listeners.has_all(publisher.finish())
     assert all(listener.streams == 1 for listener in listeners.listeners)
+
+
+def test_the_listeners_of_a_killed_process_are_gone_from_the_count_within_a_heartbeat_period(
+    stack: StartStack,
+) -> None:
+    period_seconds = 3
+    hub = stack(env={"HUB_HEARTBEAT_SECONDS": str(period_seconds)}, webs=2, workers=0)
+    stays, dies = hub.webs
+    with ExitStack() as streams:
+        watching = streams.enter_context(stays.events("news", query={"heartbeat": 1}))
+        for _ in range(5):
+            streams.enter_context(dies.events("news")).next("subscribed")
+
+        def told() -> int:
+            found: int = json.loads(watching.next("heartbeat").data)["listeners"]["news"]
+            return found
+
+        eventually(lambda: told() == 6)
+        dies.kill()
+        died = time.monotonic()
+        eventually(lambda: told() == 1)
+        # The beat that says so may itself be a second away.
+        assert time.monotonic() - died < period_seconds + 1.5
