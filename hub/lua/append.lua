@@ -103,6 +103,9 @@ local first_seq = seq
 if count == 0 then return {'stored', string.format('%.0f', ms), string.format('%.0f', first_seq), '0'} end
 
 if renew then
+  -- Writes nothing, but is refused when no memory is left. Trimming, which comes next, never is, and
+  -- behind a first write Redis refuses none of a script's others.
+  redis.call('SETRANGE', KEYS[4], 0, '')
   drop_old()
   if last ~= '0-0' and last ~= state[6] and redis.call('EXISTS', KEYS[1]) == 0 then
     redis.call('HSET', KEYS[2], 'expired', last)
