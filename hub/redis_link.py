@@ -46,7 +46,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
-from redis.sentinel import Sentinel
+from redis.sentinel import Sentinel, SentinelManagedConnection
 
 from hub.errors import RedisUnavailable
 
@@ -272,6 +272,16 @@ def _evaluate(client: Any, script: Script, keys: Sequence[str], args: Sequence[o
         return client.eval(script.text, len(keys), *keys, *args)
 
 
+class _SentinelConnection(SentinelManagedConnection):
+    """redis-py's own goes back into the pool when its reader is killed, with the reply still to
+    come: the next command would get it for its own."""
+
+    def read_response(  # type: ignore[override]
+        self, *args: Any, disconnect_on_error: bool = True, **options: Any
+    ) -> Any:
+        return super().read_response(*args, disconnect_on_error=disconnect_on_error, **options)
+
+
 def _connection_options() -> dict[str, Any]:
     return {
         "socket_timeout": SOCKET_SECONDS,
@@ -311,7 +321,9 @@ def _sentinel_client(url: str) -> Any:
         **_connection_options(),
     )
     return sentinel.master_for(  # type: ignore[no-untyped-call]
-        name or "mymaster", max_connections=MAX_CONNECTIONS
+        name or "mymaster",
+        max_connections=MAX_CONNECTIONS,
+        connection_class=_SentinelConnection,
     )
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
+from hub.redis_link import RedisLink
 from tests.conftest import StartStack
 from tests.faults.conftest import MakeAudience, StartPublisher
 from tests.faults.publisher import numbers_in_history
@@ -85,3 +88,28 @@ def test_an_event_that_no_replica_has_is_not_acknowledged_however_often_it_is_se
     eventually(acknowledged)
     found = [event["data"] for event in hub.get("/channels/news/history").json()["events"]]
     assert found == ["one", "two"]
+
+
+class Killed(BaseException):
+    """As gevent kills a greenlet: in the middle of whatever it is doing."""
+
+
+def test_a_call_that_is_killed_leaves_no_reply_behind_for_the_next_one(
+    sentinels: Sentinels,
+) -> None:
+    """A worker that ends kills its claim: under Sentinel what it did next got the claim's reply."""
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    link = RedisLink.from_url(sentinels.url)
+    before = signal.signal(signal.SIGALRM, kill)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        with pytest.raises(Killed):
+            link.call(lambda client: client.blpop("nothing", timeout=1), try_seconds=0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert link.call(lambda client: client.echo("mine")) == b"mine"
+    link.close()
