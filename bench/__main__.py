@@ -69,6 +69,8 @@ def _measure(environment: Environment, options: argparse.Namespace) -> Results:
         "scenarios": {scenario.name: scenario.title for scenario in scenarios},
         "peers": {name: peer.title for name, peer in peers.items()},
     }
+    if options.keep:
+        results.keep(Results.load(Path(options.json)))
     for round_ in range(1 if options.quick else options.rounds):
         for scenario in scenarios:
             for name in scenario.peers:
@@ -117,6 +119,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="scenarios, separated by commas")
     parser.add_argument("--peers", default="", help="peers, separated by commas")
     parser.add_argument("--json", default=str(OUT / "results.json"))
+    parser.add_argument("--keep", action="store_true", help="keep other scenarios' last results")
     parser.add_argument("--docs", action="store_true", help="write docs/performance.md")
     parser.add_argument("--report", action="store_true", help="do not measure")
     return parser.parse_args()

@@ -8,12 +8,14 @@ from bench import plot, tables
 from bench.results import Results
 
 DOCS = Path(__file__).parent.parent / "docs"
+NOTES = Path(__file__).parent / "notes.md"
+"""What a person has to say about the figures that are kept in `docs/`."""
 _METHOD = """\
 # Performance
 
-What one core delivers, beside its peers. Every figure here comes from one run of `make bench` on
-one machine ({cpu}, {cores} cores, Linux {kernel}, {when}); this page and the plot are written by
-it. Absolute figures are this machine's; what carries over are the ratios.
+What one core delivers, beside its peers. Each table is from one run of `make bench` on one
+machine ({cpu}, {cores} cores, Linux {kernel}, {when}); this page and the plot are written by it.
+Absolute figures are this machine's; what carries over are the ratios.
 
 ![Hubbub and its peers, one run](performance.svg)
 
@@ -40,7 +42,7 @@ it. Absolute figures are this machine's; what carries over are the ratios.
 * The peers are set up as their documentation has it, with what makes them fast: gunicorn's gevent
   worker for flask-sse, uvicorn with uvloop and httptools, hiredis, one nginx worker without an
   access log, limits raised. "Own pub/sub" is the recipe of tutorials, a Redis subscription for each
-  listener; "shared" has one for all and a queue for each. The bare loops know no HTTP beyond the
+  listener; "shared" has one for all and a queue for each. The former is left out at 5,000. The bare loops know no HTTP beyond the
   first answer: they are what `send` costs.
 
 Versions: {versions}.
@@ -85,6 +87,8 @@ def write(results: Results, burst_events: int) -> None:
             f"\n### {results.titles['scenarios'][scenario]}\n\n"
             f"{tables.scenario_table(results, scenario)}\n"
         )
+    if NOTES.exists():
+        parts.append(f"\n{NOTES.read_text()}")
     parts.append(_REPEAT)
     DOCS.mkdir(exist_ok=True)
     (DOCS / "performance.md").write_text("".join(parts))

@@ -41,8 +41,17 @@ class Results:
             {"round": round_, "scenario": scenario, "peer": peer, "figures": figures}
         )
 
+    def keep(self, earlier: Results) -> None:
+        """Take over what is not measured anew: a scenario is always of one run."""
+        measured = self.titles["scenarios"]
+        self.samples = [s for s in earlier.samples if s["scenario"] not in measured]
+        for kind, titles in earlier.titles.items():
+            self.titles[kind] = {**titles, **self.titles[kind]}
+
     def scenarios(self) -> list[str]:
-        return list(dict.fromkeys(sample["scenario"] for sample in self.samples))
+        """In the order of the plan, which the titles have."""
+        found = {sample["scenario"] for sample in self.samples}
+        return [name for name in self.titles["scenarios"] if name in found]
 
     def peers(self, scenario: str) -> list[str]:
         return list(dict.fromkeys(s["peer"] for s in self.samples if s["scenario"] == scenario))
