@@ -42,8 +42,8 @@ Absolute figures are this machine's; what carries over are the ratios.
 * The peers are set up as their documentation has it, with what makes them fast: gunicorn's gevent
   worker for flask-sse, uvicorn with uvloop and httptools, hiredis, one nginx worker without an
   access log, limits raised. "Own pub/sub" is the recipe of tutorials, a Redis subscription for each
-  listener; "shared" has one for all and a queue for each. The former is left out at 5,000. The bare loops know no HTTP beyond the
-  first answer: they are what `send` costs.
+  listener; "shared" has one for all and a queue for each. The former is left out at 5,000. The
+  bare loops know no HTTP beyond the first answer: they are what `send` costs.
 
 Versions: {versions}.
 
