@@ -96,11 +96,14 @@ class CatchUp:
             if not self._stands(listener, index, position):
                 return True
             listener.deletions[index] = room.deletions
+            if snapshot is None or snapshot.frame is None:
+                self._tell_loss(listener, room, position, loss)
             if snapshot is not None:
                 self._show(listener, index, snapshot)
             else:
                 listener.positions[index] = position if page.whole else left
-                self._tell_loss(listener, room, position, loss)
+                if room.kind is not None:
+                    listener.end_after("gone", self._retry_ms())
         return True
 
     @staticmethod
@@ -119,8 +122,6 @@ class CatchUp:
         self._counters.gaps += 1
         if not listener.quiet:
             listener.insert(gap(room.channel, after, reason))
-        if room.kind is not None:
-            listener.end_after("gone", self._retry_ms())
 
 
 def gap(channel: str, after: str, reason: str) -> bytes:

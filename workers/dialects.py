@@ -183,7 +183,8 @@ _NAMES = {"reasoning": "reasoning_content"}
 def _broken(event: str, *, sent: bool, lost: bool) -> Mapping[str, Any] | None:
     """Why the text that was sent cannot go on, where it cannot. A snapshot in mid-stream stands for
     events that are gone: it begins from the beginning, which has been sent."""
-    if lost or (event == "restarted" and sent):
+    # `started` behind text: a failover has lost that it was begun, and it is begun anew.
+    if lost or (event in ("started", "restarted") and sent):
         return _LOST
     return _GAP if event == "snapshot" and sent else None
 

@@ -127,8 +127,9 @@ export class Fold {
   #started(data) {
     this.status = "running";
     this.model = data.model ?? this.model;
-    if (data.attempt && data.attempt !== this.attempt) {
-      this.attempt = data.attempt;
+    // The same attempt again: a failover has lost that it was begun, and it is begun anew.
+    if (this.choices.length || (data.attempt && data.attempt !== this.attempt)) {
+      this.attempt = data.attempt || this.attempt;
       this.choices = [];
       return { kind: "reset" };
     }

@@ -48,6 +48,11 @@ class Proxy:
         with self._lock:
             self._swallow = part
 
+    def lead_to(self, target: int) -> None:
+        """Another server from now on; what is connected to the old one is reset."""
+        self._target = target
+        self.break_all()
+
     def break_all(self) -> None:
         """Reset every connection."""
         with self._lock:

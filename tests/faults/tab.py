@@ -108,13 +108,18 @@ class Tab(threading.Thread):
 
     def _fold(self, event: Parsed) -> None:
         data: dict[str, Any] = json.loads(event.data)
-        if event.event in ("subscribed", "heartbeat"):
+        if event.event == "heartbeat":
+            return
+        if event.event == "subscribed":
+            if not all(verdict["recovered"] for verdict in data["channels"].values()):
+                self.text = ""  # a snapshot follows, or there is nothing to show
             return
         if event.event == "closing":
             if not data["reconnect"]:
                 self.terminal, self.ending = "gone", data
             return
         if event.event == "gap":
+            self.text = ""
             self.ending = data
             return
         if event.id in self._places and event.event != "snapshot":

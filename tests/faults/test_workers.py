@@ -8,11 +8,13 @@ from functools import partial
 import pytest
 
 from tests.conftest import StartStack, StartValkey
+from tests.faults.conftest import MakeProxy
 from tests.faults.tab import TERMINAL, Tab
 from tests.faults.topology import Cluster, Sentinels, slot_of
 from tests.support.deadline import eventually
 from tests.support.provider import Gate, Script, ScriptedProvider, deltas_of, text_for
 from tests.support.stack import Stack
+from tests.support.stream import EventStream
 
 pytestmark = pytest.mark.slow
 
@@ -257,3 +259,39 @@ def test_a_cluster_whose_primary_dies_in_mid_answer_leaves_the_text_whole(
     eventually(lambda: provider.running == 1)
     hub.post(f"/generations/{waiting}/cancel")
     eventually(lambda: provider.running == 0, 0.5)
+
+
+def test_a_failover_that_loses_a_generation_s_beginning_shows_nobody_its_text_twice(
+    stack: StartStack,
+    start_valkey: StartValkey,
+    proxy: MakeProxy,
+    gate: Gate,
+    tabs: OpenTabs,
+    provider: ScriptedProvider,
+) -> None:
+    """The new primary knows the generation as queued, so it is begun anew as the first attempt."""
+    old = start_valkey(tcp=True)
+    between = proxy(old.port)
+    new = start_valkey(tcp=True, options=("--replicaof", "127.0.0.1", str(between.port)))
+    front = proxy(old.port)
+    hub = stack(env=LEASE, workers=0, redis_url=front.url, provider=provider.base_url)
+    generation_id = hub.generate("a question")
+    watching = tabs(hub, generation_id)
+    record = f"hub:{{generation:{generation_id}}}:record"
+    with new.client() as client:
+        eventually(lambda: client.exists(record))
+        between.go_silent(for_new_ones_too=True)
+        hub.add_worker()
+        gate.release(5)
+        url = f"{hub.url}/generations/{generation_id}/events?format=text"
+        with EventStream(url, timeout=30) as text:
+            for tab in watching:
+                tab.shows("".join(deltas_of(TEXT)[:5]))
+            text.take(1)
+            client.execute_command("REPLICAOF", "NO", "ONE")
+            front.lead_to(new.port)
+            old.kill()
+            gate.open()
+            all_show_the_whole_text(hub, generation_id, watching)
+            # What was sent as text alone cannot be taken back.
+            assert text.to_end()[-1].event == "failed"
