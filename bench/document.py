@@ -59,7 +59,7 @@ _REPEAT = """
 ## To repeat it
 
     make bench                                   everything, three rounds (about an hour)
-    bench/run --quick                            a smoke run of under a minute
+    bench/run --quick                            a smoke run of about a minute
     bench/run --only storm,memory --rounds 1     some of it; --peers nchan,hub for some peers
     bench/run --report --docs                    this page anew, from bench/out/results.json
 

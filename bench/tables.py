@@ -56,6 +56,7 @@ COLUMNS = {
     "delta-way": (
         _P50, _P99, Column("max_ms", "max ms", 1), Column("worker_us", "CPU µs: worker", 1),
         Column("redis_us", "Redis", 1), Column("web_us", "web", 1),
+        Column("provider_late_ms", "provider late ms", 1),
         Column("deltas_per_event", "deltas per event", 2),
     ),
     "worker-burst": _READING,
