@@ -52,9 +52,15 @@ def pytest_runtest_makereport(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts the whole stack, or breaks it, takes seconds: `make test-fast` is without it."""
+    """What starts the whole stack, or breaks it, takes seconds: `make test-fast` is without it, and
+    without the second of the two ways to a client, on which the same tests run."""
     for item in items:
-        if "stack" in getattr(item, "fixturenames", ()) or "faults" in item.path.parts:
+        callspec = getattr(item, "callspec", None)
+        if (
+            "stack" in getattr(item, "fixturenames", ())
+            or {"faults", "clients"} & set(item.path.parts)
+            or (callspec is not None and callspec.params.get("way") == "portable")
+        ):
             item.add_marker(pytest.mark.slow)
 
 

@@ -16,6 +16,8 @@ from tests.support.deadline import eventually
 from tests.support.stack import Web, descendants
 from tests.support.stream import EventStream
 
+pytestmark = pytest.mark.slow
+
 Listen = Callable[..., EventStream]
 MIB = 2**20
 

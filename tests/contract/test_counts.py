@@ -14,6 +14,8 @@ from tests.support.stack import Web
 from tests.support.stream import EventStream
 from tests.support.valkey import Valkey
 
+pytestmark = pytest.mark.slow
+
 Listen = Callable[..., EventStream]
 
 

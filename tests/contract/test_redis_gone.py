@@ -13,6 +13,8 @@ from tests.support.deadline import answers, eventually
 from tests.support.stream import EventStream
 from tests.support.valkey import Valkey
 
+pytestmark = pytest.mark.slow
+
 Listen = Callable[..., EventStream]
 StartValkey = Callable[..., Valkey]
 

@@ -14,6 +14,8 @@ from tests.contract.conftest import OwnHub
 from tests.support.stream import EventStream
 from tests.support.valkey import Valkey
 
+pytestmark = pytest.mark.slow
+
 Listen = Callable[..., EventStream]
 GRACE_SECONDS = 2
 STREAMS = 12
