@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hub.channel import BEFORE_FIRST, order
+from hub.channel import BEFORE_FIRST, order, place
 from hub.errors import NotFound
 from hub.history import Page
 from hub.kind import Snapshot
@@ -62,7 +62,7 @@ def begin(room: Room, last_id: str | None, start: str | None) -> Beginning:
         return Beginning(fresh.position, fresh.shown_id, False, fresh.replayed, loss)
     # An id from the future is not the place where its owner begins: if that were shown, whoever is
     # cut off before the first event would come back to the same loss.
-    ahead = (order(page.position) or (0, 0)) > (order(page.state.head) or (0, 0))
+    ahead = place(page.position) > place(page.state.head)
     shown = page.state.head if ahead else last_id
     return Beginning(_resumed(page), shown, False, _count(room, page), loss)
 

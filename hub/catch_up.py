@@ -15,7 +15,7 @@ import gevent
 from gevent.queue import SimpleQueue
 
 from hub import sse
-from hub.channel import BEFORE_FIRST, order
+from hub.channel import BEFORE_FIRST, place
 from hub.errors import RedisUnavailable
 from hub.event import Event, compact_json
 from hub.kind import Snapshot
@@ -85,7 +85,7 @@ class CatchUp:
         if page is None or not self._stands(listener, index, position):
             return True
         loss = "deleted" if deleted else page.loss()
-        if _place(page.state.head) < _place(room.head) or (
+        if place(page.state.head) < place(room.head) or (
             loss is None and not deleted and not page.frames
         ):
             room.resync()  # Redis was emptied: the room must learn of it first
@@ -127,7 +127,3 @@ class CatchUp:
 def gap(channel: str, after: str, reason: str) -> bytes:
     data = compact_json({"channel": channel, "after": after or BEFORE_FIRST, "reason": reason})
     return sse.encode(Event(data, "gap"))
-
-
-def _place(event_id: str) -> tuple[int, int]:
-    return order(event_id) or (0, 0)

@@ -36,6 +36,11 @@ def order(event_id: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
+def place(event_id: str) -> tuple[int, int]:
+    """`order`, for an id that is compared: one that is not ours stands before the first."""
+    return order(event_id) or (0, 0)
+
+
 def milliseconds(event_id: str) -> int:
     """When the event was stored: milliseconds since the epoch, by Redis' clock."""
     return int(event_id.partition("-")[0])

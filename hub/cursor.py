@@ -11,7 +11,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from hashlib import sha256
 
-from hub.channel import order
+from hub.channel import place
 
 _NONE_MS = 2**48 - 1
 
@@ -20,7 +20,7 @@ def encode(channels: tuple[str, ...], positions: Sequence[str]) -> str:
     """`positions` in the order of `channels`, which are sorted; '': has not begun yet."""
     out = bytearray(_set_name(channels))
     for position in positions:
-        ms, seq = (_NONE_MS, 0) if not position else (order(position) or (0, 0))
+        ms, seq = (_NONE_MS, 0) if not position else place(position)
         out += ms.to_bytes(6, "big")
         while seq > 0x7F:
             out.append(seq & 0x7F | 0x80)

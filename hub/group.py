@@ -19,7 +19,7 @@ from typing import Protocol
 
 import gevent
 
-from hub.listener import Listener, Source
+from hub.listener import Listener, Source, all_ended
 from hub.segment import Chunk
 from hub.wire import Item, Wire
 
@@ -227,7 +227,7 @@ class Group:
 
     def _serve(self) -> None:
         data, size, turn = self._data, len(self._data), self._turn
-        last = self._next_wire is None or self._ends()
+        last = self._next_wire is None or all_ended(self.rooms, self.positions)
         begin = self._turn_at
         self._turn_at = end = min(begin + _SLICE, len(turn))
         # Nothing in this loop lets another greenlet run: who is in the slice stays in it.
@@ -254,12 +254,6 @@ class Group:
         listener.events += self.events - self._turn_events
         listener.bytes += self.bytes - len(self._data)
         listener.fell_behind(self.wire, self._items, self._positions_before, sent)
-
-    def _ends(self) -> bool:
-        return all(
-            room.end and position == room.end
-            for room, position in zip(self.rooms, self.positions, strict=True)
-        )
 
     def __repr__(self) -> str:
         names = [room.channel for room in self.rooms]

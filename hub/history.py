@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 from hub import sse
 from hub.batch import Call, run_many
-from hub.channel import BEFORE_FIRST, milliseconds, order
+from hub.channel import BEFORE_FIRST, milliseconds, order, place
 from hub.errors import KeyReused, Refused, TooLarge
 from hub.event import Event, StoredEvent
 from hub.redis_link import TRY_SECONDS, RedisLink, Script
@@ -138,14 +138,14 @@ class Page:
         """None where the page is whole, else why events after `position` are gone (contract §2)."""
         if self.whole:
             return None
-        state, place = self.state, order(self.position)
-        if place is None or place > _place(state.head):
+        state, at = self.state, order(self.position)
+        if at is None or at > place(state.head):
             return "unknown-id"
-        if self.frames and _place(self.frames[0].prev) < place:
+        if self.frames and place(self.frames[0].prev) < at:
             return "unknown-id"  # nothing is missing, but it never was an id of this channel
-        if state.deleted and place < _place(state.deleted):
+        if state.deleted and at < place(state.deleted):
             return "deleted"
-        if not self.frames or (state.expired and place < _place(state.expired)):
+        if not self.frames or (state.expired and at < place(state.expired)):
             return "expired"
         return "trimmed"
 
@@ -391,10 +391,6 @@ def stored_event(frame: Frame) -> StoredEvent:
     """A frame as values."""
     parsed = next(sse.Parser().feed(frame.data))
     return StoredEvent(frame.id, frame.prev, parsed.event, parsed.data, milliseconds(frame.id))
-
-
-def _place(event_id: str) -> tuple[int, int]:
-    return order(event_id) or (0, 0)
 
 
 def _page(reply: list[Any]) -> Page:

@@ -65,6 +65,13 @@ class Source(Protocol):
         ...
 
 
+def all_ended(rooms: Sequence[Source], positions: Sequence[str]) -> bool:
+    """Whether each channel has ended and its terminal event lies behind its position."""
+    return all(
+        room.end and position == room.end for room, position in zip(rooms, positions, strict=True)
+    )
+
+
 class Place(Protocol):
     """Where listeners stand that are at the head (`group.Group`)."""
 
@@ -193,7 +200,7 @@ class Listener:
                 return
             if self._rest and not self._send_rest():
                 return
-            if self._wire is None or self._ended():
+            if self._wire is None or all_ended(self.rooms, self.positions):
                 self.close("ended")
                 return
             behind = self._first_behind()
@@ -295,12 +302,6 @@ class Listener:
                 return index
         return None
 
-    def _ended(self) -> bool:
-        return all(
-            room.end and position == room.end
-            for room, position in zip(self.rooms, self.positions, strict=True)
-        )
-
     def _reach_head(self) -> None:
         assert self._wire is not None
         self.group = self._keeper.place_at(self.rooms, self._wire, self.positions)
@@ -348,7 +349,7 @@ class Listener:
     @property
     def whole(self) -> bool:
         """Whether a stream that is closed has shown everything, up to its channels' ends."""
-        return self._wire is None or self._ended()
+        return self._wire is None or all_ended(self.rooms, self.positions)
 
     def lost(self) -> None:
         if self.when_left is not None and not self.closed:

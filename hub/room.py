@@ -18,7 +18,7 @@ import gevent
 from gevent.event import Event
 from gevent.lock import Semaphore
 
-from hub.channel import BEFORE_FIRST, order
+from hub.channel import BEFORE_FIRST, order, place
 from hub.errors import RedisUnavailable
 from hub.group import TURN_BYTES, Group
 from hub.history import (
@@ -127,7 +127,7 @@ class Room:
                 self.resync()
         elif news.prev == self.head:
             self._accept(Chunk.announced(news))
-        elif (order(news.last) or (0, 0)) > (order(self.head) or (0, 0)):
+        elif place(news.last) > place(self.head):
             self._counters.repairs += 1
             self._held.append(news)
             self.resync()
@@ -235,7 +235,7 @@ class Room:
         with self._reading:
             voided = self._voided
             page = self._history.read(self.channel, position)
-            head = order(self.head) or (0, 0)
+            head = place(self.head)
             frames = [f for f in page.frames if (order(f.id) or head) <= head]
             if frames and voided == self._voided:
                 self._pages.appendleft(Segment([Chunk.of(frames, page.state.end)]))
@@ -248,7 +248,7 @@ class Room:
     def _began_anew(self, page: Page) -> bool:
         """Redis may have lost the channel and started it again: then nothing that is remembered
         here may be sent, though it begins at the same place (`BEFORE_FIRST`)."""
-        if (order(page.state.head) or (0, 0)) < (order(self.head) or (0, 0)):
+        if place(page.state.head) < place(self.head):
             return True
         return bool(page.frames) and page.frames[0].prev == BEFORE_FIRST != page.position != ""
 
@@ -267,7 +267,7 @@ class Room:
             if (
                 taken is None
                 or time.monotonic() - self._snapshot_at > _SNAPSHOT_SECONDS
-                or (order(taken.position) or (0, 0)) < (order(least) or (0, 0))
+                or place(taken.position) < place(least)
             ):
                 self._snapshot_at = time.monotonic()
                 taken = self._snapshot = self.kind.snapshot(self.channel)

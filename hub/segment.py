@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from itertools import islice
 
 from hub import sse
-from hub.channel import order
+from hub.channel import order, place
 from hub.history import Announcement, Frame
 
 _OBJECT_BYTES = 450
@@ -153,10 +153,10 @@ class Segment:
 
     def _holding(self, position: str) -> int:
         """The index of the chunk that `position` would lie in, or -1."""
-        place = order(position)
-        if place is None or not self._chunks:
+        wanted = order(position)
+        if wanted is None or not self._chunks:
             return -1
-        at = bisect_right(self._chunks, place, key=lambda chunk: order(chunk.last) or (0, 0))
-        if at == len(self._chunks) or place <= (order(self._chunks[at].prev) or (0, 0)):
+        at = bisect_right(self._chunks, wanted, key=lambda chunk: place(chunk.last))
+        if at == len(self._chunks) or wanted <= place(self._chunks[at].prev):
             return -1
         return at

@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from hub import sse
-from hub.channel import BEFORE_FIRST, order
+from hub.channel import BEFORE_FIRST, place
 from hub.errors import RedisUnavailable
 from hub.event import Event, compact_json
 from hub.history import (
@@ -215,7 +215,7 @@ class Subscription:
         elif news.prev == self._position:
             self._take(Chunk.announced(news).frames())
             self._ended = news.ends
-        elif (order(news.last) or (0, 0)) > (order(self._position) or (0, 0)):
+        elif place(news.last) > place(self._position):
             self._read()
 
     def _drop(self) -> None:
