@@ -128,9 +128,6 @@ class Delivery:
         here = room.listeners if room else 0
         return here + self._presence.elsewhere(channel, here)
 
-    def totals(self) -> dict[str, int]:
-        return {room.channel: room.listeners for room in self._rooms.values() if room.listeners}
-
     def figures(self) -> Figures:
         """This process's figures for `/metrics`."""
         return {

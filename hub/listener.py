@@ -114,12 +114,12 @@ class Listener:
         "deletions",
         "events",
         "group",
+        "heartbeat_comments",
         "heartbeat_seconds",
         "opened",
         "positions",
         "quiet",
         "rooms",
-        "style",
         "when_left",
     )
 
@@ -143,7 +143,7 @@ class Listener:
         self.events = 0
         self.bytes = 0
         self.heartbeat_seconds = heartbeat_seconds
-        self.style = heartbeat_comments
+        self.heartbeat_comments = heartbeat_comments
         self.quiet = quiet
         self.address = address
         self.group: Place | None = None
@@ -314,7 +314,7 @@ class Listener:
         """Send a heartbeat, unless half a frame or a full socket is in the way."""
         if self.closed or self._rest or self.blocked_since:
             return
-        data = sse.comment() if self.quiet or self.style else event(self.rooms)
+        data = sse.comment() if self.quiet or self.heartbeat_comments else event(self.rooms)
         try:
             sent = self._transport.send(data)
         except BlockingIOError:
