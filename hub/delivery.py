@@ -7,7 +7,7 @@ take nothing, and ends all streams at shutdown. Its greenlets, started by `start
     wheel       heartbeats
     presence    counts over all processes
     catch-up    a few readers of history for listeners that are behind
-    tidy        closes stalled listeners, forgets pages and empty rooms
+    tidy        closes stalled listeners, forgets pages, old frames and empty rooms
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ log = logging.getLogger("hub.stream")
 
 BARRIER_SECONDS = 2.0
 LINGER_SECONDS = 30.0
-RING_BYTES = 4 << 20
-ALL_RINGS_BYTES = 256 << 20
+_LEAST_RECENT_BYTES = 4096
 
 
 class Delivery:
@@ -102,7 +101,7 @@ class Delivery:
                 self.history,
                 self.kind_of(channel),
                 self.counters,
-                self._ring_bytes,
+                self._recent_bytes,
                 self._lead_on,
                 self._turn_wanted.set,
             )
@@ -144,8 +143,10 @@ class Delivery:
     def _rooms_of(self, listener: Listener) -> list[Room]:
         return [self._rooms[source.channel] for source in listener.rooms]
 
-    def _ring_bytes(self) -> int:
-        return min(RING_BYTES, max(4096, ALL_RINGS_BYTES // max(1, len(self._rooms))))
+    def _recent_bytes(self) -> int:
+        """How much a room may remember: its own share of what all may."""
+        share = self.settings.recent_total_bytes // max(1, len(self._rooms))
+        return min(self.settings.recent_bytes, max(_LEAST_RECENT_BYTES, share))
 
     # ── listeners ────────────────────────────────────────────────────────────────────────────
 
@@ -264,7 +265,7 @@ class Delivery:
                 self.counters.stalled += 1
                 listener.close("stalled")
             for room in self._rooms.values():
-                room.forget_pages()
+                room.forget_what_is_over()
             for channel, since in list(self._unused_since.items()):
                 if now - since > LINGER_SECONDS:
                     del self._unused_since[channel]

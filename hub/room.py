@@ -51,7 +51,7 @@ class Room:
         history: History,
         kind: ChannelKind | None,
         counters: Counters,
-        ring_bytes: Callable[[], int],
+        recent_bytes: Callable[[], int],
         lead_on: Callable[[Listener], None],
         turn_wanted: Callable[[], None],
     ) -> None:
@@ -68,10 +68,10 @@ class Room:
         self.in_step = Event()
         self._counters = counters
         self._history = history
-        self._ring_bytes = ring_bytes
+        self._recent_bytes = recent_bytes
         self._lead_on = lead_on
         self._turn_wanted = turn_wanted
-        self._ring = Segment()
+        self._recent = Segment()
         self._pages: deque[Segment] = deque(maxlen=_PAGES)
         self._voided = 0
         self._reading = Semaphore()
@@ -137,8 +137,8 @@ class Room:
         self.n = chunk.n
         if chunk.ends:
             self.end = chunk.last
-        self._ring.append(chunk)
-        self._ring.trim(self._ring_bytes())
+        self._recent.append(chunk)
+        self._recent.trim(self._recent_bytes())
         for group in self.groups:
             group.news(self, chunk)
 
@@ -154,7 +154,7 @@ class Room:
         moved = [listener for group in list(self.groups) for listener in group.members]
         for listener in moved:
             listener.detach()
-        self._ring.clear()
+        self._recent.clear()
         self._pages.clear()
         self._voided += 1
         return moved
@@ -212,7 +212,7 @@ class Room:
     def after(self, position: str, size: int = TURN_BYTES) -> list[Chunk] | None:
         """About `size` bytes of frames behind `position`, which is not the head, or None: they are
         not in memory."""
-        found = self._ring.after(position, size)
+        found = self._recent.after(position, size)
         if found:
             return found
         for page in self._pages:
@@ -226,7 +226,7 @@ class Room:
         of them is missing."""
         if position == self.head:
             return 0
-        n = self._ring.count_to(position)
+        n = self._recent.count_to(position)
         return None if n is None else self.n - n
 
     def read(self, position: str) -> Page:
@@ -273,6 +273,9 @@ class Room:
                 taken = self._snapshot = self.kind.snapshot(self.channel)
             return taken
 
-    def forget_pages(self) -> None:
+    def forget_what_is_over(self) -> None:
+        """Pages and the snapshot were for those who came in one moment; and where more rooms have
+        opened, each may remember less."""
         self._pages.clear()
         self._snapshot = None
+        self._recent.trim(self._recent_bytes())

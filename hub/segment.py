@@ -11,8 +11,9 @@ from hub import sse
 from hub.channel import order, place
 from hub.history import Announcement, Frame
 
-_OBJECT_BYTES = 450
-"""What a chunk takes beside its data."""
+_CHUNK_BYTES = 500
+_FRAME_BYTES = 300
+"""What a chunk, and each frame of one that was taken apart, take beside their data."""
 
 
 class Chunk:
@@ -44,16 +45,22 @@ class Chunk:
         last = frames[-1]
         data = b"".join([frame.data for frame in frames])
         chunk = cls(frames[0].prev, last.id, len(frames), last.n, data, 0, last.id == end)
-        chunk._frames = frames
+        if len(frames) > 1:
+            chunk._frames = frames
         return chunk
 
     def frames(self) -> list[Frame]:
+        if self.count == 1:  # its id may be the publisher's own, so it is not read from there
+            return [Frame(self.last, self.prev, self.n, self.data)]
         if self._frames is None:
-            if self.count == 1:  # its id may be the publisher's own, so it is not read from there
-                self._frames = [Frame(self.last, self.prev, self.n, self.data)]
-            else:
-                self._frames = self._split()
+            self._frames = self._split()
         return self._frames
+
+    @property
+    def most_bytes(self) -> int:
+        """What it takes in memory at most: as if it were taken apart, where it can be."""
+        apart = self.count > 1 and len(self.data) + _FRAME_BYTES * self.count
+        return _CHUNK_BYTES + len(self.data) + apart
 
     def after(self, position: str) -> Chunk | None:
         """What remains behind `position`, which lies within; None where it is not one of ours."""
@@ -83,19 +90,19 @@ class Segment:
         self._chunks: deque[Chunk] = deque()
         self._number: dict[str, int] = {}
         self._dropped = 0
-        self.size = 0
+        self._bytes = 0
         for chunk in chunks:
             self.append(chunk)
 
     def append(self, chunk: Chunk) -> None:
         self._number[chunk.last] = self._dropped + len(self._chunks)
         self._chunks.append(chunk)
-        self.size += len(chunk.data)
+        self._bytes += chunk.most_bytes
 
     def trim(self, size: int) -> None:
-        """Forget the oldest chunks until at most `size` bytes are left, their objects' included:
-        of small events the objects are the greater part."""
-        while self.size + _OBJECT_BYTES * len(self._chunks) > size:
+        """Forget the oldest chunks until what is left takes at most `size` bytes, the objects
+        included: of small events they are the greater part."""
+        while self._bytes > size:
             self._drop_first()
 
     def clear(self) -> None:
@@ -149,7 +156,7 @@ class Segment:
         chunk = self._chunks.popleft()
         del self._number[chunk.last]
         self._dropped += 1
-        self.size -= len(chunk.data)
+        self._bytes -= chunk.most_bytes
 
     def _holding(self, position: str) -> int:
         """The index of the chunk that `position` would lie in, or -1."""

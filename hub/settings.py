@@ -134,6 +134,8 @@ class Settings:
     )
     max_event_bytes: int = _setting("HUB_MAX_EVENT_BYTES", _whole(1, 2**28), 262_144)
     stall_seconds: float = _setting("HUB_LISTENER_STALL_SECONDS", _number(0.1, 86_400), 60.0)
+    recent_bytes: int = _setting("HUB_RECENT_BYTES", _whole(4096, 2**40), 4 * 2**20)
+    recent_total_bytes: int = _setting("HUB_RECENT_TOTAL_BYTES", _whole(4096, 2**40), 256 * 2**20)
 
     generations_per_minute: int = _setting("HUB_GENERATIONS_PER_MINUTE", _whole(0, 10**6), 30)
     worker_concurrency: int = _setting("HUB_WORKER_CONCURRENCY", _whole(1, 100_000), 200)

@@ -49,6 +49,7 @@ class SocketTransport:
         self._sock.setblocking(False)
         self.send: Callable[[bytes], int] = self._sock.send
         self._received = 0
+        self._gone: Callable[[], None] | None = None
         self._reader: Any = None
         self._writer: Any = None
 
@@ -67,7 +68,9 @@ class SocketTransport:
             if watcher is not None:
                 watcher.stop()
                 watcher.close()
-        self._reader = self._writer = None
+        # Without the way back to the listener both are freed at once: a cycle waits for the
+        # collector, and a crowd that came and went with it.
+        self._reader = self._writer = self._gone = None
         self._sock.close()
 
     def _once(self, callback: Callable[[], None]) -> None:
@@ -84,7 +87,7 @@ class SocketTransport:
         except OSError:
             data = b""
         self._received += len(data)
-        if not data or self._received > _INPUT_BYTES:
+        if (not data or self._received > _INPUT_BYTES) and self._gone is not None:
             self._gone()
 
 

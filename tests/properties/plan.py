@@ -45,7 +45,7 @@ class Plan:
     seed: int
     profile: str
     history_events: int
-    ring_bytes: int
+    recent_bytes: int
     page_events: int
     turn_bytes: int
     slice_listeners: int
@@ -72,7 +72,7 @@ def make(profile: str, seed: int, steps: int = 45) -> Plan:
         seed=seed,
         profile=profile,
         history_events=random.choice(_HISTORIES.get(profile, (10_000,))),
-        ring_bytes=random.choice((1, 600, 2000, 5000, 1 << 20)),
+        recent_bytes=random.choice((1, 600, 2000, 5000, 1 << 20)),
         page_events=random.choice((1, 3, 17, 1000)),
         turn_bytes=random.choice((1, 300, 256 * 1024)),
         slice_listeners=random.choice((1, 2, 64)),

@@ -126,7 +126,6 @@ class World:
         """Carry the plan out and judge what was heard. Raises `Broken`."""
         short = self.plan
         with (
-            patch("hub.delivery.RING_BYTES", short.ring_bytes),
             patch("hub.room.Room.after.__defaults__", (short.turn_bytes,)),
             patch("hub.listener._FIRST_BYTES", short.turn_bytes),
             patch("hub.group.TURN_BYTES", short.turn_bytes),
@@ -336,7 +335,12 @@ class World:
         return link
 
     def _settings(self) -> Settings:
-        return replace(Settings(), history_events=self.plan.history_events, heartbeat_seconds=1)
+        return replace(
+            Settings(),
+            history_events=self.plan.history_events,
+            recent_bytes=self.plan.recent_bytes,
+            heartbeat_seconds=1,
+        )
 
     def _delivery(self, url: str) -> Delivery:
         settings = self._settings()

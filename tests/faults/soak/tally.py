@@ -17,8 +17,8 @@ from tests.support.provider import text_for
 from tests.support.stack import Web, descendants
 
 MIB = 2**20
-_FLAT = 1.25
-_FLAT_BYTES = 24 * MIB
+_FLAT = 1.05
+_FLAT_BYTES = 3 * MIB
 
 
 class Memory:

@@ -32,6 +32,7 @@ _ENV = {
     "HUB_HEARTBEAT_SECONDS": "2",
     "HUB_GRACE_SECONDS": "2",
     "HUB_LEASE_SECONDS": "2",
+    "HUB_RECENT_BYTES": "200000",  # full within seconds: what grows after that is a leak
     "OPENAI_API_KEY": "a-key-of-the-soak",
 }
 _DURABLE = ("--appendonly", "yes", "--appendfsync", "everysec")
