@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from hub.delivery import Delivery
 from hub.errors import RedisUnavailable
-from hub.event import compact_json
+from hub.json_answer import json_answer
 from hub.metrics import families
 
 
@@ -67,6 +67,6 @@ class _Found(Collector):
 
 
 def _answer(status: int, body: object) -> Response:
-    answer = Response(compact_json(body), status, content_type="application/json")
+    answer = json_answer(body, status)
     answer.headers["Cache-Control"] = "no-store"
     return answer

@@ -9,7 +9,7 @@ from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from hub.errors import HubError, Overloaded, RedisUnavailable, RequestError
-from hub.event import compact_json
+from hub.json_answer import json_answer
 
 log = logging.getLogger("hub.problems")
 
@@ -28,14 +28,14 @@ def problem(
     if request.path.startswith("/v1/"):
         kind = "server_error" if status >= 500 else "invalid_request_error"
         error = {"message": detail, "type": kind, "param": field, "code": code}
-        return _json(status, {"error": error}, "application/json")
+        return json_answer({"error": error}, status)
     if _is_navigation():
         page = render_template("error.html", status=status, title=title, detail=detail)
         return Response(page, status, content_type="text/html; charset=utf-8")
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
     if field is not None:
         body["field"] = field
-    return _json(status, body, "application/problem+json")
+    return json_answer(body, status, "application/problem+json")
 
 
 def _hub_error(error: HubError) -> Response:
@@ -63,7 +63,3 @@ def _unexpected(error: Exception) -> Response:
 def _is_navigation() -> bool:
     best = request.accept_mimetypes.best
     return request.method in ("GET", "HEAD") and best in ("text/html", "application/xhtml+xml")
-
-
-def _json(status: int, body: object, content_type: str) -> Response:
-    return Response(compact_json(body), status, content_type=content_type)

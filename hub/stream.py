@@ -10,10 +10,11 @@ from hub import cursor, sse
 from hub.begin import Beginning, begin
 from hub.channel import BEFORE_FIRST
 from hub.delivery import Delivery
-from hub.errors import FieldError, RedisUnavailable
+from hub.errors import RedisUnavailable
 from hub.event import Event, compact_json
 from hub.kind import View
 from hub.listener import Listener
+from hub.query import one_of, whole_number
 from hub.room import Room
 from hub.wire import Cursor, Dialect, Plain, Wire
 
@@ -37,27 +38,16 @@ class Wishes:
     def of(cls, args: Mapping[str, str], header_id: str | None, heartbeat_seconds: int) -> Wishes:
         """Raises `FieldError` for everything but the id, which is never an error."""
         last_id = header_id or args.get("last_event_id") or args.get("lastEventId") or None
-        start = _one_of(args, "from", ("now", "start", "snapshot"))
-        heartbeat = args.get("heartbeat")
-        if heartbeat is not None:
-            if not heartbeat.isascii() or not heartbeat.isdigit() or not 1 <= int(heartbeat) <= 300:
-                raise FieldError("heartbeat", "must be a whole number of seconds from 1 to 300")
-            heartbeat_seconds = int(heartbeat)
+        start = one_of(args, "from", ("now", "start", "snapshot"))
+        heartbeat = whole_number(args, "heartbeat", 1, 300, default=heartbeat_seconds)
         return cls(
             last_id,
             start,
-            heartbeat_seconds,
-            _one_of(args, "heartbeat_style", ("event", "comment")) == "comment",
-            _one_of(args, "quiet", ("0", "1")) == "1",
-            _one_of(args, "overload", ("200", "503")) == "503",
+            heartbeat,
+            one_of(args, "heartbeat_style", ("event", "comment")) == "comment",
+            one_of(args, "quiet", ("0", "1")) == "1",
+            one_of(args, "overload", ("200", "503")) == "503",
         )
-
-
-def _one_of(args: Mapping[str, str], name: str, words: tuple[str, ...]) -> str | None:
-    value = args.get(name)
-    if value is not None and value not in words:
-        raise FieldError(name, f"must be {' or '.join(words)}")
-    return value
 
 
 @dataclass(frozen=True, slots=True)

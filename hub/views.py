@@ -10,9 +10,10 @@ from hub.answer import subscribe
 from hub.channel import BEFORE_FIRST, check_channel
 from hub.delivery import Delivery
 from hub.errors import FieldError, Forbidden
-from hub.event import compact_json
 from hub.history import IdempotencyKey, stored_event
+from hub.json_answer import json_answer
 from hub.publishing import idempotency_key, publication
+from hub.query import whole_number
 from hub.stream import MAX_CHANNELS
 from hub.timestamp import rfc3339
 
@@ -46,12 +47,12 @@ def channels_blueprint(delivery: Delivery) -> Blueprint:
         answer: dict[str, Any] = (
             {"ids": stored.ids} if given.batch else {"id": stored.ids[0], "channel": channel}
         )
-        return _json(answer, 200 if stored.answered else 201)
+        return json_answer(answer, 200 if stored.answered else 201)
 
     @blueprint.get("/channels/<channel>")
     def inform(channel: str) -> Response:
         found = history.inspect(check_channel(channel))
-        return _json(
+        return json_answer(
             {
                 "channel": channel,
                 "listeners": delivery.count(channel),
@@ -64,13 +65,14 @@ def channels_blueprint(delivery: Delivery) -> Blueprint:
     @blueprint.get("/channels/<channel>/history")
     def read_history(channel: str) -> Response:
         after = request.args.get("after") or BEFORE_FIRST
-        page = history.read(check_channel(channel), after, limit=_limit())
+        limit = whole_number(request.args, "limit", 1, MAX_HISTORY, default=MAX_HISTORY)
+        page = history.read(check_channel(channel), after, limit=limit)
         complete = page.whole
         if not page.position:  # an id that says nothing: what is left, from its beginning
-            page = history.read(channel, BEFORE_FIRST, limit=_limit())
+            page = history.read(channel, BEFORE_FIRST, limit=limit)
         events = [stored_event(frame) for frame in page.frames]
         more = bool(events) and events[-1].id != page.state.last
-        return _json(
+        return json_answer(
             {
                 "events": [
                     {
@@ -99,16 +101,3 @@ def _check_free(delivery: Delivery, channel: str) -> None:
     kind = delivery.kind_of(check_channel(channel))
     if kind is not None:
         raise Forbidden(f"{kind.prefix}* belongs to the workers", code="reserved-channel")
-
-
-def _limit() -> int:
-    raw = request.args.get("limit")
-    if raw is None:
-        return MAX_HISTORY
-    if not raw.isascii() or not raw.isdigit() or not 1 <= int(raw) <= MAX_HISTORY:
-        raise FieldError("limit", f"must be a whole number from 1 to {MAX_HISTORY}")
-    return int(raw)
-
-
-def _json(body: object, status: int = 200) -> Response:
-    return Response(compact_json(body), status, content_type="application/json")

@@ -19,11 +19,12 @@ OURS = ("hub", "workers", "stack", "standalone", "app")
 
 LAYERS = ("values", "redis", "delivery", "views")
 HUB = {
-    "values": "errors settings channel cursor event sse timestamp logs metrics",
+    "values": "errors query settings channel cursor event sse timestamp logs metrics",
     "redis": "redis_link history kind segment batch subscription hub",
     "delivery": "wire feed listener group room catch_up begin presence wheel delivery "
     "takeover transport stream",
-    "views": "views answer publishing health cors pages problems flask_sse remote doctor",
+    "views": "views answer json_answer publishing health cors pages problems flask_sse remote "
+    "doctor",
 }
 
 MAY_IMPORT = {

@@ -15,8 +15,8 @@ from flask import Blueprint, Response, request
 from hub.answer import subscribe
 from hub.delivery import Delivery
 from hub.errors import Overloaded
-from hub.event import compact_json
 from hub.history import IdempotencyKey
+from hub.json_answer import json_answer
 from hub.kind import View
 from hub.problems import problem
 from hub.publishing import idempotency_key, read_body
@@ -114,13 +114,13 @@ def openai_blueprint(face: OpenAIFace, models: Callable[[], Sequence[str]]) -> B
 
     @blueprint.get("/v1/models")
     def list_models() -> Response:
-        return _json({"object": "list", "data": [_model(name) for name in models()]})
+        return json_answer({"object": "list", "data": [_model(name) for name in models()]})
 
     @blueprint.get("/v1/models/<path:name>")
     def one_model(name: str) -> Response:
         if name not in models():
             raise UnknownModel(f"The model {name!r} does not exist here")
-        return _json(_model(name))
+        return json_answer(_model(name))
 
     return blueprint
 
@@ -138,17 +138,13 @@ def refusal(generation: Generation) -> Response | None:
 
 
 def named(body: object, generation: Generation) -> Response:
-    answer = _json(body)
+    answer = json_answer(body)
     answer.headers[HEADER] = generation.id
     return answer
 
 
 def _model(name: str) -> dict[str, object]:
     return {"id": name, "object": "model", "created": 0, "owned_by": OWNER}
-
-
-def _json(body: object) -> Response:
-    return Response(compact_json(body), content_type="application/json")
 
 
 def _stay() -> None:

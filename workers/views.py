@@ -14,9 +14,10 @@ from flask import Blueprint, Response, request
 from hub.answer import subscribe
 from hub.delivery import Delivery
 from hub.errors import FieldError, NotFound
-from hub.event import compact_json
 from hub.history import IdempotencyKey
+from hub.json_answer import json_answer
 from hub.publishing import UnsupportedMediaType, idempotency_key, read_body
+from hub.query import whole_number
 from hub.sse import CONTENT_TYPE
 from hub.stream import Wishes
 from workers.dialects import DIALECTS
@@ -43,7 +44,7 @@ def generations_blueprint(
         created = _create(subject())
         generation = created.generation
         if wishes is None:
-            answer = _json(generation.accepted_json(), 202 if created.first else 200)
+            answer = json_answer(generation.accepted_json(), 202 if created.first else 200)
         else:
             answer = subscribe(
                 delivery, [generation.channel], dialect=dialect, start="start", wishes=wishes
@@ -53,17 +54,18 @@ def generations_blueprint(
 
     @blueprint.get("/generations")
     def newest() -> Response:
+        limit = whole_number(request.args, "limit", 1, MAX_LIST, default=DEFAULT_LIST)
         found = []
-        for generation in generations.newest(_limit(), subject() or None):
+        for generation in generations.newest(limit, subject() or None):
             try:
                 found.append(_shown(*generations.read(generation.id)))
             except NotFound:
                 pass  # deleted at this moment
-        return _json({"generations": found})
+        return json_answer({"generations": found})
 
     @blueprint.get("/generations/<generation_id>")
     def inform(generation_id: str) -> Response:
-        return _json(_shown(*generations.read(generation_id)))
+        return json_answer(_shown(*generations.read(generation_id)))
 
     @blueprint.get("/generations/<generation_id>/events")
     def watch(generation_id: str) -> Response:
@@ -85,7 +87,7 @@ def generations_blueprint(
         """A link to the page. While nobody has to show a token, the plain address is one."""
         generation = generations.get(generation_id)
         page = quote(generation.page, safe="/:@~")
-        return _json({"url": request.host_url.rstrip("/") + page, "expires": None})
+        return json_answer({"url": request.host_url.rstrip("/") + page, "expires": None})
 
     def _create(owner: str) -> Created:
         if request.mimetype != "application/json":
@@ -121,18 +123,5 @@ def _wants_stream() -> bool:
     return any(kind == _EVENT_STREAM and q > 0 for kind, q in request.accept_mimetypes)
 
 
-def _limit() -> int:
-    raw = request.args.get("limit")
-    if raw is None:
-        return DEFAULT_LIST
-    if not raw.isascii() or not raw.isdigit() or not 1 <= int(raw) <= MAX_LIST:
-        raise FieldError("limit", f"must be a whole number from 1 to {MAX_LIST}")
-    return int(raw)
-
-
 def _by(subject: str) -> str:
     return subject or "anonymous"
-
-
-def _json(body: Any, status: int = 200) -> Response:
-    return Response(compact_json(body), status, content_type="application/json")
