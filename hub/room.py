@@ -1,4 +1,4 @@
-"""One channel in this process: its head, its recent frames, and the groups that stand there.
+"""One channel in this process: its head, what it remembers, and the groups that stand there.
 
 The chain of predecessors decides what happens to an announcement: it continues the head and goes to
 the groups; or it is known already; or something is missing, and history is read from the head on
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
 
 import gevent
@@ -31,13 +30,13 @@ from hub.history import (
 )
 from hub.kind import ChannelKind, Snapshot
 from hub.listener import Listener
+from hub.memory import Memory
 from hub.metrics import Counters
-from hub.segment import Chunk, Segment
+from hub.segment import Chunk
 
 log = logging.getLogger("hub.room")
 
 _HELD_BYTES = 4 * 2**20
-_PAGES = 4
 _SNAPSHOT_SECONDS = 0.1
 
 
@@ -68,12 +67,9 @@ class Room:
         self.in_step = Event()
         self._counters = counters
         self._history = history
-        self._recent_bytes = recent_bytes
         self._lead_on = lead_on
         self._turn_wanted = turn_wanted
-        self._recent = Segment()
-        self._pages: deque[Segment] = deque(maxlen=_PAGES)
-        self._voided = 0
+        self._memory = Memory(recent_bytes)
         self._reading = Semaphore()
         self._snapshot: Snapshot | None = None
         self._snapshot_at = 0.0
@@ -137,8 +133,7 @@ class Room:
         self.n = chunk.n
         if chunk.ends:
             self.end = chunk.last
-        self._recent.append(chunk)
-        self._recent.trim(self._recent_bytes())
+        self._memory.add(chunk)
         for group in self.groups:
             group.news(self, chunk)
 
@@ -154,9 +149,7 @@ class Room:
         moved = [listener for group in list(self.groups) for listener in group.members]
         for listener in moved:
             listener.detach()
-        self._recent.clear()
-        self._pages.clear()
-        self._voided += 1
+        self._memory.void()
         return moved
 
     # ── getting into step with history ───────────────────────────────────────────────────────
@@ -212,33 +205,25 @@ class Room:
     def after(self, position: str, size: int = TURN_BYTES) -> list[Chunk] | None:
         """About `size` bytes of frames behind `position`, which is not the head, or None: they are
         not in memory."""
-        found = self._recent.after(position, size)
-        if found:
-            return found
-        for page in self._pages:
-            found = page.after(position, size)
-            if found:
-                return found
-        return None
+        return self._memory.after(position, size)
 
     def count_after(self, position: str) -> int | None:
         """How many events lie between `position` and the head, where memory can prove that none
         of them is missing."""
         if position == self.head:
             return 0
-        n = self._recent.count_to(position)
+        n = self._memory.count_to(position)
         return None if n is None else self.n - n
 
     def read(self, position: str) -> Page:
         """The page of history behind `position`; what of it lies up to the head is remembered, so
         that a thousand who come from there cost one reading. Raises `RedisUnavailable`."""
         with self._reading:
-            voided = self._voided
+            voided = self._memory.voided
             page = self._history.read(self.channel, position)
             head = place(self.head)
             frames = [f for f in page.frames if (order(f.id) or head) <= head]
-            if frames and voided == self._voided:
-                self._pages.appendleft(Segment([Chunk.of(frames, page.state.end)]))
+            self._memory.add_page(frames, page.state.end, voided)
         if self._began_anew(page):
             self.resync()
             if not self.wait_in_step(1.0):
@@ -274,8 +259,5 @@ class Room:
             return taken
 
     def forget_what_is_over(self) -> None:
-        """Pages and the snapshot were for those who came in one moment; and where more rooms have
-        opened, each may remember less."""
-        self._pages.clear()
         self._snapshot = None
-        self._recent.trim(self._recent_bytes())
+        self._memory.forget_what_is_over()

@@ -21,7 +21,7 @@ LAYERS = ("values", "redis", "delivery", "views")
 HUB = {
     "values": "errors query settings channel cursor event sse timestamp logs metrics",
     "redis": "redis_link history kind segment batch subscription hub",
-    "delivery": "wire feed listener group room catch_up begin presence wheel delivery "
+    "delivery": "wire feed listener group memory room catch_up begin presence wheel delivery "
     "takeover transport stream",
     "views": "views answer json_answer publishing health cors pages problems flask_sse remote "
     "doctor",
