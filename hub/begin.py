@@ -7,7 +7,7 @@ from typing import Any
 
 from hub.channel import BEFORE_FIRST, order, place
 from hub.errors import NotFound
-from hub.history import Page
+from hub.frame import Page
 from hub.kind import Snapshot
 from hub.room import Room
 

@@ -23,13 +23,15 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
 from hub import sse
+from hub.announcement import announcement_channel
 from hub.batch import Call, run_many
-from hub.channel import BEFORE_FIRST, milliseconds, order, place
+from hub.channel import BEFORE_FIRST, order
 from hub.errors import KeyReused, Refused, TooLarge
-from hub.event import Event, StoredEvent
+from hub.event import Event
+from hub.frame import ChannelState, Page, parse_page, parse_state
 from hub.redis_link import TRY_SECONDS, RedisLink, Script
 from hub.settings import Settings
 
@@ -88,66 +90,6 @@ class Appended:
 
     ids: list[str]
     answered: bool = False
-
-
-class Frame(NamedTuple):
-    """A stored event as bytes. `n` counts the channel's events up to this one."""
-
-    id: str
-    prev: str
-    n: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelState:
-    """A channel at one moment. `last` '' means that nothing was ever published."""
-
-    last: str
-    n: int
-    deletions: int
-    deleted: str
-    expired: str
-    end: str
-    before_end: str
-
-    @property
-    def head(self) -> str:
-        return self.last or BEFORE_FIRST
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """The channel's state and the frames after `position`, as of one moment.
-
-    `position` '' means that the id asked for could not be resolved.
-    """
-
-    state: ChannelState
-    position: str
-    frames: list[Frame]
-
-    @property
-    def whole(self) -> bool:
-        """Nothing between `position` and the first frame (or the head) is missing."""
-        if self.frames:
-            return self.frames[0].prev == self.position
-        return self.position == self.state.head
-
-    def loss(self) -> str | None:
-        """None where the page is whole, else why events after `position` are gone (contract §2)."""
-        if self.whole:
-            return None
-        state, at = self.state, order(self.position)
-        if at is None or at > place(state.head):
-            return "unknown-id"
-        if self.frames and place(self.frames[0].prev) < at:
-            return "unknown-id"  # nothing is missing, but it never was an id of this channel
-        if state.deleted and at < place(state.deleted):
-            return "deleted"
-        if not self.frames or (state.expired and at < place(state.expired)):
-            return "expired"
-        return "trimmed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,11 +172,11 @@ class History:
         self, channel: str, wire_id: str, position: str, limit: int, limit_bytes: int
     ) -> Page:
         keys = [*self._base(channel), f"hub:{{{channel}}}:wire:{wire_id}"]
-        return _page(self.link.run(_READ, keys, [*self._keep, position, limit, limit_bytes]))
+        return parse_page(self.link.run(_READ, keys, [*self._keep, position, limit, limit_bytes]))
 
     def state(self, channel: str) -> ChannelState:
         keys = [*self._base(channel), f"hub:{{{channel}}}:wire:"]
-        return _page(self.link.run(_READ, keys, [*self._keep, "", 0, 0])).state
+        return parse_page(self.link.run(_READ, keys, [*self._keep, "", 0, 0])).state
 
     def inspect(self, channel: str) -> Inspection:
         last, oldest, retained = self.link.run(_INSPECT, self._base(channel), self._keep)
@@ -246,7 +188,7 @@ class History:
         reply = self.link.run(_RECORD, keys, [*self._keep, "1" if log else ""])
         pairs = [value.decode() for value in reply[7]]
         return Record(
-            _state(reply), dict(zip(pairs[::2], pairs[1::2], strict=True)), reply[8].decode()
+            parse_state(reply), dict(zip(pairs[::2], pairs[1::2], strict=True)), reply[8].decode()
         )
 
     def delete(self, channel: str) -> None:
@@ -353,63 +295,3 @@ class History:
 
 def _record_keys(channel: str) -> tuple[str, str]:
     return f"hub:{{{channel}}}:record", f"hub:{{{channel}}}:log"
-
-
-def announcement_channel(channel: str) -> str:
-    return f"hub:{{{channel}}}"
-
-
-@dataclass(slots=True)  # not frozen: that would take as long as everything else about it
-class Announcement:
-    """What `append` told the subscribers: frames, and the place they have in the chain."""
-
-    prev: str
-    last: str
-    count: int
-    n: int
-    published_us: int
-    ends: bool
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class DeletionNotice:
-    last: str
-    deletions: int
-
-
-def parse_announcement(payload: bytes) -> Announcement | DeletionNotice:
-    head, _, data = payload.partition(b"\n")
-    if head.startswith(b"E "):
-        _, prev, last, count, n, published, ends = head.decode().split(" ")
-        return Announcement(prev, last, int(count), int(n), int(published), ends == "1", data)
-    _, last, deletions = head.decode().split(" ")
-    return DeletionNotice(last, int(deletions))
-
-
-def stored_event(frame: Frame) -> StoredEvent:
-    """A frame as values."""
-    parsed = next(sse.Parser().feed(frame.data))
-    return StoredEvent(frame.id, frame.prev, parsed.event, parsed.data, milliseconds(frame.id))
-
-
-def _page(reply: list[Any]) -> Page:
-    position, found = reply[7:]
-    frames = [
-        Frame(found[i].decode(), found[i + 1].decode(), int(found[i + 2]), found[i + 3])
-        for i in range(0, len(found), 4)
-    ]
-    return Page(_state(reply), position.decode(), frames)
-
-
-def _state(reply: list[Any]) -> ChannelState:
-    last, n, deletions, deleted, expired, end, before_end = reply[:7]
-    return ChannelState(
-        last.decode(),
-        int(n or 0),
-        int(deletions or 0),
-        deleted.decode(),
-        expired.decode(),
-        end.decode(),
-        before_end.decode(),
-    )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from hub.history import Frame
+from hub.frame import Frame
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from hub import sse
 from hub.event import Event, compact_json
-from hub.history import Frame
+from hub.frame import Frame
 from hub.segment import Chunk
 from hub.wire import Item, Wire, cut
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from hub.history import Frame
+from hub.frame import Frame
 from hub.segment import Chunk, Segment
 
 _PAGES = 4

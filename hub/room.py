@@ -17,17 +17,12 @@ import gevent
 from gevent.event import Event
 from gevent.lock import Semaphore
 
+from hub.announcement import Announcement, DeletionNotice, announcement_channel, parse_announcement
 from hub.channel import BEFORE_FIRST, order, place
 from hub.errors import RedisUnavailable
+from hub.frame import Page
 from hub.group import TURN_BYTES, Group
-from hub.history import (
-    Announcement,
-    DeletionNotice,
-    History,
-    Page,
-    announcement_channel,
-    parse_announcement,
-)
+from hub.history import History
 from hub.kind import ChannelKind, Snapshot
 from hub.listener import Listener
 from hub.memory import Memory

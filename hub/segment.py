@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from itertools import islice
 
 from hub import sse
+from hub.announcement import Announcement
 from hub.channel import order, place
-from hub.history import Announcement, Frame
+from hub.frame import Frame
 
 _CHUNK_BYTES = 500
 _FRAME_BYTES = 300

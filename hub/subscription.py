@@ -23,17 +23,12 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from hub import sse
+from hub.announcement import Announcement, DeletionNotice, announcement_channel, parse_announcement
 from hub.channel import BEFORE_FIRST, place
 from hub.errors import RedisUnavailable
 from hub.event import Event, compact_json
-from hub.history import (
-    Announcement,
-    DeletionNotice,
-    Frame,
-    History,
-    announcement_channel,
-    parse_announcement,
-)
+from hub.frame import Frame
+from hub.history import History
 from hub.redis_link import RedisLink
 from hub.segment import Chunk
 

@@ -10,7 +10,8 @@ from hub.answer import subscribe
 from hub.channel import BEFORE_FIRST, check_channel
 from hub.delivery import Delivery
 from hub.errors import FieldError, Forbidden
-from hub.history import IdempotencyKey, stored_event
+from hub.frame import stored_event
+from hub.history import IdempotencyKey
 from hub.json_answer import json_answer
 from hub.publishing import idempotency_key, publication
 from hub.query import whole_number

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hub import cursor, sse
-from hub.history import Frame
+from hub.frame import Frame
 from hub.kind import View
 from hub.segment import Chunk
 

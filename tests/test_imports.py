@@ -20,7 +20,7 @@ OURS = ("hub", "workers", "stack", "standalone", "app")
 LAYERS = ("values", "redis", "delivery", "views")
 HUB = {
     "values": "errors query settings channel cursor event sse timestamp logs metrics",
-    "redis": "redis_link history kind segment batch subscription hub",
+    "redis": "redis_link announcement frame history kind segment batch subscription hub",
     "delivery": "wire feed listener group memory room catch_up begin presence wheel delivery "
     "takeover transport stream",
     "views": "views answer json_answer publishing health cors pages problems flask_sse remote "

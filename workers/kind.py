@@ -6,7 +6,8 @@ from hub import sse
 from hub.channel import BEFORE_FIRST, order
 from hub.errors import FieldError
 from hub.event import Event, compact_json
-from hub.history import Frame, History, Record
+from hub.frame import Frame
+from hub.history import History, Record
 from hub.kind import Snapshot, View
 from workers.dialects import DIALECTS, OpenAI, Text
 from workers.generation import PREFIX, Generation, generation_of

@@ -14,7 +14,7 @@ from typing import Any
 
 from hub import sse
 from hub.event import Event, compact_json
-from hub.history import Frame
+from hub.frame import Frame
 from workers.claim import WORKER_LOST
 from workers.generation import ENDED, Generation, Terminal
 from workers.responses_output import Output, Said

@@ -10,7 +10,7 @@ import pytest
 from hub import Hub
 from hub.channel import order
 from hub.errors import FieldError, Forbidden, RedisUnavailable, TooLarge
-from hub.history import stored_event
+from hub.frame import stored_event
 from hub.settings import Settings
 from tests.conftest import StartValkey
 from tests.support.real import ROOT

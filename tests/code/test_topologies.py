@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from hub import Hub
+from hub.announcement import announcement_channel
 from hub.errors import RedisUnavailable
-from hub.history import announcement_channel
 from hub.settings import Settings
 from tests.code.conftest import Listen
 from tests.faults.topology import Cluster, Sentinels, slot_of

@@ -10,7 +10,7 @@ from flask import Flask, abort, request
 from werkzeug.test import TestResponse
 
 from hub.flask_sse import Message, ServerSentEventsBlueprint, sse
-from hub.history import stored_event
+from hub.frame import stored_event
 from hub.sse import Parsed, Parser
 from tests.support.valkey import Valkey
 

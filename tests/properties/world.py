@@ -23,7 +23,8 @@ from hub import sse
 from hub.delivery import Delivery
 from hub.errors import Refused
 from hub.event import Event
-from hub.history import Frame, History, Page, RecordWrite
+from hub.frame import Frame, Page
+from hub.history import History, RecordWrite
 from hub.kind import Snapshot, View
 from hub.redis_link import RedisLink
 from hub.settings import Settings

@@ -9,20 +9,12 @@ from typing import Any
 
 import pytest
 
+from hub.announcement import Announcement, DeletionNotice, announcement_channel, parse_announcement
 from hub.channel import BEFORE_FIRST, order
 from hub.errors import KeyReused, Refused, TooLarge
 from hub.event import Event
-from hub.history import (
-    Announcement,
-    DeletionNotice,
-    History,
-    IdempotencyKey,
-    Producer,
-    RecordWrite,
-    announcement_channel,
-    parse_announcement,
-    stored_event,
-)
+from hub.frame import stored_event
+from hub.history import History, IdempotencyKey, Producer, RecordWrite
 from hub.redis_link import RedisLink
 from hub.settings import Settings
 from tests.support.deadline import eventually

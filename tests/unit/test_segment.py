@@ -8,8 +8,9 @@ from random import Random
 import pytest
 
 from hub import sse
+from hub.announcement import Announcement, parse_announcement
 from hub.event import Event
-from hub.history import Announcement, Frame, parse_announcement
+from hub.frame import Frame
 from hub.segment import Chunk, Segment
 from hub.wire import Cursor, Item, Plain, Wire, cut
 

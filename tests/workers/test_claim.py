@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from hub.errors import RedisUnavailable
-from hub.history import History, RecordWrite, stored_event
+from hub.frame import stored_event
+from hub.history import History, RecordWrite
 from tests.workers.conftest import Ask, Attempts, claimed
 from workers.claim import Claimer
 from workers.generation import Generation

@@ -10,7 +10,7 @@ import pytest
 
 from hub import sse
 from hub.event import Event, compact_json
-from hub.history import Frame
+from hub.frame import Frame
 from hub.kind import View
 from workers.dialects import OpenAI, Text
 

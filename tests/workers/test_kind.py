@@ -11,7 +11,8 @@ import pytest
 from hub.channel import BEFORE_FIRST
 from hub.errors import FieldError, NotFound
 from hub.event import Event
-from hub.history import Frame, History, RecordWrite, stored_event
+from hub.frame import Frame, stored_event
+from hub.history import History, RecordWrite
 from hub.settings import Settings
 from tests.workers.conftest import Ask, Attempts
 from workers.dialects import OpenAI, Text

@@ -11,7 +11,8 @@ import gevent
 import pytest
 
 from hub.errors import RedisUnavailable
-from hub.history import History, stored_event
+from hub.frame import stored_event
+from hub.history import History
 from hub.redis_link import RedisLink
 from hub.settings import Settings
 from tests.conftest import StartValkey
