@@ -2,6 +2,7 @@
 #
 #   make run        the whole stack, on http://127.0.0.1:8000 (PORT=…, and the other settings)
 #   make test       all tests, with real Valkey processes, the local model and a real Chromium
+#                   (AT_ONCE=0: one after the other)
 #   make test-fast  the tests that need no browser, no model and no cluster
 #   make check      format, lint, types, import rules
 #   make bench      the benchmark        make soak SECONDS=600   faults at random for that long
@@ -20,6 +21,10 @@ SOURCES := hub workers stack tests examples app.py standalone.py gunicorn.conf.p
 TYPED := hub workers stack tests app.py standalone.py
 SECONDS ?= 600
 PYTEST_OPTIONS ?=
+# Most of the time tests wait for leases, heartbeats and failovers. A file's tests stay together,
+# because they share servers.
+AT_ONCE ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(AT_ONCE) --dist loadscope
 BENCH_OPTIONS ?=
 
 RUN := $(VENV)/.run $(VENV)/.embedded
@@ -33,10 +38,10 @@ run: $(RUN) $(MODEL)
 	@exec $(BIN)/python app.py --follow-parent
 
 test: $(DEV) $(MODEL) chromium tools
-	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	$(PYTEST) $(PYTEST_OPTIONS)
 
 test-fast: $(DEV)
-	$(BIN)/python -m pytest -m "not browser and not cluster and not model and not slow" $(PYTEST_OPTIONS)
+	$(PYTEST) -m "not browser and not cluster and not model and not slow" $(PYTEST_OPTIONS)
 
 check: $(DEV)
 	$(BIN)/ruff format --check $(SOURCES)
