@@ -70,7 +70,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LLMock]:
     if program is None:
         missing("llmock (tests/provider/install)")
     port = ReservedPort()
-    command = [str(program), "serve", "--port", str(port.number), "--log-level", "warning"]
+    # At a model's pace: of an answer that it has written whole before its reader could hang up, it
+    # says that nobody did.
+    options = ["--log-level", "warning", "--stream-chunk-delay-ms", "20"]
+    command = [str(program), "serve", "--port", str(port.number), *options]
     process = Process("llmock", command, tmp_path_factory.mktemp("llmock") / "log").start()
     url = f"http://127.0.0.1:{port.number}"
     try:
