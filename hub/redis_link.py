@@ -1,15 +1,8 @@
 """Redis as Hubbub sees it: a client for commands and bare connections for subscriptions.
 
-Four kinds of address lead to the same two things (`REDIS_URL`, contract §8):
-
-    redis://  rediss://  unix://       one server
-    redis+sentinel://host,…/name/db    the primary that Sentinel names
-    redis+cluster://host,…             a Cluster: one subscription for each primary
-
-redis-py connects, authenticates, finds the primary and routes. Its own retries are off: it repeats
-every command after a timeout, also one that was carried out. What may be repeated is repeated by
-`run`, because the scripts know a batch that they have seen. Errors of the library become
-`RedisUnavailable` here and nowhere else.
+redis-py connects, authenticates, finds the primary and routes (`redis_client`). What may be
+repeated is repeated by `run`, because the scripts know a batch that they have seen. Errors of the
+library become `RedisUnavailable` here and nowhere else.
 
 With `wait_replicas` a `durable` run counts as done only when that many replicas have it: a `WAIT`
 follows on the same connection, because it waits for what that connection has written.
@@ -21,14 +14,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha1
 from importlib import resources
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
 
-import redis
-from redis.backoff import NoBackoff
-from redis.cluster import ClusterNode, RedisCluster
+from redis.cluster import ClusterNode
 from redis.exceptions import (
     AskError,
     BusyLoadingError,
@@ -45,18 +36,13 @@ from redis.exceptions import (
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.retry import Retry
-from redis.sentinel import Sentinel, SentinelManagedConnection
 
+from hub import redis_client
 from hub.errors import RedisUnavailable
 
-SOCKET_SECONDS = 3.0
-CONNECT_SECONDS = 2.0
 TRY_SECONDS = 4.0
 """How long a call goes on trying: a restart or a failover within it is not noticed."""
 WAIT_MS = 1000
-MAX_CONNECTIONS = 128
-"""Of one process to one server: after a failover thousands of rooms read their history at once."""
 
 
 class TooFewReplicas(RedisError):
@@ -121,16 +107,10 @@ class RedisLink:
 
     @classmethod
     def from_url(cls, url: str, *, wait_replicas: int = 0) -> RedisLink:
-        scheme = urlsplit(url).scheme
-        if scheme == "redis+sentinel":
-            return cls(_sentinel_client(url), wait_replicas=wait_replicas)
-        if scheme == "redis+cluster":
-            return cls(make=lambda: _cluster_client(url), cluster=True, wait_replicas=wait_replicas)
-        options = _connection_options()
-        if scheme == "unix":
-            del options["socket_keepalive"]
-        pool = redis.BlockingConnectionPool.from_url(url, **_pool_options(), **options)
-        return cls(redis.Redis(connection_pool=pool), wait_replicas=wait_replicas)
+        if redis_client.is_cluster(url):
+            make = partial(redis_client.make_cluster, url)
+            return cls(make=make, cluster=True, wait_replicas=wait_replicas)
+        return cls(redis_client.make(url), wait_replicas=wait_replicas)
 
     @property
     def client(self) -> Any:
@@ -270,71 +250,6 @@ def _evaluate(client: Any, script: Script, keys: Sequence[str], args: Sequence[o
         return client.evalsha(script.sha, len(keys), *keys, *args)
     except NoScriptError:  # a restart, a failover or SCRIPT FLUSH: sending the text loads it again
         return client.eval(script.text, len(keys), *keys, *args)
-
-
-class _SentinelConnection(SentinelManagedConnection):
-    """redis-py's own goes back into the pool when its reader is killed, with the reply still to
-    come: the next command would get it for its own."""
-
-    def read_response(  # type: ignore[override]
-        self, *args: Any, disconnect_on_error: bool = True, **options: Any
-    ) -> Any:
-        return super().read_response(*args, disconnect_on_error=disconnect_on_error, **options)
-
-
-def _connection_options() -> dict[str, Any]:
-    return {
-        "socket_timeout": SOCKET_SECONDS,
-        "socket_connect_timeout": CONNECT_SECONDS,
-        "socket_keepalive": True,
-        "retry": Retry(NoBackoff(), 0),
-        "protocol": 2,
-    }
-
-
-def _pool_options() -> dict[str, Any]:
-    return {"max_connections": MAX_CONNECTIONS, "timeout": SOCKET_SECONDS}
-
-
-def _addresses(netloc: str, default_port: int) -> list[tuple[str, int]]:
-    addresses = []
-    for part in netloc.rpartition("@")[2].split(","):
-        host, _, port = part.rpartition(":") if ":" in part else (part, "", "")
-        addresses.append((host.strip("[]"), int(port or default_port)))
-    return addresses
-
-
-def _credentials(url: str) -> dict[str, str]:
-    user, _, password = urlsplit(url).netloc.rpartition("@")[0].partition(":")
-    found = {"username": unquote(user), "password": unquote(password)}
-    return {name: value for name, value in found.items() if value}
-
-
-def _sentinel_client(url: str) -> Any:
-    parts = urlsplit(url)
-    name, _, database = parts.path.strip("/").partition("/")
-    sentinel = Sentinel(  # type: ignore[no-untyped-call]
-        _addresses(parts.netloc, 26379),
-        sentinel_kwargs=_connection_options(),
-        db=int(database or 0),
-        **_credentials(url),
-        **_connection_options(),
-    )
-    return sentinel.master_for(  # type: ignore[no-untyped-call]
-        name or "mymaster",
-        max_connections=MAX_CONNECTIONS,
-        connection_class=_SentinelConnection,
-    )
-
-
-def _cluster_client(url: str) -> RedisCluster:
-    parts = urlsplit(url)
-    options: dict[str, Any] = {**_connection_options(), **_credentials(url)}
-    nodes = [
-        ClusterNode(host, port)  # type: ignore[no-untyped-call]
-        for host, port in _addresses(parts.netloc, 6379)
-    ]
-    return RedisCluster(startup_nodes=nodes, max_connections=MAX_CONNECTIONS, **options)
 
 
 def _in_words(error: Exception) -> str:

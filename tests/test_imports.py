@@ -20,9 +20,10 @@ OURS = ("hub", "workers", "stack", "standalone", "app")
 LAYERS = ("values", "redis", "delivery", "views")
 HUB = {
     "values": "errors query settings channel cursor event sse timestamp logs metrics",
-    "redis": "redis_link announcement frame history kind segment batch subscription hub",
-    "delivery": "wire feed listener group memory room catch_up begin presence wheel delivery "
-    "takeover transport stream",
+    "redis": "redis_client redis_link announcement frame history kind segment batch subscription "
+    "hub",
+    "delivery": "wire feed_connection feed listener group memory room catch_up begin presence "
+    "wheel delivery takeover transport stream",
     "views": "views answer json_answer publishing health cors pages problems flask_sse remote "
     "doctor",
 }
@@ -40,7 +41,7 @@ MAY_IMPORT = {
     "gevent": ("hub.delivery-layer", "workers"),
     "gunicorn": ("hub.takeover", "hub.answer"),
     "redis": ("hub.redis-layer", "workers.queue", "workers.pipe"),
-    "hiredis": ("hub.feed", "workers.pipe"),
+    "hiredis": ("hub.feed_connection", "workers.pipe"),
     "requests": ("workers.provider", "hub.remote"),
 }
 """Libraries that leave their mark on whatever touches them, and who may: a module, a package, or a

@@ -1,0 +1,209 @@
+"""One connection of the process's subscription: kept up, read, pinged.
+
+redis-py connects, authenticates and finds the node; from there on the socket is read here, with
+hiredis alone. redis-py's own PubSub re-subscribes silently after a drop and took half the time of a
+delivery; here a lost connection is an event that is told, and a half-open one is found by a PING
+with a deadline.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import gevent
+import gevent.socket
+import hiredis
+from gevent.event import AsyncResult
+from gevent.lock import RLock
+
+from hub.errors import RedisUnavailable
+
+log = logging.getLogger("hub.feed")
+
+PING_SECONDS = 2.0
+PONG_SECONDS = 3.0
+_READ_BYTES = 1 << 18
+
+
+class Owner(Protocol):
+    """Whom a connection tells what happens on it (`feed.Feed`)."""
+
+    reconnects: int
+
+    def dispatch(self, message: Any, connection: FeedConnection) -> None: ...
+
+    def turn_over(self) -> None:
+        """All that had arrived is dispatched."""
+        ...
+
+    def lost(self, connection: FeedConnection) -> None: ...
+
+    def left(self, connection: FeedConnection) -> bool:
+        """Whether a connection that has no topics and could not be had may be given up."""
+        ...
+
+
+class FeedConnection:
+    def __init__(self, feed: Owner, make: Callable[[], Any], verb: bytes) -> None:
+        self._feed = feed
+        self._make = make
+        self._verb = verb
+        self._topics: set[bytes] = set()
+        self._socket: Any = None
+        self._writing = RLock()
+        self._pings: list[tuple[float, AsyncResult]] = []
+        self._next_ping: AsyncResult | None = None
+        self._stopped = False
+        self._greenlet = gevent.spawn(self._run)
+
+    def add(self, topic: bytes) -> None:
+        self._topics.add(topic)
+        self._send(self._command(self._verb, topic))
+
+    def drop(self, topic: bytes) -> None:
+        self._topics.discard(topic)
+        self._send(self._command(self._verb.replace(b"SUB", b"UNSUB"), topic))
+
+    def forget(self, topic: bytes) -> None:
+        """The node has let go of it already."""
+        self._topics.discard(topic)
+
+    def barrier(self, timeout_seconds: float) -> None:
+        if self._next_ping is None:
+            self._next_ping = AsyncResult()
+        mine = self._next_ping
+        if not self._pings:
+            self._ping()
+        try:
+            mine.get(timeout=timeout_seconds)
+        except gevent.Timeout:
+            raise RedisUnavailable("the subscription does not answer") from None
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._greenlet.kill()
+
+    def _run(self) -> None:
+        pause = 0.02
+        connected_before = False
+        while not self._stopped:
+            connection = None
+            try:
+                connection = self._make()
+                connection.connect()
+                if connected_before:
+                    self._feed.reconnects += 1
+                connected_before = True
+                self._read(connection, self._open(connection))
+            except Exception as error:  # whatever it was, the next connection starts afresh
+                log.warning("subscription lost: %s", str(error) or type(error).__name__)
+            finally:
+                up_seconds = self._close(connection)
+            if up_seconds > 1:
+                pause = 0.02
+            self._feed.lost(self)
+            gevent.sleep(pause)
+            if not self._topics and self._feed.left(self):
+                return
+            pause = min(pause * 2, 1.0)
+
+    def _open(self, connection: Any) -> Any:
+        sock = _cooperative(connection)
+        sock.settimeout(PING_SECONDS)
+        with self._writing:
+            self._socket = sock
+            self._opened = time.monotonic()
+            # Confirmations come behind whatever a topic announces from here on.
+            sock.sendall(b"".join(self._command(self._verb, topic) for topic in self._topics))
+        if self._next_ping is not None:
+            self._ping()
+        return sock
+
+    def _close(self, connection: Any) -> float:
+        up_seconds = time.monotonic() - self._opened if self._socket is not None else 0.0
+        self._socket = None
+        # Those who wait for a PONG go on waiting: the next connection answers them.
+        waiting = [result for _, result in self._pings]
+        self._pings.clear()
+        if waiting:
+            following, self._next_ping = self._next_ping, AsyncResult()
+            chained = [*waiting, following] if following else waiting
+            self._next_ping.rawlink(lambda done: [each.set() for each in chained])
+        if connection is not None:
+            connection.disconnect()
+        return up_seconds
+
+    def _read(self, connection: Any, sock: Any) -> None:
+        # One buffer for ever: a fresh one for each reading tore holes into the heap that nothing
+        # else fitted into, and the process grew with every room that came and went.
+        reader, buffer = hiredis.Reader(), bytearray(_READ_BYTES)
+        dispatch, feed = self._feed.dispatch, self._feed
+        while not self._stopped:
+            try:
+                size = sock.recv_into(buffer)
+            except TimeoutError:
+                self._check_alive()
+                continue
+            if not size:
+                raise ConnectionError("closed by Redis")
+            reader.feed(buffer, 0, size)
+            message = reader.gets()
+            while message is not False:
+                if isinstance(message, hiredis.ReplyError):
+                    raise message
+                if message == b"PONG" or message[0] == b"pong":
+                    self._ponged()
+                else:
+                    dispatch(message, self)
+                message = reader.gets()
+            feed.turn_over()
+
+    def _check_alive(self) -> None:
+        """Nothing came for a while: is that silence or death?"""
+        if not self._pings:
+            self._next_ping = self._next_ping or AsyncResult()
+            self._ping()
+        elif time.monotonic() - self._pings[0][0] > PONG_SECONDS:
+            raise ConnectionError("no PONG in time")
+
+    def _ping(self) -> None:
+        if self._socket is not None and self._next_ping is not None:
+            self._pings.append((time.monotonic(), self._next_ping))
+            self._next_ping = None
+            self._send(self._command(b"PING"))
+
+    def _ponged(self) -> None:
+        if self._pings:
+            self._pings.pop(0)[1].set()
+        if self._next_ping is not None and not self._pings:
+            self._ping()
+
+    def _send(self, command: bytes) -> None:
+        """Send if there is a connection; where it breaks, the reader notices and starts anew."""
+        with self._writing:
+            if self._socket is not None:
+                try:
+                    self._socket.sendall(command)
+                except OSError:
+                    pass
+
+    @staticmethod
+    def _command(*parts: bytes) -> bytes:
+        return b"*%d\r\n" % len(parts) + b"".join(
+            b"$%d\r\n%s\r\n" % (len(part), part) for part in parts
+        )
+
+
+def _cooperative(connection: Any) -> Any:
+    """The connection's socket, such that reading it lets other greenlets run, also in a process
+    that is not monkey-patched (a test client's)."""
+    sock = connection._sock
+    if isinstance(sock, gevent.socket.socket | ssl.SSLSocket):
+        return sock
+    own = gevent.socket.socket(sock.family, sock.type, sock.proto, fileno=sock.detach())
+    connection._sock = own
+    return own
