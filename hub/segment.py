@@ -60,8 +60,9 @@ class Chunk:
     @property
     def most_bytes(self) -> int:
         """What it takes in memory at most: as if it were taken apart, where it can be."""
-        apart = self.count > 1 and len(self.data) + _FRAME_BYTES * self.count
-        return _CHUNK_BYTES + len(self.data) + apart
+        if self.count == 1:
+            return _CHUNK_BYTES + len(self.data)
+        return _CHUNK_BYTES + 2 * len(self.data) + _FRAME_BYTES * self.count
 
     def after(self, position: str) -> Chunk | None:
         """What remains behind `position`, which lies within; None where it is not one of ours."""
