@@ -178,10 +178,11 @@ class RedisLink:
         """The node that announces `channel`, and how to make an unconnected connection to it."""
         if self.cluster:
             node = self.node_of(channel)
-            pool = node.redis_connection.connection_pool
-            return node.name, lambda: pool.connection_class(**pool.connection_kwargs)
-        pool = self.client.connection_pool
-        return "", lambda: pool.connection_class(**pool.connection_kwargs)
+            name, pool = node.name, node.redis_connection.connection_pool
+        else:
+            name, pool = "", self.client.connection_pool
+        # Not the pool itself: in a Cluster it would outlive its node's place in the layout.
+        return name, partial(pool.connection_class, **pool.connection_kwargs)
 
     def node_of(self, channel: str) -> ClusterNode:
         try:
