@@ -42,21 +42,21 @@ class SocketTransport:
     on an open stream (a pipelined request, garbage) is read and thrown away, up to a bound.
     """
 
-    __slots__ = ("_gone", "_reader", "_received", "_sock", "_writer", "send")
+    __slots__ = ("_reader", "_received", "_sock", "_writer", "send")
 
     def __init__(self, sock: Any) -> None:
         self._sock = _socket.socket(sock.family, sock.type, sock.proto, os.dup(sock.fileno()))
         self._sock.setblocking(False)
         self.send: Callable[[bytes], int] = self._sock.send
         self._received = 0
-        self._gone: Callable[[], None] | None = None
         self._reader: Any = None
         self._writer: Any = None
 
     def when_gone(self, callback: Callable[[], None]) -> None:
-        self._gone = callback
+        # Only the watcher knows it, and forgets it when it stops. A way back to the listener from
+        # here would be a cycle: a crowd that came and went would wait for the collector.
         self._reader = gevent.get_hub().loop.io(self._sock.fileno(), _READ)
-        self._reader.start(self._readable)
+        self._reader.start(self._readable, callback)
 
     def when_writable(self, callback: Callable[[], None]) -> None:
         if self._writer is None:
@@ -68,9 +68,7 @@ class SocketTransport:
             if watcher is not None:
                 watcher.stop()
                 watcher.close()
-        # Without the way back to the listener both are freed at once: a cycle waits for the
-        # collector, and a crowd that came and went with it.
-        self._reader = self._writer = self._gone = None
+        self._reader = self._writer = None
         self._sock.close()
 
     def _once(self, callback: Callable[[], None]) -> None:
@@ -79,7 +77,7 @@ class SocketTransport:
         writer.close()
         callback()
 
-    def _readable(self) -> None:
+    def _readable(self, gone: Callable[[], None]) -> None:
         try:
             data = self._sock.recv(4096)
         except BlockingIOError:
@@ -87,8 +85,8 @@ class SocketTransport:
         except OSError:
             data = b""
         self._received += len(data)
-        if (not data or self._received > _INPUT_BYTES) and self._gone is not None:
-            self._gone()
+        if not data or self._received > _INPUT_BYTES:
+            gone()
 
 
 class ResponseTransport:
