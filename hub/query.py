@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hub.errors import FieldError
-
-_LONGEST = 20
-"""Python refuses to convert some thousand digits, with an error of its own."""
+from hub.number import whole_number
 
 
 def one_of(args: Mapping[str, str], name: str, words: tuple[str, ...]) -> str | None:
@@ -18,12 +16,12 @@ def one_of(args: Mapping[str, str], name: str, words: tuple[str, ...]) -> str | 
     return value
 
 
-def whole_number(args: Mapping[str, str], name: str, low: int, high: int, default: int) -> int:
+def whole(args: Mapping[str, str], name: str, low: int, high: int, default: int) -> int:
     """A whole number from `low` to `high`, in ASCII digits; `default` where it is not given."""
     value = args.get(name)
     if value is None:
         return default
-    digits = value.isascii() and value.isdigit() and len(value) < _LONGEST
-    if not digits or not low <= int(value) <= high:
-        raise FieldError(name, f"must be a whole number from {low} to {high}")
-    return int(value)
+    try:
+        return whole_number(value, low, high)
+    except ValueError as error:
+        raise FieldError(name, str(error)) from None

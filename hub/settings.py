@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 from urllib.parse import urlsplit
 
+from hub.number import whole_number
+
 
 class SettingError(ValueError):
     """One line: the setting's name and what it must be."""
@@ -33,12 +35,7 @@ def _number(low: float, high: float) -> Callable[[str], float]:
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
-    def parse(value: str) -> int:
-        if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return int(value)
-
-    return parse
+    return lambda value: whole_number(value, low, high)
 
 
 def _flag(value: str) -> bool:

@@ -14,7 +14,7 @@ from hub.errors import RedisUnavailable
 from hub.event import Event, compact_json
 from hub.kind import View
 from hub.listener import Listener
-from hub.query import one_of, whole_number
+from hub.query import one_of, whole
 from hub.room import Room
 from hub.wire import Cursor, Dialect, Plain, Wire
 
@@ -39,7 +39,7 @@ class Wishes:
         """Raises `FieldError` for everything but the id, which is never an error."""
         last_id = header_id or args.get("last_event_id") or args.get("lastEventId") or None
         start = one_of(args, "from", ("now", "start", "snapshot"))
-        heartbeat = whole_number(args, "heartbeat", 1, 300, default=heartbeat_seconds)
+        heartbeat = whole(args, "heartbeat", 1, 300, default=heartbeat_seconds)
         return cls(
             last_id,
             start,

@@ -14,7 +14,7 @@ from hub.frame import stored_event
 from hub.history import IdempotencyKey
 from hub.json_answer import json_answer
 from hub.publishing import idempotency_key, publication
-from hub.query import whole_number
+from hub.query import whole
 from hub.stream import MAX_CHANNELS
 from hub.timestamp import rfc3339
 
@@ -66,7 +66,7 @@ def channels_blueprint(delivery: Delivery) -> Blueprint:
     @blueprint.get("/channels/<channel>/history")
     def read_history(channel: str) -> Response:
         after = request.args.get("after") or BEFORE_FIRST
-        limit = whole_number(request.args, "limit", 1, MAX_HISTORY, default=MAX_HISTORY)
+        limit = whole(request.args, "limit", 1, MAX_HISTORY, default=MAX_HISTORY)
         page = history.read(check_channel(channel), after, limit=limit)
         complete = page.whole
         if not page.position:  # an id that says nothing: what is left, from its beginning

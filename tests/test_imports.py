@@ -19,7 +19,7 @@ OURS = ("hub", "workers", "stack", "standalone", "app")
 
 LAYERS = ("values", "redis", "delivery", "views")
 HUB = {
-    "values": "errors query settings channel cursor event sse timestamp logs metrics",
+    "values": "errors number query settings channel cursor event sse timestamp logs metrics",
     "redis": "redis_client redis_link announcement frame history kind segment batch subscription "
     "hub",
     "delivery": "wire feed_connection feed listener group memory room catch_up begin presence "

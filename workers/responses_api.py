@@ -12,7 +12,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from hub.errors import FieldError, NotFound
-from hub.query import whole_number
+from hub.query import whole
 from workers.generation import Generation, check_id
 from workers.openai_api import OpenAIFace, named, refusal
 from workers.openai_request import Asked
@@ -89,4 +89,4 @@ def _flag(name: str) -> bool:
 
 def _starting_after() -> int:
     """The sequence number of the last event that the client has; -1 where it has none."""
-    return whole_number(request.args, "starting_after", 0, 10**9, default=-1)
+    return whole(request.args, "starting_after", 0, 10**9 - 1, default=-1)

@@ -17,7 +17,7 @@ from hub.errors import FieldError, NotFound
 from hub.history import IdempotencyKey
 from hub.json_answer import json_answer
 from hub.publishing import UnsupportedMediaType, idempotency_key, read_body
-from hub.query import whole_number
+from hub.query import whole
 from hub.sse import CONTENT_TYPE
 from hub.stream import Wishes
 from workers.dialects import DIALECTS
@@ -54,7 +54,7 @@ def generations_blueprint(
 
     @blueprint.get("/generations")
     def newest() -> Response:
-        limit = whole_number(request.args, "limit", 1, MAX_LIST, default=DEFAULT_LIST)
+        limit = whole(request.args, "limit", 1, MAX_LIST, default=DEFAULT_LIST)
         found = []
         for generation in generations.newest(limit, subject() or None):
             try:

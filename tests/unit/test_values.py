@@ -11,7 +11,7 @@ from hub import cursor
 from hub.channel import BEFORE_FIRST, check_channel, order
 from hub.errors import FieldError
 from hub.event import check_retry, check_type, compact_json, event_from_json
-from hub.query import whole_number
+from hub.query import whole
 from hub.timestamp import rfc3339
 
 ALPHABET = re.compile(r"[A-Za-z0-9._~-]{1,128}")
@@ -93,13 +93,13 @@ def channels(count: int) -> tuple[str, ...]:
 @pytest.mark.parametrize("text", ["", "0", "301", "-1", "1.0", " 7", "\u0663", "1e2", "9" * 5000])
 def test_what_is_no_whole_number_in_the_range_names_the_parameter(text: str) -> None:
     with pytest.raises(FieldError) as refused:
-        whole_number({"heartbeat": text}, "heartbeat", 1, 300, default=15)
+        whole({"heartbeat": text}, "heartbeat", 1, 300, default=15)
     assert refused.value.detail == "heartbeat: must be a whole number from 1 to 300"
 
 
 def test_a_whole_number_is_taken_at_both_ends_and_its_default_where_it_is_not_given() -> None:
     given = [{"limit": "1"}, {"limit": "300"}, {}]
-    assert [whole_number(args, "limit", 1, 300, default=15) for args in given] == [1, 300, 15]
+    assert [whole(args, "limit", 1, 300, default=15) for args in given] == [1, 300, 15]
 
 
 @pytest.mark.parametrize("seed", range(30))
