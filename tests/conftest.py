@@ -36,6 +36,8 @@ from tests.support.stack import LocalModel, Stack
 from tests.support.stream import EventStream
 from tests.support.valkey import Valkey
 
+TESTS = Path(__file__).parent
+
 StartValkey = Callable[..., Valkey]
 StartStack = Callable[..., Stack]
 
@@ -58,7 +60,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         callspec = getattr(item, "callspec", None)
         if (
             "stack" in getattr(item, "fixturenames", ())
-            or {"faults", "clients"} & set(item.path.parts)
+            or {"faults", "clients"} & set(item.path.relative_to(TESTS).parts)
             or (callspec is not None and callspec.params.get("way") == "portable")
         ):
             item.add_marker(pytest.mark.slow)

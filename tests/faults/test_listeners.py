@@ -21,8 +21,6 @@ from tests.support.deadline import eventually
 from tests.support.stack import Stack, Web
 from tests.support.stream import EventStream
 
-pytestmark = pytest.mark.slow
-
 MIB = 2**20
 
 

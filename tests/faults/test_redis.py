@@ -12,8 +12,6 @@ from tests.support.deadline import eventually
 from tests.support.stack import Stack
 from tests.support.valkey import Valkey
 
-pytestmark = pytest.mark.slow
-
 
 def readiness_is(status: int, hub: Stack) -> None:
     """Wait until `/readyz` of every web process answers so."""

@@ -9,8 +9,6 @@ from tests.faults.conftest import MakeAudience, MakeProxy, StartPublisher
 from tests.support.deadline import eventually
 from tests.support.valkey import Valkey
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.mark.parametrize("kind", ["pubsub", "normal"])
 def test_killed_connections_cost_nobody_an_event_nor_the_stream(

@@ -9,14 +9,10 @@ import time
 from contextlib import ExitStack
 from functools import partial
 
-import pytest
-
 from tests.conftest import StartStack
 from tests.faults.conftest import MakeAudience, StartPublisher
 from tests.support.deadline import eventually
 from tests.support.stack import Web, descendants
-
-pytestmark = pytest.mark.slow
 
 GRACE_SECONDS = 4
 

@@ -16,8 +16,6 @@ from tests.support.provider import Gate, Script, ScriptedProvider, deltas_of, te
 from tests.support.stack import Stack
 from tests.support.stream import EventStream
 
-pytestmark = pytest.mark.slow
-
 TEXT = text_for("a question", words=60)
 LEASE = {"HUB_LEASE_SECONDS": "1.5"}
 AOF = ("--appendonly", "yes", "--appendfsync", "always")
