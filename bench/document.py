@@ -87,8 +87,7 @@ def write(results: Results, burst_events: int) -> None:
             f"\n### {results.titles['scenarios'][scenario]}\n\n"
             f"{tables.scenario_table(results, scenario)}\n"
         )
-    if NOTES.exists():
-        parts.append(f"\n{NOTES.read_text()}")
+    parts.append(f"\n{NOTES.read_text()}")
     parts.append(_REPEAT)
     DOCS.mkdir(exist_ok=True)
     (DOCS / "performance.md").write_text("".join(parts))

@@ -13,7 +13,7 @@ Keys of a channel, all with one hash tag so that a Cluster keeps them together:
     hub:{channel}:wire:I        string     an event id of a publisher's own
     hub:{channel}:presence      hash       how many listeners each process has
     hub:{channel}:record, :log             for the channel's writer (`RecordWrite`)
-    hub:{channel}                          the pub/sub channel of the announcements
+    hub:{channel}                          the pub/sub channel (`announcement`)
 """
 
 from __future__ import annotations
