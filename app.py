@@ -11,21 +11,22 @@ import sys
 from flask import Flask
 
 import standalone
-from hub import cors, logs, problems
-from hub.answer import Arrivals
-from hub.delivery import Delivery
-from hub.health import health_blueprint
-from hub.history import History
-from hub.pages import pages_blueprint
-from hub.redis_link import RedisLink
+from hub import logs
+from hub.fanout.delivery import Delivery
 from hub.settings import SettingError, Settings
-from hub.views import channels_blueprint
+from hub.store.history import History
+from hub.store.redis_link import RedisLink
+from hub.web import cors, problems
+from hub.web.channels import channels_blueprint
+from hub.web.health import health_blueprint
+from hub.web.pages import pages_blueprint
+from hub.web.stream_response import Arrivals
 from workers.kind import GenerationKind
 from workers.metrics import families
-from workers.models import known_models
-from workers.openai_api import OpenAIFace, openai_blueprint
+from workers.openai.chat import OpenAIFace, openai_blueprint
+from workers.openai.models import known_models
+from workers.openai.responses import responses_blueprint
 from workers.queue import Queue
-from workers.responses_api import responses_blueprint
 from workers.store import Generations
 from workers.views import generations_blueprint
 

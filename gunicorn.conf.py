@@ -28,7 +28,7 @@ except SettingError as error:
 _host = settings.host.strip("[]")
 bind = f"[{_host}]:{settings.port}" if ":" in _host else f"{_host}:{settings.port}"
 workers = settings.web_concurrency
-worker_class = "hub.takeover.Worker"
+worker_class = "hub.web.gunicorn_worker.Worker"
 backlog = 2048
 
 # Listeners are limited by the hub, which says so in words that EventSource understands. gunicorn's

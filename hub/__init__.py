@@ -11,12 +11,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hub.hub import Hub
+    from hub.client.hub import Hub
 
 __all__ = ["Hub"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "Hub":
-        return import_module("hub.hub").Hub
+        return import_module("hub.client.hub").Hub
     raise AttributeError(f"module 'hub' has no attribute {name!r}")

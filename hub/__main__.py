@@ -17,9 +17,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from hub import doctor
+from hub.client import doctor
+from hub.client.remote import Remote, RemoteError
 from hub.event import OWN_TYPES, compact_json
-from hub.remote import Remote, RemoteError
 from hub.settings import SettingError, Settings
 from hub.sse import Parsed
 

@@ -31,14 +31,14 @@ from typing import Any
 from flask import Blueprint, Response, current_app, json, request
 
 from hub import sse as wire
-from hub.answer import HEADERS, subscribe
 from hub.channel import check_channel
-from hub.delivery import Delivery
+from hub.client.hub import RESERVED, Hub
+from hub.client.subscription import Received
 from hub.errors import FieldError
 from hub.event import Event, check_retry, check_text
-from hub.hub import RESERVED, Hub
-from hub.stream import Wishes
-from hub.subscription import Received
+from hub.fanout.delivery import Delivery
+from hub.fanout.subscribe import Wishes
+from hub.web.stream_response import HEADERS, subscribe
 
 _EXTENSION = "hub.flask_sse"
 _BREAKS_OUT = re.compile(r"[\r\n\0]")

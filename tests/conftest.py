@@ -26,9 +26,9 @@ import fakeredis
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from hub.history import History
-from hub.redis_link import RedisLink
 from hub.settings import Settings
+from hub.store.history import History
+from hub.store.redis_link import RedisLink
 from tests.support.process import Process
 from tests.support.provider import ScriptedProvider
 from tests.support.real import CHROMIUM_FLAGS, chromium

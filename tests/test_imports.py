@@ -1,7 +1,5 @@
-"""Imports point one way: values ← redis ← delivery ← views ← app, and `workers` → `hub`.
-
-Read from the source, so that a file that nothing runs is also held to it. Who adds a file to `hub`
-says here in which layer it lives.
+"""Imports point one way, and the folders say which: a folder of `hub` or `workers` imports only
+folders below it. Read from the source, so that a file that nothing runs is also held to it.
 """
 
 from __future__ import annotations
@@ -17,35 +15,22 @@ from tests.support.real import ROOT
 
 OURS = ("hub", "workers", "stack", "standalone", "app")
 
-LAYERS = ("values", "redis", "delivery", "views")
-HUB = {
-    "values": "errors number query settings channel cursor event sse timestamp logs metrics",
-    "redis": "redis_client redis_link announcement frame history kind segment batch subscription "
-    "hub",
-    "delivery": "wire feed_connection feed listener group memory room catch_up begin presence "
-    "wheel delivery takeover transport stream",
-    "views": "views answer json_answer publishing health cors pages problems flask_sse remote "
-    "doctor",
-}
+FLOORS = ("hub", "hub.store", "hub.fanout", "hub.client", "hub.web")
+"""The hub's folders from the bottom up. The files at its top are values: no I/O, no folder."""
+
+FRONT_DOORS = ("hub.__main__", "hub.flask_sse")
+"""Files at the top of `hub` that others come in by: they may use every floor."""
 
 MAY_IMPORT = {
-    "flask": (
-        "app",
-        "hub.views-layer",
-        "workers.views",
-        "workers.openai_api",
-        "workers.responses_api",
-        "workers.pages",
-    ),
-    "werkzeug": ("hub.views-layer", "workers.views", "workers.openai_api"),
-    "gevent": ("hub.delivery-layer", "workers"),
-    "gunicorn": ("hub.takeover", "hub.answer"),
-    "redis": ("hub.redis-layer", "workers.queue", "workers.pipe"),
-    "hiredis": ("hub.feed_connection", "workers.pipe"),
-    "requests": ("workers.provider", "hub.remote"),
+    "flask": ("app", "hub.web", "hub.flask_sse", "workers.views", "workers.openai"),
+    "werkzeug": ("hub.web", "workers.views", "workers.openai"),
+    "gevent": ("hub.fanout", "hub.web", "hub.flask_sse", "workers"),
+    "gunicorn": ("hub.web",),
+    "redis": ("hub.store", "hub.client.subscription", "workers.queue", "workers.run"),
+    "hiredis": ("hub.fanout.feed_connection", "workers.run.pipe"),
+    "requests": ("workers.provider", "hub.client"),
 }
-"""Libraries that leave their mark on whatever touches them, and who may: a module, a package, or a
-layer of the hub."""
+"""Libraries that leave their mark on whatever touches them, and who may: a module or a folder."""
 
 Imports = frozenset[tuple[str, int]]
 
@@ -100,39 +85,31 @@ def imports(module: str, *, at_run_time: bool = False) -> Imports:
     return frozenset(found)
 
 
-def layer(module: str) -> str | None:
-    name = module.removeprefix("hub.")
-    return next((layer for layer, names in HUB.items() if name in names.split()), None)
+def floor(module: str) -> str:
+    """The folder of a module of the hub; `hub` itself for the values."""
+    parts = module.split(".")
+    return ".".join(parts[:2]) if ".".join(parts[:2]) in FLOORS else "hub"
 
 
 def places(module: str) -> Iterator[str]:
     """The names under which `MAY_IMPORT` may mean this module."""
     parts = module.split(".")
     yield from (".".join(parts[:size]) for size in range(1, len(parts) + 1))
-    if parts[0] == "hub" and layer(module):
-        yield f"hub.{layer(module)}-layer"
 
 
-def hub_modules() -> list[str]:
-    commands = ("hub", "hub.__main__")  # the package's face and the command line use all layers
-    return [name for name in sources() if name.startswith("hub.") and name not in commands]
+def test_every_folder_of_the_hub_has_its_floor() -> None:
+    folders = {f"hub.{path.parent.name}" for path in (ROOT / "hub").glob("*/__init__.py")}
+    assert folders == set(FLOORS) - {"hub"}
 
 
-def test_every_module_of_the_hub_lives_in_one_layer() -> None:
-    homeless = [name for name in hub_modules() if layer(name) is None]
-    assert not homeless, f"say in tests/test_imports.py in which layer they live: {homeless}"
-    named = [f"hub.{name}" for names in HUB.values() for name in names.split()]
-    assert sorted(named) == sorted(set(named))
-    assert not set(named) - set(sources()), "these are gone"
-
-
-def test_no_layer_of_the_hub_imports_one_above_it() -> None:
-    height = {name: number for number, name in enumerate(LAYERS)}
+def test_no_folder_of_the_hub_imports_one_above_it() -> None:
+    height = {name: number for number, name in enumerate(FLOORS)}
     upwards = [
-        f"{module}:{line} ({layer(module)}) imports {name} ({layer(name)})"
-        for module in hub_modules()
+        f"{module}:{line} imports {name}"
+        for module in sources()
+        if module.startswith("hub.") and module not in FRONT_DOORS
         for name, line in imports(module)
-        if layer(module) and layer(name) and height[layer(module)] < height[layer(name)]  # type: ignore[index]
+        if name.startswith("hub.") and height[floor(name)] > height[floor(module)]
     ]
     assert not upwards
 

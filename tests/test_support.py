@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from hub.event import Event
-from hub.history import History
+from hub.store.history import History
 from tests.support.deadline import eventually
 from tests.support.process import ReservedPort
 from tests.support.provider import Gate, Script, ScriptedProvider, deltas_of, text_for

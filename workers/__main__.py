@@ -17,13 +17,13 @@ import gevent  # noqa: E402
 from gevent.event import Event  # noqa: E402
 
 from hub import logs  # noqa: E402
-from hub.history import History  # noqa: E402
-from hub.redis_link import RedisLink  # noqa: E402
 from hub.settings import SettingError, Settings  # noqa: E402
+from hub.store.history import History  # noqa: E402
+from hub.store.redis_link import RedisLink  # noqa: E402
 from workers.provider import Providers  # noqa: E402
 from workers.queue import Queue  # noqa: E402
+from workers.run.worker import Worker  # noqa: E402
 from workers.store import Generations  # noqa: E402
-from workers.worker import Worker  # noqa: E402
 
 log = logging.getLogger("workers")
 

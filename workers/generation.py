@@ -18,7 +18,7 @@ from typing import Any
 
 from hub.errors import NotFound
 from hub.event import Event, compact_json
-from hub.history import Record
+from hub.store.history import Record
 from hub.timestamp import rfc3339
 from workers.request import Request
 from workers.transcript import choices_json

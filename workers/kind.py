@@ -1,4 +1,4 @@
-"""What the hub must know of the channels `generation:<id>` (`hub.kind.ChannelKind`)."""
+"""What the hub must know of the channels `generation:<id>`: a `ChannelKind`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from hub import sse
 from hub.channel import BEFORE_FIRST, order
 from hub.errors import FieldError
 from hub.event import Event, compact_json
-from hub.frame import Frame
-from hub.history import History, Record
-from hub.kind import Snapshot, View
+from hub.fanout.channel_kind import Snapshot, View
+from hub.store.frame import Frame
+from hub.store.history import History, Record
 from workers.dialects import DIALECTS, OpenAI, Text
 from workers.generation import PREFIX, Generation, generation_of
 from workers.transcript import choices_json

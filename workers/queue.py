@@ -24,7 +24,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from hub.redis_link import TRY_SECONDS, RedisLink, Script
+from hub.store.redis_link import TRY_SECONDS, RedisLink, Script
 
 BLOCK_SECONDS = 2.0
 """How long a claim waits for a job: well under the link's socket timeout, or it would be cut off

@@ -22,9 +22,9 @@ from hashlib import sha256
 from importlib import resources
 
 from hub.errors import HubError, KeyReused, NotFound, Refused
-from hub.history import IDEMPOTENCY_SECONDS, History, IdempotencyKey, Producer, RecordWrite
-from hub.redis_link import Script
 from hub.settings import Settings
+from hub.store.history import IDEMPOTENCY_SECONDS, History, IdempotencyKey, Producer, RecordWrite
+from hub.store.redis_link import Script
 from workers.generation import (
     Generation,
     Terminal,

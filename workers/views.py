@@ -11,15 +11,15 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response, request
 
-from hub.answer import subscribe
-from hub.delivery import Delivery
 from hub.errors import FieldError, NotFound
-from hub.history import IdempotencyKey
-from hub.json_answer import json_answer
-from hub.publishing import UnsupportedMediaType, idempotency_key, read_body
+from hub.fanout.delivery import Delivery
+from hub.fanout.subscribe import Wishes
 from hub.query import whole
 from hub.sse import CONTENT_TYPE
-from hub.stream import Wishes
+from hub.store.history import IdempotencyKey
+from hub.web.json_response import json_answer
+from hub.web.publishing import UnsupportedMediaType, idempotency_key, read_body
+from hub.web.stream_response import subscribe
 from workers.dialects import DIALECTS
 from workers.generation import Generation, channel_of, check_id
 from workers.request import MAX_BODY_BYTES, parse_body, request_from_json

@@ -14,9 +14,9 @@ from bench.handover import CALL_HOLE, Handover, http_post, payload, redis_comman
 from bench.peers.peer import Running, start, start_redis
 from bench.processes import SERVER_CORE, Process
 from hub.event import Event
-from hub.history import APPEND, History, Producer
-from hub.redis_link import RedisLink
 from hub.settings import Settings
+from hub.store.history import APPEND, History, Producer
+from hub.store.redis_link import RedisLink
 
 BURST_EVENTS = 50
 _POST_EVENTS = 500

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from hub import Hub
+from hub.client.subscription import Received, Subscription
 from hub.settings import Settings
-from hub.subscription import Received, Subscription
 from tests.support.deadline import eventually
 from tests.support.valkey import Valkey
 

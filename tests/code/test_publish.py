@@ -10,8 +10,8 @@ import pytest
 from hub import Hub
 from hub.channel import order
 from hub.errors import FieldError, Forbidden, RedisUnavailable, TooLarge
-from hub.frame import stored_event
 from hub.settings import Settings
+from hub.store.frame import stored_event
 from tests.conftest import StartValkey
 from tests.support.real import ROOT
 

@@ -89,11 +89,11 @@ def test_a_subscription_that_is_silent_about_news_is_found_out(
     hub: Hub, listening: Listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is announced where nobody listens stands for an announcement that never came."""
-    monkeypatch.setattr("hub.subscription.SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr("hub.client.subscription.SILENCE_SECONDS", 0.2)
     listener = listening(hub.subscribe("news"))
     hub.publish("news", "1")
     listener.take(1)
-    monkeypatch.setattr("hub.history.announcement_channel", lambda channel: "elsewhere")
+    monkeypatch.setattr("hub.store.history.announcement_channel", lambda channel: "elsewhere")
 
     hub.publish("news", "2")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from hub import Hub
-from hub.announcement import announcement_channel
 from hub.errors import RedisUnavailable
 from hub.settings import Settings
+from hub.store.announcement import announcement_channel
 from tests.code.conftest import Listen
 from tests.faults.topology import Cluster, Sentinels, slot_of
 from tests.support.process import Process

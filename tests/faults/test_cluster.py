@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from hub.announcement import announcement_channel
+from hub.store.announcement import announcement_channel
 from tests.conftest import StartStack
 from tests.faults.conftest import MakeAudience, StartPublisher
 from tests.faults.publisher import numbers_in_history

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from hub.redis_link import RedisLink
+from hub.store.redis_link import RedisLink
 from tests.conftest import StartStack
 from tests.faults.conftest import MakeAudience, StartPublisher
 from tests.faults.publisher import numbers_in_history

@@ -10,8 +10,8 @@ from flask import Flask, abort, request
 from werkzeug.test import TestResponse
 
 from hub.flask_sse import Message, ServerSentEventsBlueprint, sse
-from hub.frame import stored_event
 from hub.sse import Parsed, Parser
+from hub.store.frame import stored_event
 from tests.support.valkey import Valkey
 
 

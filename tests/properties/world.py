@@ -20,15 +20,15 @@ import gevent
 from gevent.lock import RLock
 
 from hub import sse
-from hub.delivery import Delivery
 from hub.errors import Refused
 from hub.event import Event
-from hub.frame import Frame, Page
-from hub.history import History, RecordWrite
-from hub.kind import Snapshot, View
-from hub.redis_link import RedisLink
+from hub.fanout.channel_kind import Snapshot, View
+from hub.fanout.delivery import Delivery
+from hub.fanout.subscribe import Wishes, prepare
 from hub.settings import Settings
-from hub.stream import Wishes, prepare
+from hub.store.frame import Frame, Page
+from hub.store.history import History, RecordWrite
+from hub.store.redis_link import RedisLink
 from tests.properties.connection import Connection, FickleTransport
 from tests.properties.judge import Broken, judge, judge_to_the_end
 from tests.properties.log import ChannelLog, Deletion, Published
@@ -127,11 +127,11 @@ class World:
         """Carry the plan out and judge what was heard. Raises `Broken`."""
         short = self.plan
         with (
-            patch("hub.room.Room.after.__defaults__", (short.turn_bytes,)),
-            patch("hub.listener._FIRST_BYTES", short.turn_bytes),
-            patch("hub.group.TURN_BYTES", short.turn_bytes),
-            patch("hub.group._SLICE", short.slice_listeners),
-            patch("hub.group._BUDGET_SECONDS", 0),
+            patch("hub.fanout.room.Room.after.__defaults__", (short.turn_bytes,)),
+            patch("hub.fanout.listener._FIRST_BYTES", short.turn_bytes),
+            patch("hub.fanout.group.TURN_BYTES", short.turn_bytes),
+            patch("hub.fanout.group._SLICE", short.slice_listeners),
+            patch("hub.fanout.group._BUDGET_SECONDS", 0),
         ):
             try:
                 steps = []

@@ -16,7 +16,7 @@ from gevent.event import Event  # noqa: E402
 from gevent.pywsgi import WSGIServer  # noqa: E402
 
 from app import app  # noqa: E402
-from hub.delivery import Delivery  # noqa: E402
+from hub.fanout.delivery import Delivery  # noqa: E402
 
 
 def main() -> None:

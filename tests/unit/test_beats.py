@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from hub.group import Group
-from hub.listener import Listener, Source
-from hub.segment import Chunk
-from hub.wheel import TICK_SECONDS, Wheel
-from hub.wire import Plain, Wire
+from hub.fanout.group import Group
+from hub.fanout.heartbeats import TICK_SECONDS, Wheel
+from hub.fanout.listener import Listener, Source
+from hub.fanout.rendering import Plain, Wire
+from hub.store.chunk import Chunk
 
 
 class Quiet:

@@ -9,14 +9,19 @@ from typing import Any
 
 import pytest
 
-from hub.announcement import Announcement, DeletionNotice, announcement_channel, parse_announcement
 from hub.channel import BEFORE_FIRST, order
 from hub.errors import KeyReused, Refused, TooLarge
 from hub.event import Event
-from hub.frame import stored_event
-from hub.history import History, IdempotencyKey, Producer, RecordWrite
-from hub.redis_link import RedisLink
 from hub.settings import Settings
+from hub.store.announcement import (
+    Announcement,
+    DeletionNotice,
+    announcement_channel,
+    parse_announcement,
+)
+from hub.store.frame import stored_event
+from hub.store.history import History, IdempotencyKey, Producer, RecordWrite
+from hub.store.redis_link import RedisLink
 from tests.support.deadline import eventually
 
 CHANNEL = "news"

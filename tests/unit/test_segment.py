@@ -8,11 +8,11 @@ from random import Random
 import pytest
 
 from hub import sse
-from hub.announcement import Announcement, parse_announcement
 from hub.event import Event
-from hub.frame import Frame
-from hub.segment import Chunk, Segment
-from hub.wire import Cursor, Item, Plain, Wire, cut
+from hub.fanout.rendering import Cursor, Item, Plain, Wire, cut
+from hub.store.announcement import Announcement, parse_announcement
+from hub.store.chunk import Chunk, Segment
+from hub.store.frame import Frame
 
 
 class Model:

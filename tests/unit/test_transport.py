@@ -6,7 +6,7 @@ import gc
 import socket
 import weakref
 
-from hub.transport import SocketTransport
+from hub.web.transport import SocketTransport
 
 
 class Owner:

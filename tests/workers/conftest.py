@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from hub.history import History
-from hub.redis_link import RedisLink
 from hub.settings import Settings
+from hub.store.history import History
+from hub.store.redis_link import RedisLink
 from tests.support.deadline import eventually
-from workers.claim import Claim, Claimer
 from workers.generation import Generation
-from workers.publisher import Publisher
 from workers.queue import Job, Queue
 from workers.request import Request
-from workers.sender import Sender
+from workers.run.claim import Claim, Claimer
+from workers.run.publisher import Publisher
+from workers.run.sender import Sender
 from workers.store import Generations
 
 ASKED = Request([{"role": "user", "content": "Why?"}], stop=[], tools=[])

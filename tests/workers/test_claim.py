@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 from hub.errors import RedisUnavailable
-from hub.frame import stored_event
-from hub.history import History, RecordWrite
+from hub.store.frame import stored_event
+from hub.store.history import History, RecordWrite
 from tests.workers.conftest import Ask, Attempts, claimed
-from workers.claim import Claimer
 from workers.generation import Generation
 from workers.queue import Job, Queue
+from workers.run.claim import Claimer
 from workers.store import Generations
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from hub import sse
 from hub.event import Event, compact_json
-from hub.frame import Frame
-from hub.kind import View
+from hub.fanout.channel_kind import View
+from hub.store.frame import Frame
 from workers.dialects import OpenAI, Text
 
 OPENAI = OpenAI("abc", 1_700_000_000, "m")

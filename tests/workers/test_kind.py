@@ -11,9 +11,9 @@ import pytest
 from hub.channel import BEFORE_FIRST
 from hub.errors import FieldError, NotFound
 from hub.event import Event
-from hub.frame import Frame, stored_event
-from hub.history import History, RecordWrite
 from hub.settings import Settings
+from hub.store.frame import Frame, stored_event
+from hub.store.history import History, RecordWrite
 from tests.workers.conftest import Ask, Attempts
 from workers.dialects import OpenAI, Text
 from workers.generation import Generation, Terminal

@@ -11,20 +11,20 @@ import gevent
 import pytest
 
 from hub.errors import RedisUnavailable
-from hub.frame import stored_event
-from hub.history import History
-from hub.redis_link import RedisLink
 from hub.settings import Settings
+from hub.store.frame import stored_event
+from hub.store.history import History
+from hub.store.redis_link import RedisLink
 from tests.conftest import StartValkey
 from tests.support.deadline import eventually
 from tests.support.valkey import Valkey
 from tests.workers.conftest import ASKED, LEASE_SECONDS, Ask, Attempts
-from workers import publisher as publisher_module
 from workers.generation import Generation, Terminal
 from workers.provider import Delta
-from workers.publisher import Publisher
 from workers.queue import Queue
-from workers.sender import Sender
+from workers.run import publisher as publisher_module
+from workers.run.publisher import Publisher
+from workers.run.sender import Sender
 from workers.store import Generations
 
 END = Terminal.completed({0: "stop"}, None, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hub.redis_link import RedisLink
+from hub.store.redis_link import RedisLink
 from tests.support.deadline import eventually
 from tests.support.valkey import Valkey
 from tests.workers.conftest import LEASE_SECONDS, MakeQueue, claimed

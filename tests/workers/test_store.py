@@ -9,8 +9,8 @@ import pytest
 
 from hub.errors import KeyReused, NotFound, RedisUnavailable, Refused
 from hub.event import Event
-from hub.history import History, IdempotencyKey, RecordWrite
 from hub.settings import Settings
+from hub.store.history import History, IdempotencyKey, RecordWrite
 from tests.support.deadline import eventually
 from tests.workers.conftest import ASKED, Ask, Attempts, claimed
 from workers.queue import Queue

@@ -13,8 +13,8 @@ from flask.testing import FlaskClient
 from app import create_app
 from hub import sse
 from hub.errors import RedisUnavailable
-from hub.redis_link import RedisLink
 from hub.settings import Settings
+from hub.store.redis_link import RedisLink
 from tests.workers.conftest import ASKED, Attempts
 from workers.generation import Terminal
 from workers.provider import Delta

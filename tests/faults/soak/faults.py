@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 import redis
 import requests
 
-from hub.announcement import announcement_channel
+from hub.store.announcement import announcement_channel
 from tests.faults.soak.world import CHANNELS, World
 from tests.faults.topology import slot_of
 from tests.support.deadline import eventually

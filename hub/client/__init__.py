@@ -1,0 +1,1 @@
+"""For programs: publish, listen, ask and look at a hub from outside."""

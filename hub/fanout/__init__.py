@@ -1,0 +1,1 @@
+"""Delivery in one process: one subscription to Redis, any number of listeners."""

@@ -1,0 +1,129 @@
+"""History for listeners that are behind and find no more in memory.
+
+A few greenlets read for all of them, one page at a time for each listener. What they bring, the
+room remembers, so a thousand listeners that come from one place cost one reading. Here, and only
+here, a listener learns that something is lost: by a snapshot where its channel's kind has one, by
+`gap` where not (contract §2).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import gevent
+from gevent.queue import SimpleQueue
+
+from hub import sse
+from hub.channel import BEFORE_FIRST, place
+from hub.errors import RedisUnavailable
+from hub.event import Event, compact_json
+from hub.fanout.channel_kind import Snapshot
+from hub.fanout.listener import Listener
+from hub.fanout.room import Room
+from hub.metrics import Counters
+
+log = logging.getLogger("hub.stream")
+
+GREENLETS = 8
+
+
+class CatchUp:
+    def __init__(
+        self,
+        room_of: Callable[[str], Room],
+        counters: Counters,
+        retry_ms: Callable[[], int],
+    ) -> None:
+        self._room_of = room_of
+        self._counters = counters
+        self._retry_ms = retry_ms
+        self._wanted: SimpleQueue[tuple[Listener, int]] = SimpleQueue()
+        self._fetching: set[Listener] = set()
+
+    def fetch(self, listener: Listener, index: int) -> None:
+        """Bring what comes after the listener's position in one of its channels, then lead it.
+        One page at a time: of two, the later one would be told from where the listener was."""
+        if listener not in self._fetching:
+            self._fetching.add(listener)
+            self._wanted.put((listener, index))
+
+    def forget(self, listener: Listener) -> None:
+        self._fetching.discard(listener)
+
+    def run(self) -> None:
+        """Serve one listener after the other; several greenlets do."""
+        while True:
+            listener, index = self._wanted.get()
+            try:
+                if self._bring(listener, index):
+                    self._fetching.discard(listener)
+                    listener.lead()
+                else:
+                    self._wanted.put((listener, index))
+            except RedisUnavailable:
+                gevent.sleep(0.2)
+                self._wanted.put((listener, index))
+            except Exception:
+                log.exception("a listener could not be led on")
+                listener.close("error")
+
+    def _bring(self, listener: Listener, index: int) -> bool:
+        """False: the room must get into step first, and then it is to be done again."""
+        if not listener.behind():
+            return True
+        room = self._room_of(listener.rooms[index].channel)
+        if not room.wait_in_step(1.0):
+            raise RedisUnavailable("not in step")
+        if not listener.behind():
+            return True
+        position = listener.positions[index]
+        deleted = listener.deletions[index] != room.deletions
+        if position == room.head and not deleted:
+            return True
+        page = room.read(position) if deleted else room.read_for(position)
+        if page is None or not self._stands(listener, index, position):
+            return True
+        loss = "deleted" if deleted else page.loss()
+        if place(page.state.head) < place(room.head) or (
+            loss is None and not deleted and not page.frames
+        ):
+            room.resync()  # Redis was emptied: the room must learn of it first
+            return False
+        if loss is not None:
+            left = page.frames[0].prev if page.frames else page.state.head
+            snapshot = room.snapshot(left) if room.kind is not None else None
+            if not self._stands(listener, index, position):
+                return True
+            listener.deletions[index] = room.deletions
+            if snapshot is None or snapshot.frame is None:
+                self._tell_loss(listener, room, position, loss)
+            if snapshot is not None:
+                self._show(listener, index, snapshot)
+            else:
+                listener.positions[index] = position if page.whole else left
+                if room.kind is not None:
+                    listener.end_after("gone", self._retry_ms())
+        return True
+
+    @staticmethod
+    def _stands(listener: Listener, index: int, position: str) -> bool:
+        """False: it has gone, or was led on from memory, while history was read."""
+        return listener.behind() and listener.positions[index] == position
+
+    @staticmethod
+    def _show(listener: Listener, index: int, snapshot: Snapshot) -> None:
+        listener.positions[index] = snapshot.position
+        for frame in (snapshot.frame, snapshot.terminal):
+            if frame is not None:
+                listener.insert_frame(index, frame)
+
+    def _tell_loss(self, listener: Listener, room: Room, after: str, reason: str) -> None:
+        self._counters.gaps += 1
+        if not listener.quiet:
+            listener.insert(gap(room.channel, after, reason))
+
+
+def gap(channel: str, after: str, reason: str) -> bytes:
+    data = compact_json({"channel": channel, "after": after or BEFORE_FIRST, "reason": reason})
+    return sse.encode(Event(data, "gap"))

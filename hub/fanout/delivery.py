@@ -1,0 +1,273 @@
+"""Everything that delivers in one web process, joined: rooms, feed, turns, wheel, presence.
+
+`Delivery` opens rooms, lets listeners in, reads history for those who are behind, closes those who
+take nothing, and ends all streams at shutdown. Its greenlets, started by `start`:
+
+    turns       gives groups with news, and listeners that were led a while, their turns
+    wheel       heartbeats
+    presence    counts over all processes
+    catch-up    a few readers of history for listeners that are behind
+    tidy        closes stalled listeners, forgets pages, old frames and empty rooms
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from random import Random
+
+import gevent
+from gevent.event import Event
+
+from hub.errors import RedisUnavailable
+from hub.fanout.catch_up import GREENLETS, CatchUp
+from hub.fanout.channel_kind import ChannelKind
+from hub.fanout.feed import Feed
+from hub.fanout.group import Deliverer, Group
+from hub.fanout.heartbeats import Wheel
+from hub.fanout.listener import Listener, Source
+from hub.fanout.presence import Presence
+from hub.fanout.rendering import Wire
+from hub.fanout.room import Room
+from hub.metrics import SCOREBOARD, Counters, Figures, Scoreboard
+from hub.settings import Settings
+from hub.store.history import History
+
+log = logging.getLogger("hub.stream")
+
+BARRIER_SECONDS = 2.0
+LINGER_SECONDS = 30.0
+_LEAST_RECENT_BYTES = 4096
+
+
+class Delivery:
+    def __init__(
+        self,
+        history: History,
+        settings: Settings,
+        kinds: Sequence[ChannelKind] = (),
+        random: Random | None = None,
+    ) -> None:
+        self.history = history
+        self.settings = settings
+        self.counters = Counters()
+        self._scoreboard = Scoreboard(os.environ.get(SCOREBOARD))
+        self.random = random or Random()
+        self.listeners: set[Listener] = set()
+        self.per_address: dict[str, int] = {}
+        self.draining = False
+        self._kinds = kinds
+        self._rooms: dict[str, Room] = {}
+        self._unused_since: dict[str, float] = {}
+        self._deliverer = Deliverer()
+        self._led: deque[Callable[[], None]] = deque()
+        self._turn_wanted = Event()
+        self._blocked: dict[Listener, float] = {}
+        self._catch_up = CatchUp(self._rooms.__getitem__, self.counters, self.retry_ms)
+        self._wheel = Wheel(self.random)
+        self._presence = Presence(history, self._rooms.values, settings.heartbeat_seconds)
+        self._greenlets: list[gevent.Greenlet] = []
+        self._started = False
+        self.feed = Feed(history.link, self._deliverer.run)
+
+    def start(self) -> None:
+        """Start the greenlets of this process; calling it again does nothing."""
+        if self._started:
+            return
+        self._started = True
+        jobs = [self._turns, self._wheel.run, self._presence.run, self._tidy]
+        jobs += [self._catch_up.run] * GREENLETS
+        self._greenlets = [gevent.spawn(job) for job in jobs]
+
+    def stop(self) -> None:
+        gevent.killall(self._greenlets)
+        self.feed.stop()
+
+    # ── rooms ────────────────────────────────────────────────────────────────────────────────
+
+    def kind_of(self, channel: str) -> ChannelKind | None:
+        return next((kind for kind in self._kinds if channel.startswith(kind.prefix)), None)
+
+    def room(self, channel: str) -> Room:
+        """The channel's room, opened if need be. Of two who come at once, the second one gets the
+        first one's: a room whose subscription went to another would hear nothing for ever."""
+        room = self._rooms.get(channel)
+        if room is None:
+            room = Room(
+                channel,
+                self.history,
+                self.kind_of(channel),
+                self.counters,
+                self._recent_bytes,
+                self._lead_on,
+                self._turn_wanted.set,
+            )
+            self._rooms[channel] = room
+            self.feed.subscribe(room.topic, room)
+        if not room.listeners:
+            self._unused_since[channel] = time.monotonic()
+        return room
+
+    def settled(self, rooms: Sequence[Room]) -> None:
+        """Return when each room knows everything that was published before now.
+        Raises `RedisUnavailable`."""
+        give_up = time.monotonic() + BARRIER_SECONDS
+        for room in rooms:
+            self.feed.barrier(room.topic, max(0.01, give_up - time.monotonic()))
+        for room in rooms:
+            if not room.wait_in_step(max(0.01, give_up - time.monotonic())):
+                raise RedisUnavailable("the channel's history cannot be read")
+
+    def count(self, channel: str) -> int:
+        """The listeners of a channel in all processes. Raises `RedisUnavailable`."""
+        room = self._rooms.get(channel)
+        here = room.listeners if room else 0
+        return here + self._presence.elsewhere(channel, here)
+
+    def figures(self) -> Figures:
+        """This process's figures for `/metrics`."""
+        return {
+            **self.counters.figures(),
+            "listeners": len(self.listeners),
+            "behind": sum(listener.group is None for listener in self.listeners),
+            "redis_reconnects": self.feed.reconnects,
+        }
+
+    def total_figures(self) -> Figures:
+        """The figures of all processes of this gunicorn."""
+        return self._scoreboard.total(self.figures())
+
+    def _rooms_of(self, listener: Listener) -> list[Room]:
+        return [self._rooms[source.channel] for source in listener.rooms]
+
+    def _recent_bytes(self) -> int:
+        """How much a room may remember: its own share of what all may."""
+        share = self.settings.recent_total_bytes // max(1, len(self._rooms))
+        return min(self.settings.recent_bytes, max(_LEAST_RECENT_BYTES, share))
+
+    # ── listeners ────────────────────────────────────────────────────────────────────────────
+
+    def full(self, address: str) -> bool:
+        limit = self.settings.max_listeners_per_address
+        return len(self.listeners) >= self.settings.max_listeners or (
+            0 < limit <= self.per_address.get(address, 0)
+        )
+
+    def opened(self, listener: Listener) -> None:
+        self.listeners.add(listener)
+        if self.settings.max_listeners_per_address:
+            self.per_address[listener.address] = self.per_address.get(listener.address, 0) + 1
+        for room in self._rooms_of(listener):
+            room.listeners += 1
+            self._unused_since.pop(room.channel, None)
+            self._presence.changed(room)
+        self._wheel.add(listener)
+
+    def closed(self, listener: Listener, reason: str) -> None:
+        self.listeners.discard(listener)
+        self._catch_up.forget(listener)
+        self._blocked.pop(listener, None)
+        self._wheel.closed()
+        if listener.address in self.per_address:
+            self.per_address[listener.address] -= 1
+            if not self.per_address[listener.address]:
+                del self.per_address[listener.address]
+        for room in self._rooms_of(listener):
+            room.listeners -= 1
+            if not room.listeners:
+                self._unused_since[room.channel] = time.monotonic()
+            self._presence.changed(room)
+        log.info(
+            "stream ends channels=%s address=%s seconds=%.1f events=%d bytes=%d reason=%s",
+            ",".join(room.channel for room in listener.rooms),
+            listener.address,
+            time.monotonic() - listener.opened,
+            listener.events,
+            listener.bytes,
+            reason,
+        )
+
+    def place_at(self, sources: tuple[Source, ...], wire: Wire, positions: list[str]) -> Group:
+        """The group that stands at `positions`, which are the rooms' heads."""
+        rooms = tuple([self._rooms[source.channel] for source in sources])
+        for group in rooms[0].groups:
+            if group.rooms == rooms and group.positions == positions and group.standing == wire:
+                return group
+        group = Group(rooms, wire, list(positions), self._deliverer.add, self._served)
+        for room in rooms:
+            room.groups.append(group)
+        return group
+
+    def later(self, step: Callable[[], None]) -> None:
+        """Let others go first."""
+        self._led.append(step)
+        self._turn_wanted.set()
+
+    def fetch(self, listener: Listener, index: int) -> None:
+        self._catch_up.fetch(listener, index)
+
+    def blocked(self, listener: Listener) -> None:
+        listener.blocked_since = time.monotonic()
+        self._blocked.pop(listener, None)
+        self._blocked[listener] = listener.blocked_since
+
+    def unblocked(self, listener: Listener) -> None:
+        listener.blocked_since = 0.0
+        self._blocked.pop(listener, None)
+
+    def close_all(self, reason: str, over_seconds: float) -> None:
+        """Tell every stream that it ends, and end them spread over the time given."""
+        self.draining = True
+        listeners = list(self.listeners)
+        self.random.shuffle(listeners)
+        began = time.monotonic()
+        for number, listener in enumerate(listeners):
+            ahead = began + over_seconds * number / len(listeners) - time.monotonic()
+            if ahead > 0.005:
+                gevent.sleep(ahead)
+            listener.say_closing(reason, reconnect=True, retry_ms=self.retry_ms())
+
+    def retry_ms(self) -> int:
+        """A reconnection time of a listener's own, so that they do not come back in one instant."""
+        return int(self.settings.retry_ms * self.random.uniform(0.5, 2.0)) + 1
+
+    # ── greenlets ────────────────────────────────────────────────────────────────────────────
+
+    def _served(self, listeners: int, events: int, published_us: int) -> None:
+        self.counters.deliveries += listeners * events
+        if published_us:
+            self.counters.lag(time.time() - published_us / 1e6, listeners * events)
+
+    def _lead_on(self, listener: Listener) -> None:
+        self.later(listener.lead)
+
+    def _turns(self) -> None:
+        while True:
+            self._turn_wanted.wait()
+            self._turn_wanted.clear()
+            self._deliverer.run()
+            for _ in range(len(self._led)):
+                self._led.popleft()()
+            gevent.sleep(0)
+
+    def _tidy(self) -> None:
+        while True:
+            gevent.sleep(min(1.0, self.settings.stall_seconds / 4))
+            now = time.monotonic()
+            self._scoreboard.write(self.figures())
+            while self._blocked:
+                listener, since = next(iter(self._blocked.items()))
+                if now - since < self.settings.stall_seconds:
+                    break
+                self.counters.stalled += 1
+                listener.close("stalled")
+            for room in self._rooms.values():
+                room.forget_what_is_over()
+            for channel, since in list(self._unused_since.items()):
+                if now - since > LINGER_SECONDS:
+                    del self._unused_since[channel]
+                    room = self._rooms.pop(channel)
+                    self.feed.unsubscribe(room.topic)

@@ -1,0 +1,105 @@
+"""Heartbeats for any number of listeners from one greenlet.
+
+Time is cut into ticks; each listener sits in the slot of its next beat and moves on by its own
+period. Where in the first period a listener's first beat falls is drawn by lot, so ten thousand
+beats are spread evenly. A closed listener is dropped when its slot comes up, or when the closed
+ones are the greater part: who comes and goes at once may have asked for a beat in five minutes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from random import Random
+
+import gevent
+
+from hub.event import Event, compact_json
+from hub.fanout.listener import Listener, Source
+from hub.sse import encode
+from hub.timestamp import rfc3339
+
+TICK_SECONDS = 0.125
+_CLOSED = 1000
+"""So many closed listeners are not worth looking for."""
+
+
+class Wheel:
+    def __init__(self, random: Random, clock: Callable[[], float] = time.monotonic) -> None:
+        self._random = random
+        self._clock = clock
+        self._slots: defaultdict[int, list[Listener]] = defaultdict(list)
+        self._now = self._tick()
+        self._held = 0
+        self._closed = 0
+
+    @property
+    def held(self) -> int:
+        """How many listeners it knows, the closed ones among them."""
+        return self._held
+
+    def closed(self) -> None:
+        """One of its listeners has closed."""
+        self._closed += 1
+        if self._closed > _CLOSED and self._closed * 2 > self._held:
+            self._drop_closed()
+
+    def add(self, listener: Listener) -> None:
+        self._held += 1
+        ticks = round(listener.heartbeat_seconds / TICK_SECONDS)
+        self._slots[self._now + self._random.randint(1, ticks)].append(listener)
+
+    def run(self) -> None:
+        while True:
+            gevent.sleep(TICK_SECONDS)
+            self.turn()
+
+    def turn(self) -> None:
+        """Beat for every slot whose time has come."""
+        until = self._tick()
+        while self._now < until:
+            self._now += 1
+            due = self._slots.pop(self._now, None)
+            if due:
+                self._held -= len(due)
+                self._beat(due, until)
+
+    def _beat(self, due: list[Listener], until: int) -> None:
+        events: dict[tuple[Source, ...], bytes] = {}
+
+        def event(rooms: tuple[Source, ...]) -> bytes:
+            data = events.get(rooms)
+            if data is None:
+                data = events[rooms] = heartbeat(rooms)
+            return data
+
+        for listener in due:
+            if listener.closed:
+                self._closed = max(0, self._closed - 1)
+            else:
+                listener.beat(event)
+                ticks = round(listener.heartbeat_seconds / TICK_SECONDS)
+                # A process that was held up is not to make up for the beats that it missed.
+                missed = (until - self._now) // ticks
+                self._slots[self._now + (missed + 1) * ticks].append(listener)
+                self._held += 1
+
+    def _drop_closed(self) -> None:
+        for tick, listeners in list(self._slots.items()):
+            left = [listener for listener in listeners if not listener.closed]
+            if left:
+                self._slots[tick] = left
+            else:
+                del self._slots[tick]
+        self._held = sum(map(len, self._slots.values()))
+        self._closed = 0
+
+    def _tick(self) -> int:
+        return int(self._clock() / TICK_SECONDS)
+
+
+def heartbeat(rooms: tuple[Source, ...]) -> bytes:
+    listeners = {room.channel: room.listeners + room.listeners_elsewhere for room in rooms}
+    data = compact_json({"time": rfc3339(time.time()), "listeners": listeners})
+    return encode(Event(data, "heartbeat"))

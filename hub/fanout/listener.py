@@ -1,0 +1,372 @@
+"""One open stream: a transport and a place.
+
+The place is either a group (the listener is at the head and owns nothing but its socket) or
+positions of its own (it is *behind*). Being new, slow, back again or cut off from Redis for a while
+are the same state, and `lead` is the one way out of it: send what is left of a frame, then the
+frames after the position, from memory or else from history, until a group stands there.
+
+Nothing here waits: a socket that takes no more is left alone until it is writable, a history page
+that is not in memory is asked for (`Keeper.fetch`) and `lead` is called again when it is there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from hub import sse
+from hub.event import Event, compact_json
+from hub.fanout.rendering import Item, Wire, cut
+from hub.store.chunk import Chunk
+from hub.store.frame import Frame
+
+_NOWHERE: list[Any] = []
+"""What a listener at the head keeps of its place: nothing, its group knows."""
+
+_FIRST_BYTES = 16 * 1024
+"""About how many bytes of frames may travel with a stream's head."""
+
+_TURNS = 8
+"""How many sends `lead` makes before it lets others have a turn."""
+
+
+class Transport(Protocol):
+    """Bytes out, without waiting."""
+
+    @property
+    def send(self) -> Callable[[bytes], int]:
+        """Take what fits and return how much; raise BlockingIOError (nothing does) or OSError."""
+        ...
+
+    def when_writable(self, callback: Callable[[], None]) -> None:
+        """Call back once, as soon as `send` would take something again."""
+        ...
+
+    def when_gone(self, callback: Callable[[], None]) -> None:
+        """Call back when the client has left."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Source(Protocol):
+    """A channel in this process, as a listener sees it (`room.Room`)."""
+
+    channel: str
+    head: str
+    end: str
+    deletions: int
+    listeners: int
+    listeners_elsewhere: int
+
+    def after(self, position: str, size: int = ...) -> list[Chunk] | None:
+        """About `size` bytes of frames behind `position`, or None: they are not in memory."""
+        ...
+
+
+def all_ended(rooms: Sequence[Source], positions: Sequence[str]) -> bool:
+    """Whether each channel has ended and its terminal event lies behind its position."""
+    return all(
+        room.end and position == room.end for room, position in zip(rooms, positions, strict=True)
+    )
+
+
+class Place(Protocol):
+    """Where listeners stand that are at the head (`group.Group`)."""
+
+    @property
+    def members(self) -> Mapping[Listener, Callable[[bytes], int]]: ...
+
+    def join(self, listener: Listener, send: Callable[[bytes], int]) -> None: ...
+
+    def leave(self, listener: Listener) -> tuple[list[str], Wire | None]: ...
+
+    def dissolve(self) -> None: ...
+
+
+class Keeper(Protocol):
+    """Whom a listener turns to (`delivery.Delivery`)."""
+
+    def later(self, step: Callable[[], None]) -> None: ...
+
+    def fetch(self, listener: Listener, index: int) -> None: ...
+
+    def blocked(self, listener: Listener) -> None: ...
+
+    def unblocked(self, listener: Listener) -> None: ...
+
+    def place_at(self, rooms: tuple[Source, ...], wire: Wire, positions: list[str]) -> Place: ...
+
+    def closed(self, listener: Listener, reason: str) -> None: ...
+
+
+class Listener:
+    __slots__ = (
+        "_keeper",
+        "_rest",
+        "_transport",
+        "_wire",
+        "address",
+        "blocked_since",
+        "bytes",
+        "closed",
+        "deletions",
+        "events",
+        "group",
+        "heartbeat_comments",
+        "heartbeat_seconds",
+        "opened",
+        "positions",
+        "quiet",
+        "rooms",
+        "when_left",
+    )
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        rooms: tuple[Source, ...],
+        wire: Wire,
+        positions: list[str],
+        *,
+        heartbeat_seconds: int,
+        heartbeat_comments: bool,
+        quiet: bool,
+        address: str,
+    ) -> None:
+        self._keeper = keeper
+        self.rooms = rooms
+        self._wire: Wire | None = wire
+        self.positions: list[str] = positions
+        self.deletions = [room.deletions for room in rooms]
+        self.events = 0
+        self.bytes = 0
+        self.heartbeat_seconds = heartbeat_seconds
+        self.heartbeat_comments = heartbeat_comments
+        self.quiet = quiet
+        self.address = address
+        self.group: Place | None = None
+        self.when_left: Callable[[], None] | None = None
+        self.closed = False
+        self.blocked_since = 0.0
+        self.opened = time.monotonic()
+        self._rest = b""
+
+    def start(self, transport: Transport, head: bytes) -> None:
+        """Begin with `head` (whole frames) and go on from the positions."""
+        self._transport = transport
+        transport.when_gone(self.lost)
+        self._rest = head + self._rest
+        self._gather()
+        self.lead()
+
+    # ── at the head ──────────────────────────────────────────────────────────────────────────
+
+    def fell_behind(
+        self, wire: Wire, items: Sequence[Item], positions: list[str], sent: int
+    ) -> None:
+        """A turn's bytes did not fit (or end the stream); the group has let go of it already."""
+        found = cut(wire, items, positions, sent)
+        self.events += found.events
+        self.bytes += sent
+        self._detached(found.positions, found.wire)
+        self._rest = found.rest
+        self.lead()
+
+    def detach(self) -> None:
+        """Leave the head without having missed anything yet; the caller sees to `lead`."""
+        if self.group is not None:
+            positions, wire = self.group.leave(self)
+            self._detached(positions, wire)
+
+    def _detached(self, positions: list[str], wire: Wire | None) -> None:
+        self.positions = positions
+        self._wire = wire
+        self.deletions = [room.deletions for room in self.rooms]
+        group, self.group = self.group, None
+        if group is not None and not group.members:
+            group.dissolve()
+
+    # ── behind ───────────────────────────────────────────────────────────────────────────────
+
+    def behind(self) -> bool:
+        return not self.closed and self.group is None
+
+    def lead(self) -> None:
+        """Go on until the socket takes no more, history must be asked, or the head is reached."""
+        for _ in range(_TURNS):
+            if not self.behind():
+                return
+            if self._rest and not self._send_rest():
+                return
+            if self._wire is None or all_ended(self.rooms, self.positions):
+                self.close("ended")
+                return
+            behind = self._first_behind()
+            if behind is None:
+                self._reach_head()
+                return
+            if not self._send_after(behind):
+                return
+        self._keeper.later(self.lead)
+
+    def _gather(self) -> None:
+        """Let the first frames travel with the head, if memory has them: one `send` less for each
+        of a storm's returning listeners."""
+        index = self._first_behind()
+        if index is None or self._wire is None:
+            return
+        chunks = self.rooms[index].after(self.positions[index], _FIRST_BYTES)
+        if chunks:
+            items = [(index, chunk) for chunk in chunks]
+            data, self._wire = self._wire.render(items, self.positions)
+            self._rest += data
+            self.events += sum(chunk.count for chunk in chunks)
+
+    def insert(self, data: bytes) -> None:
+        """Put whole frames that have no place in a channel (a gap, a snapshot) before what follows.
+        Only for a listener that is behind and at a frame's border."""
+        self._rest += data
+
+    def insert_frame(self, index: int, frame: Frame) -> None:
+        """Put an event of the channel there, which moves the listener's position to it."""
+        if self._wire is not None:
+            data, self._wire = self._wire.frame(index, frame, self.positions)
+            self._rest += data
+
+    def end_after(self, reason: str, retry_ms: int) -> None:
+        """End the stream behind what is to be sent yet; the client shall not come back."""
+        self._rest += self._closing(reason, reconnect=False, retry_ms=retry_ms)
+        self._wire = None
+
+    def _send_rest(self) -> bool:
+        sent = self._try_send(self._rest)
+        if self.closed:
+            return False
+        self._rest = self._rest[sent:]
+        return not self._rest
+
+    def _send_after(self, index: int) -> bool:
+        room = self.rooms[index]
+        if self.deletions[index] != room.deletions:
+            self._keeper.fetch(self, index)
+            return False
+        chunks = room.after(self.positions[index])
+        if chunks is None:
+            self._keeper.fetch(self, index)
+            return False
+        assert self._wire is not None
+        items = [(index, chunk) for chunk in chunks]
+        before, wire = list(self.positions), self._wire
+        data, self._wire = wire.render(items, self.positions)
+        sent = self._try_send(data) if data else 0
+        if self.closed:
+            return False
+        if sent == len(data):
+            self.events += sum(chunk.count for chunk in chunks)
+            return True
+        found = cut(wire, items, before, sent)
+        self.positions, self._wire, self._rest = found.positions, found.wire, found.rest
+        self.events += found.events
+        return False
+
+    def _try_send(self, data: bytes) -> int:
+        """How much was taken; where it was not all, `lead` comes back when there is room."""
+        try:
+            sent = self._transport.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.lost()
+            return 0
+        self.bytes += sent
+        if sent < len(data):
+            self._block(progress=sent > 0)
+        return sent
+
+    def _block(self, *, progress: bool) -> None:
+        """The socket is full: note since when it has taken nothing, and come back when it does."""
+        if progress or not self.blocked_since:
+            self._keeper.blocked(self)
+        self._transport.when_writable(self._writable)
+
+    def _writable(self) -> None:
+        if not self.closed:
+            self._keeper.unblocked(self)
+            self.lead()
+
+    def _first_behind(self) -> int | None:
+        for index, room in enumerate(self.rooms):
+            if self.positions[index] != room.head or self.deletions[index] != room.deletions:
+                return index
+        return None
+
+    def _reach_head(self) -> None:
+        assert self._wire is not None
+        self.group = self._keeper.place_at(self.rooms, self._wire, self.positions)
+        self.group.join(self, self._transport.send)
+        self.positions = self.deletions = _NOWHERE
+
+    # ── heartbeat and end ────────────────────────────────────────────────────────────────────
+
+    def beat(self, event: Callable[[tuple[Source, ...]], bytes]) -> None:
+        """Send a heartbeat, unless half a frame or a full socket is in the way."""
+        if self.closed or self._rest or self.blocked_since:
+            return
+        data = sse.comment() if self.quiet or self.heartbeat_comments else event(self.rooms)
+        try:
+            sent = self._transport.send(data)
+        except BlockingIOError:
+            # Not kept for later, but the clock starts: with no traffic only beats can show that
+            # somebody takes nothing any more.
+            self.detach()
+            self._block(progress=False)
+            return
+        except OSError:
+            self.lost()
+            return
+        if sent < len(data):
+            self.detach()
+            self._rest = data[sent:]
+            self._block(progress=True)
+
+    def say_closing(self, reason: str, *, reconnect: bool, retry_ms: int) -> None:
+        """Tell why the hub ends this stream, where the client can still be told, and end it."""
+        if self.closed:
+            return
+        if not self._rest:
+            data = self._closing(reason, reconnect=reconnect, retry_ms=retry_ms)
+            try:
+                self._transport.send(data)
+            except OSError:
+                pass
+        self.close(reason)
+
+    def _closing(self, reason: str, *, reconnect: bool, retry_ms: int) -> bytes:
+        return sse.retry(retry_ms) if self.quiet else closing(reason, reconnect, retry_ms)
+
+    @property
+    def whole(self) -> bool:
+        """Whether a stream that is closed has shown everything, up to its channels' ends."""
+        return self._wire is None or all_ended(self.rooms, self.positions)
+
+    def lost(self) -> None:
+        if self.when_left is not None and not self.closed:
+            self.when_left()
+        self.close("left")
+
+    def close(self, reason: str) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        self.detach()
+        self._rest = b""
+        self._transport.close()
+        self._keeper.closed(self, reason)
+
+
+def closing(reason: str, reconnect: bool, retry_ms: int) -> bytes:
+    """The `closing` event (contract §2)."""
+    data = compact_json({"reason": reason, "reconnect": reconnect})
+    return sse.encode(Event(data, "closing", retry_ms=retry_ms))

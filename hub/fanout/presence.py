@@ -1,0 +1,90 @@
+"""How many listen to a channel, over all processes.
+
+Each process writes its own count into the channel's presence hash, with a deadline, and renews it
+four times a period; a process that died is gone when its deadline has passed. Every renewal brings
+the others' counts back, so a heartbeat needs no question to Redis. A renewal also returns the
+channel's last id: a room that has missed something, or whose Redis was emptied, learns of it here
+at the latest.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Collection, Iterable
+from itertools import islice
+
+import gevent
+from gevent.event import Event
+
+from hub.errors import RedisUnavailable
+from hub.fanout.room import Room
+from hub.store.history import History
+
+log = logging.getLogger("hub.presence")
+
+SETTLE_SECONDS = 0.1
+"""How long changes gather before they are written: a storm of arrivals is one write a channel."""
+
+_AT_ONCE = 100
+"""Channels in one round trip."""
+
+
+class Presence:
+    def __init__(
+        self, history: History, rooms: Callable[[], Iterable[Room]], period_seconds: float
+    ) -> None:
+        self._history = history
+        self._rooms = rooms
+        # A dead process is gone from the others' counts one lapse and one renewal after its last
+        # word: together less than a period. A renewal may be late by almost half a period.
+        self._renewal_seconds = period_seconds / 4
+        self._lapse_ms = int(period_seconds * 1000 * 0.7)
+        self._process = secrets.token_hex(6)
+        self._changed: set[Room] = set()
+        self._wake = Event()
+
+    def changed(self, room: Room) -> None:
+        self._changed.add(room)
+        self._wake.set()
+
+    def elsewhere(self, channel: str, here: int) -> int:
+        """The other processes' listeners, asked now. `here`: how many this one has, for asking is
+        telling."""
+        return self._history.present(self._process, {channel: here}, self._lapse_ms)[0][0]
+
+    def run(self) -> None:
+        """Write changes soon after they happen, and everything four times a period."""
+        beat = gevent.spawn(self._renew_all)
+        try:
+            while True:
+                self._wake.wait()
+                gevent.sleep(SETTLE_SECONDS)
+                self._wake.clear()
+                changed, self._changed = self._changed, set()
+                self._write(changed)
+        finally:
+            beat.kill()
+
+    def _renew_all(self) -> None:
+        while True:
+            gevent.sleep(self._renewal_seconds)
+            self._write([room for room in self._rooms() if room.listeners])
+
+    def _write(self, rooms: Collection[Room]) -> None:
+        left = iter(rooms)
+        while some := list(islice(left, _AT_ONCE)):
+            try:
+                self._renew(some)
+            except RedisUnavailable as error:
+                log.warning("presence not written: %s", error.detail)
+                return
+
+    def _renew(self, rooms: list[Room]) -> None:
+        heads = [room.head for room in rooms]
+        counts = {room.channel: room.listeners for room in rooms}
+        answers = self._history.present(self._process, counts, self._lapse_ms)
+        for room, head, (others, last, deletions) in zip(rooms, heads, answers, strict=True):
+            room.listeners_elsewhere = others
+            if head == room.head and room.in_step.is_set() and room.behind(last, deletions):
+                room.resync()

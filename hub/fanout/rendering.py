@@ -1,0 +1,115 @@
+"""How a channel's frames become one listener's bytes.
+
+    Plain     as they were stored: one channel, the bytes are not touched
+    Cursor    several channels: only the `id:` line is another one
+    Dialect   a view of the channel's kind (`kind.View`)
+
+All are immutable and compare by value: listeners that stand at the same place with the same wire
+share one rendering.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from hub import cursor, sse
+from hub.fanout.channel_kind import View
+from hub.store.chunk import Chunk
+from hub.store.frame import Frame
+
+Item = tuple[int, Chunk]
+"""The index of a channel among the listener's, and a chunk of it."""
+
+
+class Wire(Protocol):
+    def render(self, items: Sequence[Item], positions: list[str]) -> tuple[bytes, Wire | None]:
+        """The bytes of these chunks, and the wire to go on with; None: the stream ends here.
+        Moves `positions` behind the items."""
+        ...
+
+    def frame(self, index: int, frame: Frame, positions: list[str]) -> tuple[bytes, Wire | None]:
+        """The same for one frame (which may be a snapshot's)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    def render(self, items: Sequence[Item], positions: list[str]) -> tuple[bytes, Wire | None]:
+        positions[0] = items[-1][1].last
+        if len(items) == 1:
+            return items[0][1].data, self
+        return b"".join([chunk.data for _, chunk in items]), self
+
+    def frame(self, index: int, frame: Frame, positions: list[str]) -> tuple[bytes, Wire | None]:
+        positions[index] = frame.id
+        return frame.data, self
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    channels: tuple[str, ...]
+
+    def render(self, items: Sequence[Item], positions: list[str]) -> tuple[bytes, Wire | None]:
+        out = []
+        for index, chunk in items:
+            out += [self.frame(index, frame, positions)[0] for frame in chunk.frames()]
+        return b"".join(out), self
+
+    def frame(self, index: int, frame: Frame, positions: list[str]) -> tuple[bytes, Wire | None]:
+        positions[index] = frame.id
+        token = cursor.encode(self.channels, positions).encode()
+        return b"id: %s\n%s" % (token, sse.without_id(frame.data)), self
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    view: View
+
+    def render(self, items: Sequence[Item], positions: list[str]) -> tuple[bytes, Wire | None]:
+        positions[0] = items[-1][1].last
+        return self._rendered([frame for _, chunk in items for frame in chunk.frames()])
+
+    def frame(self, index: int, frame: Frame, positions: list[str]) -> tuple[bytes, Wire | None]:
+        positions[index] = frame.id
+        return self._rendered([frame])
+
+    def _rendered(self, frames: list[Frame]) -> tuple[bytes, Wire | None]:
+        data, view = self.view.render(frames)
+        if view is self.view:
+            return data, self
+        return data, None if view is None else Dialect(view)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where a short write stopped: the unsent rest of one frame, and what stands behind it."""
+
+    rest: bytes
+    positions: list[str]
+    wire: Wire | None
+    events: int
+    """How many of the events are sent, the one that was cut included."""
+
+
+def cut(wire: Wire, items: Sequence[Item], positions: list[str], sent: int) -> Cut:
+    """Take apart what `wire.render(items, positions)` gave, of which `sent` bytes are gone."""
+    positions = list(positions)
+    current: Wire | None = wire
+    events = 0
+    for index, chunk in items:
+        if isinstance(current, Plain) and sent >= len(chunk.data):
+            sent -= len(chunk.data)
+            positions[index] = chunk.last
+            events += chunk.count
+            continue
+        for frame in chunk.frames():
+            if sent == 0 or current is None:
+                return Cut(b"", positions, current, events)
+            data, current = current.frame(index, frame, positions)
+            events += 1
+            if sent < len(data):
+                return Cut(data[sent:], positions, current, events)
+            sent -= len(data)
+    return Cut(b"", positions, current, events)

@@ -1,0 +1,105 @@
+"""Where a listener begins on one channel, and what it is told about it: the resume verdict (§2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hub.channel import BEFORE_FIRST, order, place
+from hub.errors import NotFound
+from hub.fanout.channel_kind import Snapshot
+from hub.fanout.room import Room
+from hub.store.frame import Page
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """`position` is where the frames are read from; `shown_id` the id that says so to the client
+    ('' where a snapshot brings the first one)."""
+
+    position: str
+    shown_id: str
+    recovered: bool = True
+    replayed: int = 0
+    reason: str | None = None
+    snapshot: Snapshot | None = None
+    ended: bool = False
+
+    def verdict(self, last: str) -> dict[str, Any]:
+        return {
+            "recovered": self.recovered,
+            "replayed": self.replayed,
+            "reason": self.reason,
+            "last_event_id": None if last == BEFORE_FIRST else last,
+        }
+
+
+def begin(room: Room, last_id: str | None, start: str | None) -> Beginning:
+    """Where to begin: after `last_id`, or, without one, where `start` says (`now`, `start`,
+    `snapshot`, None for the channel's default). The room must be settled.
+
+    Raises `NotFound` where the channel's kind has no record of it, and `RedisUnavailable`.
+    """
+    if last_id is None:
+        return _afresh(room, start)
+    if last_id == room.end:
+        return Beginning(last_id, last_id, ended=True)
+    if order(last_id) is not None:
+        replayed = room.count_after(last_id)
+        if replayed is not None:
+            return Beginning(last_id, last_id, replayed=replayed)
+    page = room.read(last_id)
+    if page.position and page.position == room.end:
+        return Beginning(page.position, last_id, ended=True)
+    loss = page.loss()
+    if loss is None:
+        return Beginning(page.position, last_id, replayed=_count(room, page))
+
+    if room.kind is not None:
+        return _snapshot(room, _resumed(page), recovered=False, reason=loss)
+    if not page.position:
+        fresh = _afresh(room, start)
+        return Beginning(fresh.position, fresh.shown_id, False, fresh.replayed, loss)
+    # An id from the future is not the place where its owner begins: if that were shown, whoever is
+    # cut off before the first event would come back to the same loss.
+    ahead = place(page.position) > place(page.state.head)
+    shown = page.state.head if ahead else last_id
+    return Beginning(_resumed(page), shown, False, _count(room, page), loss)
+
+
+def _afresh(room: Room, start: str | None) -> Beginning:
+    if room.kind is not None and start in (None, "snapshot"):
+        return _snapshot(room)
+    if start == "start":
+        replayed = room.count_after(BEFORE_FIRST)
+        if replayed is not None:
+            return Beginning(BEFORE_FIRST, BEFORE_FIRST, replayed=replayed)
+        page = room.read(BEFORE_FIRST)
+        if room.kind is not None and not page.whole:
+            return _snapshot(room, _resumed(page))
+        return Beginning(_resumed(page), BEFORE_FIRST, replayed=_count(room, page))
+    return Beginning(room.head, room.head, ended=bool(room.end))
+
+
+def _snapshot(
+    room: Room,
+    least: str = BEFORE_FIRST,
+    *,
+    recovered: bool = True,
+    reason: str | None = None,
+) -> Beginning:
+    snapshot = room.snapshot(least)
+    if snapshot is None:
+        raise NotFound(f"there is no {room.channel}")
+    shown = "" if snapshot.frame else snapshot.position
+    replayed = room.count_after(snapshot.position) or 0
+    return Beginning(snapshot.position, shown, recovered, replayed, reason, snapshot)
+
+
+def _resumed(page: Page) -> str:
+    """The position in front of what is left."""
+    return page.frames[0].prev if page.frames else page.state.head
+
+
+def _count(room: Room, page: Page) -> int:
+    return max(0, room.n - page.frames[0].n + 1) if page.frames else 0

@@ -1,0 +1,263 @@
+"""One channel in this process: its head, what it remembers, and the groups that stand there.
+
+The chain of predecessors decides what happens to an announcement: it continues the head and goes to
+the groups; or it is known already; or something is missing, and history is read from the head on
+(`_sync`) before anybody is told anything. The same happens whenever the subscription was confirmed
+anew, because then nobody knows what went by. Only if history itself has lost the continuation do
+the listeners leave the head: each is then led on by its own position, and told.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+import gevent
+from gevent.event import Event
+from gevent.lock import Semaphore
+
+from hub.channel import BEFORE_FIRST, order, place
+from hub.errors import RedisUnavailable
+from hub.fanout.channel_kind import ChannelKind, Snapshot
+from hub.fanout.group import TURN_BYTES, Group
+from hub.fanout.listener import Listener
+from hub.fanout.memory import Memory
+from hub.metrics import Counters
+from hub.store.announcement import (
+    Announcement,
+    DeletionNotice,
+    announcement_channel,
+    parse_announcement,
+)
+from hub.store.chunk import Chunk
+from hub.store.frame import Page
+from hub.store.history import History
+
+log = logging.getLogger("hub.room")
+
+_HELD_BYTES = 4 * 2**20
+_SNAPSHOT_SECONDS = 0.1
+
+
+class Room:
+    """`head` is the newest event that this process has; every frame up to it has been handed to
+    the groups. `in_step` is set while announcements continue it."""
+
+    def __init__(
+        self,
+        channel: str,
+        history: History,
+        kind: ChannelKind | None,
+        counters: Counters,
+        recent_bytes: Callable[[], int],
+        lead_on: Callable[[Listener], None],
+        turn_wanted: Callable[[], None],
+    ) -> None:
+        self.channel = channel
+        self.topic = announcement_channel(channel)
+        self.kind = kind
+        self.head = BEFORE_FIRST
+        self.end = ""
+        self.n = 0
+        self.deletions = 0
+        self.groups: list[Group] = []
+        self.listeners = 0
+        self.listeners_elsewhere = 0
+        self.in_step = Event()
+        self._counters = counters
+        self._history = history
+        self._lead_on = lead_on
+        self._turn_wanted = turn_wanted
+        self._memory = Memory(recent_bytes)
+        self._reading = Semaphore()
+        self._snapshot: Snapshot | None = None
+        self._snapshot_at = 0.0
+        self._held: list[Announcement | DeletionNotice] = []
+        self._held_bytes = 0
+        self._primed = False
+        self._syncing = False
+        self._sync_again = False
+
+    # ── announcements (feed.Subscriber) ──────────────────────────────────────────────────────
+
+    def announced(self, payload: bytes) -> None:
+        """The feed gives the groups their turns when it has read what there is."""
+        news = parse_announcement(payload)
+        if self.in_step.is_set():
+            self._take(news)
+        elif self._held_bytes < _HELD_BYTES:
+            self._held.append(news)
+            self._held_bytes += len(payload)
+        else:  # history has it; a hole is found when the next one comes
+            self._sync_again = True
+
+    def confirmed(self) -> None:
+        self.resync()
+
+    def resync(self) -> None:
+        """Read from the head on: something may have gone by."""
+        self.in_step.clear()
+        self._sync_again = True
+        if not self._syncing:
+            self._syncing = True
+            gevent.spawn(self._sync)
+
+    def wait_in_step(self, seconds: float) -> bool:
+        """Whether the room is in step, or comes to be within the time.
+
+        The first look is not for speed: gevent's `Event.wait` never returns, whatever its timeout,
+        for who comes in the tick in which the event was set and all its waiters have given up.
+        """
+        return self.in_step.is_set() or bool(self.in_step.wait(seconds))
+
+    def behind(self, last: str, deletions: int) -> bool:
+        """Whether Redis knows of something that this room should have heard by now."""
+        return last != self.head or deletions != self.deletions
+
+    def _take(self, news: Announcement | DeletionNotice) -> None:
+        if isinstance(news, DeletionNotice):
+            if news.deletions == self.deletions + 1:
+                self._deleted(news.deletions)
+            elif news.deletions != self.deletions:  # held since before history was read, or a hole
+                self.resync()
+        elif news.prev == self.head:
+            self._accept(Chunk.announced(news))
+        elif place(news.last) > place(self.head):
+            self._counters.repairs += 1
+            self._held.append(news)
+            self.resync()
+
+    def _accept(self, chunk: Chunk) -> None:
+        self.head = chunk.last
+        self.n = chunk.n
+        if chunk.ends:
+            self.end = chunk.last
+        self._memory.add(chunk)
+        for group in self.groups:
+            group.news(self, chunk)
+
+    def _deleted(self, deletions: int) -> None:
+        if deletions != self.deletions:
+            moved = self._clear_out()
+            self.deletions = deletions
+            for listener in moved:
+                self._lead_on(listener)
+
+    def _clear_out(self) -> list[Listener]:
+        """Everybody leaves the head, with the place reached so far; what is remembered is void."""
+        moved = [listener for group in list(self.groups) for listener in group.members]
+        for listener in moved:
+            listener.detach()
+        self._memory.void()
+        return moved
+
+    # ── getting into step with history ───────────────────────────────────────────────────────
+
+    def _sync(self) -> None:
+        pause = 0.05
+        try:
+            while self._sync_again or not self.in_step.is_set():
+                self._sync_again = False
+                try:
+                    self._read_to_the_head()
+                except Exception as error:  # whatever it was: a room that gave up would be silent
+                    if not isinstance(error, RedisUnavailable):
+                        log.exception("%s could not be read", self.channel)
+                    self._sync_again = True
+                    gevent.sleep(pause)
+                    pause = min(pause * 2, 1.0)
+                    continue
+                held, self._held, self._held_bytes = self._held, [], 0
+                if not self._sync_again:
+                    self.in_step.set()
+                for news in held:
+                    self._take(news)
+                self._turn_wanted()
+        finally:
+            self._syncing = False
+
+    def _read_to_the_head(self) -> None:
+        if not self._primed:
+            state = self._history.state(self.channel)
+            self.head, self.n, self.end = state.head, state.n, state.end
+            self.deletions = state.deletions
+            self._primed = True
+            return
+        while True:
+            page = self._history.read(self.channel, self.head)
+            self._deleted(page.state.deletions)
+            if page.whole and page.frames:
+                self._accept(Chunk.of(page.frames, page.state.end))
+                self._turn_wanted()
+            elif page.whole:
+                self.end = page.state.end
+                return
+            else:
+                moved = self._clear_out()
+                self.head, self.n, self.end = page.state.head, page.state.n, page.state.end
+                for listener in moved:
+                    self._lead_on(listener)
+                return
+
+    # ── frames for those who are behind ──────────────────────────────────────────────────────
+
+    def after(self, position: str, size: int = TURN_BYTES) -> list[Chunk] | None:
+        """About `size` bytes of frames behind `position`, which is not the head, or None: they are
+        not in memory."""
+        return self._memory.after(position, size)
+
+    def count_after(self, position: str) -> int | None:
+        """How many events lie between `position` and the head, where memory can prove that none
+        of them is missing."""
+        if position == self.head:
+            return 0
+        n = self._memory.count_to(position)
+        return None if n is None else self.n - n
+
+    def read(self, position: str) -> Page:
+        """The page of history behind `position`; what of it lies up to the head is remembered, so
+        that a thousand who come from there cost one reading. Raises `RedisUnavailable`."""
+        with self._reading:
+            voided = self._memory.voided
+            page = self._history.read(self.channel, position)
+            head = place(self.head)
+            frames = [f for f in page.frames if (order(f.id) or head) <= head]
+            self._memory.add_page(frames, page.state.end, voided)
+        if self._began_anew(page):
+            self.resync()
+            if not self.wait_in_step(1.0):
+                raise RedisUnavailable("the channel is out of step")
+        return page
+
+    def _began_anew(self, page: Page) -> bool:
+        """Redis may have lost the channel and started it again: then nothing that is remembered
+        here may be sent, though it begins at the same place (`BEFORE_FIRST`)."""
+        if place(page.state.head) < place(self.head):
+            return True
+        return bool(page.frames) and page.frames[0].prev == BEFORE_FIRST != page.position != ""
+
+    def read_for(self, position: str) -> Page | None:
+        """`read`, unless somebody else's reading has brought it meanwhile (then None)."""
+        self._reading.acquire()
+        self._reading.release()
+        return None if self.after(position) else self.read(position)
+
+    def snapshot(self, least: str = BEFORE_FIRST) -> Snapshot | None:
+        """The kind's snapshot; those who come within a moment share one reading, unless it does not
+        reach as far as `least`: then it would leave a hole or take something back."""
+        assert self.kind is not None
+        with self._reading:
+            taken = self._snapshot
+            if (
+                taken is None
+                or time.monotonic() - self._snapshot_at > _SNAPSHOT_SECONDS
+                or place(taken.position) < place(least)
+            ):
+                self._snapshot_at = time.monotonic()
+                taken = self._snapshot = self.kind.snapshot(self.channel)
+            return taken
+
+    def forget_what_is_over(self) -> None:
+        self._snapshot = None
+        self._memory.forget_what_is_over()

@@ -1,0 +1,1 @@
+"""Redis: the channels' keys, scripts and frames. Nothing else knows them."""

@@ -1,0 +1,1 @@
+"""The hub over HTTP: Flask's routes and gunicorn's sockets."""

@@ -1,0 +1,104 @@
+"""Channels over HTTP (contract §2, §3): subscribe, publish, inform, delete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from hub.channel import BEFORE_FIRST, check_channel
+from hub.errors import FieldError, Forbidden
+from hub.fanout.delivery import Delivery
+from hub.fanout.subscribe import MAX_CHANNELS
+from hub.query import whole
+from hub.store.frame import stored_event
+from hub.store.history import IdempotencyKey
+from hub.timestamp import rfc3339
+from hub.web.json_response import json_answer
+from hub.web.publishing import idempotency_key, publication
+from hub.web.stream_response import subscribe
+
+MAX_HISTORY = 1000
+
+
+def channels_blueprint(delivery: Delivery) -> Blueprint:
+    blueprint = Blueprint("channels", __name__)
+    history = delivery.history
+
+    @blueprint.get("/channels/<channel>/events")
+    def listen(channel: str) -> Response:
+        return subscribe(delivery, [check_channel(channel)])
+
+    @blueprint.get("/events")
+    def listen_to_many() -> Response:
+        names = request.args.getlist("channel")
+        if not 1 <= len(set(names)) <= MAX_CHANNELS:
+            raise FieldError("channel", f"must be given 1 to {MAX_CHANNELS} times")
+        return subscribe(delivery, [check_channel(name) for name in names])
+
+    @blueprint.post("/channels/<channel>/events")
+    def publish(channel: str) -> Response:
+        _check_free(delivery, channel)
+        given = publication(request, delivery.settings.max_event_bytes)
+        name = idempotency_key(request)
+        key = None if name is None else IdempotencyKey.of("", name, given.body)
+        stored = history.append(channel, given.events, key=key)
+        if not stored.answered:
+            delivery.counters.published += len(stored.ids)
+        answer: dict[str, Any] = (
+            {"ids": stored.ids} if given.batch else {"id": stored.ids[0], "channel": channel}
+        )
+        return json_answer(answer, 200 if stored.answered else 201)
+
+    @blueprint.get("/channels/<channel>")
+    def inform(channel: str) -> Response:
+        found = history.inspect(check_channel(channel))
+        return json_answer(
+            {
+                "channel": channel,
+                "listeners": delivery.count(channel),
+                "last_event_id": found.last or None,
+                "oldest_event_id": found.oldest or None,
+                "retained": found.retained,
+            }
+        )
+
+    @blueprint.get("/channels/<channel>/history")
+    def read_history(channel: str) -> Response:
+        after = request.args.get("after") or BEFORE_FIRST
+        limit = whole(request.args, "limit", 1, MAX_HISTORY, default=MAX_HISTORY)
+        page = history.read(check_channel(channel), after, limit=limit)
+        complete = page.whole
+        if not page.position:  # an id that says nothing: what is left, from its beginning
+            page = history.read(channel, BEFORE_FIRST, limit=limit)
+        events = [stored_event(frame) for frame in page.frames]
+        more = bool(events) and events[-1].id != page.state.last
+        return json_answer(
+            {
+                "events": [
+                    {
+                        "id": event.id,
+                        "event": event.event,
+                        "data": event.data,
+                        "time": rfc3339(event.time_ms / 1000),
+                    }
+                    for event in events
+                ],
+                "complete": complete,
+                "next": events[-1].id if more else None,
+            }
+        )
+
+    @blueprint.delete("/channels/<channel>")
+    def delete(channel: str) -> Response:
+        _check_free(delivery, channel)
+        history.delete(channel)
+        return Response(status=204)
+
+    return blueprint
+
+
+def _check_free(delivery: Delivery, channel: str) -> None:
+    kind = delivery.kind_of(check_channel(channel))
+    if kind is not None:
+        raise Forbidden(f"{kind.prefix}* belongs to the workers", code="reserved-channel")

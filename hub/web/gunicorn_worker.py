@@ -1,0 +1,90 @@
+"""The gunicorn worker that lets a listener keep its socket.
+
+gunicorn's gevent worker ignores that a response was `ALREADY_HANDLED` and goes on in its keep-alive
+loop: it would parse whatever the client sends next and write an answer into the stream. This worker
+leaves the loop. It also starts the delivery with the process, ends the streams on SIGTERM, spread
+over `HUB_GRACE_SECONDS`, and lets the kernel find clients that have vanished.
+
+gunicorn imports this module before gevent has patched the process: nothing here may import redis.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from gunicorn.workers.base_async import AsyncWorker
+from gunicorn.workers.ggevent import GeventWorker
+
+if TYPE_CHECKING:
+    from hub.fanout.delivery import Delivery
+
+MARK = "hubbub.takeover"
+"""In a request's environment: this worker will let go of the socket."""
+
+_KEEPALIVE_SECONDS = 30
+_UNSENT_BYTES = 256 * 1024
+
+
+class Worker(GeventWorker):  # type: ignore[misc]
+    """gunicorn's gevent worker for streams. The application is to carry its `Delivery` in
+    `app.extensions["hubbub"]`."""
+
+    wsgi: Any
+
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        application: Any = self.wsgi
+        mark = MARK
+
+        def marked(environ: dict[str, Any], start_response: Any) -> Any:
+            environ[mark] = True
+            return application(environ, start_response)
+
+        self.delivery: Delivery = application.extensions["hubbub"]
+        self.wsgi = marked
+
+    def run(self) -> None:
+        for listening in self.sockets:
+            _find_the_vanished(listening, self.delivery.settings.stall_seconds)
+        self.delivery.start()
+        draining = gevent.spawn(self._drain_when_told)
+        try:
+            super().run()
+        finally:
+            draining.join(timeout=self.delivery.settings.grace_seconds + 1)
+
+    def _drain_when_told(self) -> None:
+        """SIGTERM only clears `alive`; whoever wants to end streams in good order must look."""
+        while self.alive:
+            gevent.sleep(0.1)
+        self.delivery.close_all("shutdown", self.delivery.settings.grace_seconds * 0.8)
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
+        try:
+            # Past GeventWorker's own method, which drops the answer.
+            handled = AsyncWorker.handle_request(self, listener_name, req, sock, addr)
+        except gevent.GreenletExit:
+            return
+        if handled is False:
+            raise StopIteration
+
+
+def _find_the_vanished(sock: Any, stall_seconds: float) -> None:
+    """Options that every accepted socket inherits: a host that has vanished is found by probes,
+    or by data that it never acknowledges; and the kernel buffers little that is not yet on its
+    way, for a slow listener's backlog belongs into history, not into kernel memory."""
+    if sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", _KEEPALIVE_SECONDS),
+        ("TCP_KEEPINTVL", 10),
+        ("TCP_KEEPCNT", 3),
+        ("TCP_USER_TIMEOUT", int(stall_seconds * 1000) + 30_000),
+        ("TCP_NOTSENT_LOWAT", _UNSENT_BYTES),
+    ):
+        option = getattr(socket, name, None)
+        if option is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)

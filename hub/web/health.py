@@ -1,0 +1,72 @@
+"""Is this process alive, can it work, and what has it done? (contract §8)"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from flask import Blueprint, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from hub.errors import RedisUnavailable
+from hub.fanout.delivery import Delivery
+from hub.metrics import families
+from hub.web.json_response import json_answer
+
+
+def health_blueprint(
+    delivery: Delivery,
+    worker_seen: Callable[[], bool],
+    more_metrics: Callable[[], Iterable[Metric]],
+) -> Blueprint:
+    """`more_metrics` are those of whoever builds on the hub; it may raise `RedisUnavailable`."""
+    blueprint = Blueprint("health", __name__)
+    link = delivery.history.link
+
+    @blueprint.get("/healthz")
+    def healthz() -> Response:
+        """This process answers. Never asks Redis: a restart would not mend Redis."""
+        return _answer(200, {"status": "ok"})
+
+    @blueprint.get("/readyz")
+    def readyz() -> Response:
+        """Redis answers and a worker was seen."""
+        try:
+            link.call(lambda client: client.ping(), try_seconds=1.0)
+            worker = worker_seen()
+        except RedisUnavailable as error:
+            return _answer(503, {"status": "redis-unavailable", "detail": error.detail})
+        if not worker:
+            return _answer(503, {"status": "no-worker", "detail": "no worker has been seen"})
+        return _answer(200, {"status": "ready"})
+
+    @blueprint.get("/metrics")
+    def metrics() -> Response:
+        """Prometheus' text, summed over the processes of this gunicorn."""
+        found = list(families(delivery.total_figures()))
+        try:
+            found += more_metrics()
+        except RedisUnavailable:
+            pass  # what is known here is told all the same
+        registry = CollectorRegistry()
+        registry.register(_Found(found))
+        answer = Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    return blueprint
+
+
+class _Found(Collector):
+    def __init__(self, found: Iterable[Metric]) -> None:
+        self._found = found
+
+    def collect(self) -> Iterable[Metric]:
+        return self._found
+
+
+def _answer(status: int, body: object) -> Response:
+    answer = json_answer(body, status)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer

@@ -1,0 +1,96 @@
+"""The pages: `/`, `/g/{id}`, `/notifications`, `/status`, and the files that they load.
+
+The server sends four empty rooms; the browser fills them through the same interface that everyone
+else uses (`static/hubbub.js`), so there is no second way to a generation's text. What is promised
+here is what a browser may do with them: no script but the files of `/static`, no markup made from
+text (Trusted Types), no foreign origin, no frame around them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from flask import Blueprint, Response, render_template
+
+from hub.errors import NotFound, RedisUnavailable
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "worker-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        # DOMPurify parses by its own policy; hubbub.js starts its worker by the other.
+        "trusted-types dompurify hubbub",
+        "require-trusted-types-for 'script'",
+    )
+)
+
+_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    # A share link carries its token in the address: it must not travel on.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+def pages_blueprint(exists: Callable[[str], bool] | None = None) -> Blueprint:
+    """The blueprint `pages`. `exists(generation_id)` tells whether whoever asks may see a
+    generation: where not, its page is a 404 (which says so in words, from the same template, and
+    asks for a token where one would help). It may raise `HubError`.
+    """
+    pages = Blueprint(
+        "pages",
+        __name__,
+        static_folder=str(_ROOT / "static"),
+        static_url_path="/static",
+        template_folder=str(_ROOT / "templates"),
+    )
+
+    @pages.after_request
+    def protect(response: Response) -> Response:
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        # A page and its modules belong together: each is asked for anew, and costs a 304.
+        response.headers.setdefault("Cache-Control", "no-cache")
+        return response
+
+    @pages.get("/")
+    def ask() -> str:
+        return render_template("ask.html")
+
+    @pages.get("/g/<generation_id>")
+    def generation(generation_id: str) -> tuple[str, int]:
+        status = 200 if exists is None or _seen(exists, generation_id) else 404
+        return render_template("generation.html", id=generation_id), status
+
+    @pages.get("/notifications")
+    def notifications() -> str:
+        return render_template("notifications.html")
+
+    @pages.get("/status")
+    def status() -> str:
+        return render_template("status.html")
+
+    return pages
+
+
+def _seen(exists: Callable[[str], bool], generation_id: str) -> bool:
+    """Where Redis does not answer, the page comes all the same and waits for it."""
+    try:
+        return exists(generation_id)
+    except NotFound:
+        return False
+    except RedisUnavailable:
+        return True

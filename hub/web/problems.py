@@ -1,0 +1,65 @@
+"""Errors on the wire: RFC 9457 for programs, a page for people, OpenAI's shape under `/v1/`."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+
+from flask import Flask, Response, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from hub.errors import HubError, Overloaded, RedisUnavailable, RequestError
+from hub.web.json_response import json_answer
+
+log = logging.getLogger("hub.problems")
+
+
+def register(app: Flask) -> None:
+    """Let every error of `app` leave in the form that its reader expects."""
+    app.register_error_handler(HubError, _hub_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def problem(
+    status: int, code: str, title: str, detail: str, *, field: str | None = None
+) -> Response:
+    """One error in the form for this request (contract §1)."""
+    if request.path.startswith("/v1/"):
+        kind = "server_error" if status >= 500 else "invalid_request_error"
+        error = {"message": detail, "type": kind, "param": field, "code": code}
+        return json_answer({"error": error}, status)
+    if _is_navigation():
+        page = render_template("error.html", status=status, title=title, detail=detail)
+        return Response(page, status, content_type="text/html; charset=utf-8")
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
+    if field is not None:
+        body["field"] = field
+    return json_answer(body, status, "application/problem+json")
+
+
+def _hub_error(error: HubError) -> Response:
+    field = error.field if isinstance(error, RequestError) else None
+    answer = problem(error.status, error.code, error.title, error.detail, field=field)
+    if isinstance(error, RedisUnavailable | Overloaded):
+        answer.headers["Retry-After"] = str(error.retry_after_seconds)
+    return answer
+
+
+def _http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    title = HTTPStatus(status).phrase
+    answer = problem(status, title.lower().replace(" ", "-"), title, error.description or title)
+    if status == 405 and error.get_response().headers.get("Allow"):
+        answer.headers["Allow"] = error.get_response().headers["Allow"]
+    return answer
+
+
+def _unexpected(error: Exception) -> Response:
+    log.exception("unexpected error at %s %s", request.method, request.path, exc_info=error)
+    return problem(500, "internal", "Something went wrong", "The hub failed; its log says how.")
+
+
+def _is_navigation() -> bool:
+    best = request.accept_mimetypes.best
+    return request.method in ("GET", "HEAD") and best in ("text/html", "application/xhtml+xml")

@@ -1,0 +1,175 @@
+"""Two ways to a client: a socket taken over from gunicorn, and an ordinary WSGI response.
+
+Both are `listener.Transport`; the listener does not know which it has. A socket can be taken over
+on HTTP/1.1 without TLS under our gunicorn worker; everywhere else it is the response, and also
+where the stream's end says something: a socket's end looks like a crash, that of chunks does not.
+"""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import os
+import ssl
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gevent
+from gevent.event import Event
+
+from hub.web.gunicorn_worker import MARK
+
+_INPUT_BYTES = 64 * 1024
+_BUFFER_BYTES = 256 * 1024
+_READ, _WRITE = 1, 2
+
+
+def can_take_over(environ: dict[str, Any]) -> bool:
+    """Whether this request's socket may be kept."""
+    sock = environ.get("gunicorn.socket")
+    return (
+        MARK in environ
+        and sock is not None
+        and not isinstance(sock, ssl.SSLSocket)
+        and environ.get("SERVER_PROTOCOL") in ("HTTP/1.1", "HTTP/1.0")
+    )
+
+
+class SocketTransport:
+    """A raw non-blocking socket and a watcher that notices the client's leaving.
+
+    A duplicate of gunicorn's descriptor, so that gunicorn may close its own. What a client sends
+    on an open stream (a pipelined request, garbage) is read and thrown away, up to a bound.
+    """
+
+    __slots__ = ("_reader", "_received", "_sock", "_writer", "send")
+
+    def __init__(self, sock: Any) -> None:
+        self._sock = _socket.socket(sock.family, sock.type, sock.proto, os.dup(sock.fileno()))
+        self._sock.setblocking(False)
+        self.send: Callable[[bytes], int] = self._sock.send
+        self._received = 0
+        self._reader: Any = None
+        self._writer: Any = None
+
+    def when_gone(self, callback: Callable[[], None]) -> None:
+        # Only the watcher knows it, and forgets it when it stops. A way back to the listener from
+        # here would be a cycle: a crowd that came and went would wait for the collector.
+        self._reader = gevent.get_hub().loop.io(self._sock.fileno(), _READ)
+        self._reader.start(self._readable, callback)
+
+    def when_writable(self, callback: Callable[[], None]) -> None:
+        if self._writer is None:
+            self._writer = gevent.get_hub().loop.io(self._sock.fileno(), _WRITE)
+        self._writer.start(self._once, callback)
+
+    def close(self) -> None:
+        for watcher in (self._reader, self._writer):
+            if watcher is not None:
+                watcher.stop()
+                watcher.close()
+        self._reader = self._writer = None
+        self._sock.close()
+
+    def _once(self, callback: Callable[[], None]) -> None:
+        writer, self._writer = self._writer, None
+        writer.stop()
+        writer.close()
+        callback()
+
+    def _readable(self, gone: Callable[[], None]) -> None:
+        try:
+            data = self._sock.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        self._received += len(data)
+        if not data or self._received > _INPUT_BYTES:
+            gone()
+
+
+class ResponseTransport:
+    """The body of a WSGI response: the server's greenlet takes what the listener has put in.
+
+    It buffers at most about 256 KiB: a client that does not keep up falls behind here as it does
+    on a socket of its own.
+    """
+
+    def __init__(self, whole: Callable[[], bool] | None = None) -> None:
+        """`whole`, where the end counts: whether the stream that was closed is. If not, it breaks
+        off in place of ending."""
+        self._whole = whole
+        self._buffer: list[bytes] = []
+        self._size = 0
+        self._news = Event()
+        self._closed = False
+        self._writable: Callable[[], None] | None = None
+        self._gone: Callable[[], None] | None = None
+        self._watcher: Any = None
+
+    def watch(self, sock: Any) -> None:
+        """Notice at once that the client leaves; the server would at its second failed write."""
+        self._watcher = gevent.get_hub().loop.io(sock.fileno(), _READ)
+        self._watcher.start(self._readable, sock.fileno())
+
+    def send(self, data: bytes) -> int:
+        if self._size >= _BUFFER_BYTES:
+            raise BlockingIOError
+        self._buffer.append(data)
+        self._size += len(data)
+        self._news.set()
+        return len(data)
+
+    def when_gone(self, callback: Callable[[], None]) -> None:
+        self._gone = callback
+
+    def when_writable(self, callback: Callable[[], None]) -> None:
+        self._writable = callback
+
+    def close(self) -> None:
+        self._closed = True
+        self._news.set()
+
+    def body(self) -> Iterator[bytes]:
+        """The response's body; closing it (the server does when the client has left) ends the
+        listener."""
+        try:
+            while self._buffer or not self._closed:
+                self._news.wait()
+                self._news.clear()
+                data = b"".join(self._buffer)
+                self._buffer.clear()
+                self._size = 0
+                if data:
+                    yield data
+                writable, self._writable = self._writable, None
+                if writable is not None:
+                    writable()
+            if self._whole is not None and not self._whole():
+                # The server closes the connection without the last chunk.
+                raise OSError(errno.ECONNRESET, "cut short")
+        finally:
+            self._stop_watching()
+            if self._gone is not None and not self._closed:
+                self._gone()
+
+    def _readable(self, descriptor: int) -> None:
+        sock = _socket.socket(fileno=os.dup(descriptor))
+        try:
+            left = not sock.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            left = True
+        finally:
+            sock.close()
+        self._stop_watching()  # what a client sends on meanwhile is the server's to read
+        if left and self._gone is not None and not self._closed:
+            self._gone()
+
+    def _stop_watching(self) -> None:
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.stop()
+            watcher.close()

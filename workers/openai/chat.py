@@ -1,0 +1,151 @@
+"""OpenAI's chat completions and models (contract §5): what its packages speak, unchanged.
+
+Each call is an ordinary generation: it is created, and the answer is its channel in the dialect
+`openai`, or its record once it has ended. So any number of tabs can watch it (the header
+`Hubbub-Generation` names it), and the client's leaving stops it only where the request asked so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import gevent
+from flask import Blueprint, Response, request
+
+from hub.errors import Overloaded
+from hub.fanout.channel_kind import View
+from hub.fanout.delivery import Delivery
+from hub.fanout.subscribe import Wishes
+from hub.store.history import IdempotencyKey
+from hub.web.json_response import json_answer
+from hub.web.problems import problem
+from hub.web.publishing import idempotency_key, read_body
+from hub.web.stream_response import subscribe
+from workers.generation import Generation
+from workers.openai.chat_request import Asked, UnknownModel, chat_request
+from workers.openai.chat_response import completion, failed
+from workers.openai.waiting import check_room, wait_for_end
+from workers.request import MAX_BODY_BYTES, parse_body
+from workers.store import Generations
+
+OWNER = "hubbub"
+HEADER = "Hubbub-Generation"
+
+
+class OpenAIFace:
+    """What the two APIs share: a generation made, streamed, waited for."""
+
+    def __init__(
+        self, generations: Generations, delivery: Delivery, subject: Callable[[], str]
+    ) -> None:
+        self.generations = generations
+        self.delivery = delivery
+        self.settings = delivery.settings
+        self._subject = subject
+
+    def ask(self, parse: Callable[[object], Asked]) -> tuple[Asked, Generation]:
+        """Check the current request and create its generation. Raises `HubError`."""
+        check_room(self.delivery, request.remote_addr or "-")
+        name = idempotency_key(request)
+        body = read_body(request, MAX_BODY_BYTES)
+        asked = parse(parse_body(body))
+        owner = self._subject()
+        key = None if name is None else IdempotencyKey.of(owner, f"{request.path} {name}", body)
+        return asked, self.generations.create(asked.request, owner=owner, key=key).generation
+
+    def stream(
+        self,
+        generation: Generation,
+        *,
+        cancel_on_disconnect: bool,
+        dialect: str | None = None,
+        view: View | None = None,
+    ) -> Response:
+        """The generation's stream from its start."""
+        wishes = Wishes(None, "start", self.settings.heartbeat_seconds, True, True, True)
+        answer = subscribe(
+            self.delivery,
+            [generation.channel],
+            dialect=dialect,
+            view=view,
+            wishes=wishes,
+            when_left=self._canceller(generation) if cancel_on_disconnect else None,
+        )
+        answer.headers[HEADER] = generation.id
+        return answer
+
+    def ended(
+        self, generation: Generation, *, cancel_on_disconnect: bool
+    ) -> tuple[Generation, str]:
+        """Wait for the end; the generation and its log then. Raises `Overloaded` where this process
+        ends before the generation does, `NotFound` where it was deleted."""
+        cancel = self._canceller(generation) if cancel_on_disconnect else _stay
+        address = request.remote_addr or "-"
+        wait_for_end(self.delivery, generation.channel, address, request.environ, cancel)
+        found, log = self.generations.read(generation.id)
+        if found.active:
+            raise Overloaded(f"this process is shutting down; generation {found.id} goes on")
+        return found, log
+
+    def by(self) -> str:
+        return self._subject() or "anonymous"
+
+    def _canceller(self, generation: Generation) -> Callable[[], None]:
+        by = self.by()
+
+        def cancel() -> None:  # called from the loop, where nothing may wait
+            gevent.spawn(self.generations.cancel, generation.id, by)
+
+        return cancel
+
+
+def openai_blueprint(face: OpenAIFace, models: Callable[[], Sequence[str]]) -> Blueprint:
+    """The blueprint `openai`. `models` lists what may be asked for; may raise `HubError`."""
+    blueprint = Blueprint("openai", __name__)
+
+    @blueprint.post("/v1/chat/completions")
+    def chat_completions() -> Response:
+        asked, generation = face.ask(lambda body: chat_request(body, face.settings.models))
+        cancel = asked.cancel_on_disconnect
+        if asked.stream:
+            return face.stream(generation, cancel_on_disconnect=cancel, dialect="openai")
+        found, log = face.ended(generation, cancel_on_disconnect=cancel)
+        return refusal(found) or named(completion(found, log), found)
+
+    @blueprint.get("/v1/models")
+    def list_models() -> Response:
+        return json_answer({"object": "list", "data": [_model(name) for name in models()]})
+
+    @blueprint.get("/v1/models/<path:name>")
+    def one_model(name: str) -> Response:
+        if name not in models():
+            raise UnknownModel(f"The model {name!r} does not exist here")
+        return json_answer(_model(name))
+
+    return blueprint
+
+
+def refusal(generation: Generation) -> Response | None:
+    """The error that a generation without an answer is; None where there is an answer."""
+    problems = failed(generation)
+    if problems is None:
+        return None
+    status, code, words, again = problems
+    answer = problem(status, code, "The generation failed", words)
+    answer.headers["x-should-retry"] = "true" if again else "false"
+    answer.headers[HEADER] = generation.id
+    return answer
+
+
+def named(body: object, generation: Generation) -> Response:
+    answer = json_answer(body)
+    answer.headers[HEADER] = generation.id
+    return answer
+
+
+def _model(name: str) -> dict[str, object]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": OWNER}
+
+
+def _stay() -> None:
+    pass

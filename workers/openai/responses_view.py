@@ -1,0 +1,195 @@
+"""A generation's channel as the stream of a response (contract §5).
+
+The events come out of the stored ones and nothing else, so the n-th event is the same whenever and
+wherever it is read: that is what makes `starting_after` work. Nothing can be taken back here
+either: after a restart, or where the beginning has left the history, the stream ends as a failure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hub import sse
+from hub.event import Event, compact_json
+from hub.store.frame import Frame
+from workers.generation import ENDED, Generation, Terminal
+from workers.openai.responses_output import Output, Said
+from workers.run.claim import WORKER_LOST
+
+PREFIX = "resp_"
+_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResponseView:
+    """`number` is the sequence number of the next event; those up to `skip` are not sent."""
+
+    generation: Generation
+    output: Output
+    number: int = 0
+    skip: int = -1
+
+    @classmethod
+    def of(cls, generation: Generation, starting_after: int = -1) -> ResponseView:
+        # As it was when it was asked: what has happened since comes with the frames.
+        begun = replace(generation, status="queued", terminal=None)
+        return cls(begun, Output(generation.id), skip=starting_after)
+
+    def render(self, frames: Sequence[Frame]) -> tuple[bytes, ResponseView | None]:
+        out: list[bytes] = []
+        view: ResponseView | None = self
+        for frame in frames:
+            if view is None:
+                break
+            view = view._render(frame, out)
+        return b"".join(out), view
+
+    def _render(self, frame: Frame, out: list[bytes]) -> ResponseView | None:
+        parsed = next(sse.Parser().feed(frame.data))
+        event, data = parsed.event, json.loads(parsed.data)
+        if event in ENDED:
+            self._end(Terminal(event, data), out)
+            return None
+        if event == "started":
+            begun = replace(self.generation, status="running", model=data["model"])
+            view = replace(self, generation=begun)
+            return view._say(view._opening(), out)
+        if event == "delta":
+            return self._delta(data, out)
+        if event == "restarted":
+            return self._restarted(out)
+        if event == "snapshot":
+            return self._snapshot(data, out)
+        return self
+
+    def _opening(self) -> list[Said]:
+        response = response_json(self.generation, self.output)
+        return [
+            ("response.created", {"response": response}),
+            ("response.in_progress", {"response": response}),
+        ]
+
+    def _delta(self, data: Mapping[str, Any], out: list[bytes]) -> ResponseView:
+        if data["index"] != 0:
+            return self
+        output, said = self.output.add(data)
+        return replace(self, output=output)._say(said, out)
+
+    def _restarted(self, out: list[bytes]) -> ResponseView | None:
+        if not self.output.items:
+            return self
+        lost = "the worker was lost, and the text was begun anew"
+        self._end(Terminal.failed(WORKER_LOST, lost, retryable=True), out)
+        return None
+
+    def _snapshot(self, data: Mapping[str, Any], out: list[bytes]) -> ResponseView | None:
+        """The beginning is not in the history any more: who wants all gets it as one, who has had
+        a part cannot be helped."""
+        if self.number or self.skip >= 0:
+            lost = "what comes next is not in the history any more"
+            told = {"code": "history-lost", "message": lost, "param": None}
+            replace(self, skip=-1)._say([("error", told)], out)
+            return None
+        view = replace(self, generation=replace(self.generation, status="running"))
+        view = view._say(view._opening(), out)
+        for choice in data["choices"]:
+            calls = [{"index": i, **call} for i, call in enumerate(choice.get("tool_calls") or ())]
+            view = view._delta({**choice, "tool_calls": calls}, out)
+        return view
+
+    def _end(self, terminal: Terminal, out: list[bytes]) -> None:
+        view = self if self.number else self._say(self._opening(), out)
+        output, said = view.output.finish() if terminal.type == "completed" else (view.output, [])
+        ended = replace(view.generation, status=terminal.type, terminal=terminal)
+        response = response_json(ended, output)
+        # OpenAI has no event for a cancelled response; its packages know how to read this one.
+        last = "incomplete" if terminal.type == "cancelled" else response["status"]
+        said.append((f"response.{last}", {"response": response}))
+        view._say(said, out)
+
+    def _say(self, said: Sequence[Said], out: list[bytes]) -> ResponseView:
+        number = self.number
+        for event, fields in said:
+            if number > self.skip:
+                body = compact_json({"type": event, "sequence_number": number, **fields})
+                out.append(sse.encode(Event(body, event)))
+            number += 1
+        return replace(self, number=number)
+
+
+def response_json(generation: Generation, output: Output) -> dict[str, Any]:
+    """The `response` object."""
+    status, incomplete = _status(generation)
+    echo = generation.request.echo
+    return {
+        "id": f"{PREFIX}{generation.id}",
+        "object": "response",
+        "created_at": generation.created_ms // 1000,
+        "status": status,
+        "background": echo.get("background", False),
+        "error": _error(generation),
+        "incomplete_details": incomplete,
+        "instructions": echo.get("instructions"),
+        "max_output_tokens": echo.get("max_output_tokens"),
+        "metadata": echo.get("metadata", {}),
+        "model": generation.model or "",
+        "output": output.to_json("incomplete" if status in _CUT_SHORT else "in_progress"),
+        "parallel_tool_calls": echo.get("parallel_tool_calls", True),
+        "previous_response_id": echo.get("previous_response_id"),
+        "reasoning": echo.get("reasoning", {"effort": None, "summary": None}),
+        "store": True,
+        "temperature": echo.get("temperature"),
+        "text": echo.get("text", {"format": {"type": "text"}}),
+        "tool_choice": echo.get("tool_choice", "auto"),
+        "tools": echo.get("tools", []),
+        "top_p": echo.get("top_p"),
+        "truncation": "disabled",
+        "usage": _usage(generation),
+        "user": echo.get("user"),
+    }
+
+
+_CUT_SHORT = ("failed", "cancelled", "incomplete")
+
+
+def output_of(generation: Generation, log: str) -> Output:
+    """The items that a record's log adds up to."""
+    output = Output(generation.id)
+    for line in log.split("\n"):
+        if line:
+            delta = json.loads(line)
+            if delta["index"] == 0:
+                output, _ = output.add(delta)
+    return output.finish()[0] if generation.status == "completed" else output
+
+
+def _status(generation: Generation) -> tuple[str, dict[str, str] | None]:
+    if generation.status == "running":
+        return "in_progress", None
+    reason = _INCOMPLETE.get(generation.finish_reasons.get(0, ""))
+    if generation.status == "completed" and reason is not None:
+        return "incomplete", {"reason": reason}
+    return generation.status, None
+
+
+def _error(generation: Generation) -> dict[str, str] | None:
+    if generation.status != "failed" or generation.terminal is None:
+        return None
+    data = generation.terminal.data
+    return {"code": data["code"], "message": data["message"]}
+
+
+def _usage(generation: Generation) -> dict[str, Any] | None:
+    usage = generation.terminal.data.get("usage") if generation.terminal else None
+    if not usage:
+        return None
+    return {
+        "input_tokens": usage["prompt_tokens"],
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": usage["completion_tokens"],
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": usage["total_tokens"],
+    }

@@ -1,0 +1,89 @@
+"""Many appends in one round trip.
+
+redis-py spends about 77 µs of CPU on one script call; a worker with a hundred generations makes
+five thousand a second. Here the calls that are ready together leave in one write on a bare
+connection (redis-py still connects, authenticates and finds the node) and hiredis packs and parses:
+21 µs each for two at a time, 10 for eight.
+
+Anything but a plain reply is left to the caller, who sends that call once more by the slow way
+(`RedisLink.run`), which knows what to do about a missing script, a moved slot or a new primary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import hiredis
+from redis.exceptions import RedisError
+
+from hub.errors import RedisUnavailable
+from hub.store.redis_link import RedisLink, Script
+
+_READ_BYTES = 1 << 16
+
+Call = tuple[list[str], list[object]]
+"""Keys and arguments of a script."""
+
+
+class Pipe:
+    """One connection, made by `make` when it is needed. Used by one greenlet at a time."""
+
+    def __init__(self, link: RedisLink, script: Script, make: Callable[[], Any]) -> None:
+        self._link = link
+        self._script = script
+        self._make = make
+        self._connection: Any = None
+        self._socket: Any = None
+        self._reader = hiredis.Reader()
+
+    def run(self, calls: Sequence[Call]) -> list[Any]:
+        """The replies, an exception in the place of each that is an error.
+        Raises `RedisUnavailable` when not all came, or too few replicas have them: nobody knows
+        which were carried out."""
+        sha, wait = self._script.sha, self._link.wait_command
+        packed = [hiredis.pack_command(("EVALSHA", sha, len(k), *k, *args)) for k, args in calls]
+        if wait is not None:
+            packed.append(hiredis.pack_command(wait))
+        replies: list[Any] = []
+        try:
+            if self._socket is None:
+                self._connect()
+            data = b"".join(packed)
+            sent = self._socket.send(data)  # `sendall` costs more, and this is nearly always all
+            if sent < len(data):
+                self._socket.sendall(data[sent:])
+            replies = self._read(len(packed))
+            if wait is not None:
+                self._link.check_waited(replies.pop())
+            return replies
+        except (OSError, RedisError, hiredis.HiredisError) as error:
+            raise RedisUnavailable(str(error) or type(error).__name__) from error
+        finally:
+            if not replies:  # also when killed between a call and its reply
+                self.close()
+
+    def close(self) -> None:
+        connection, self._connection, self._socket = self._connection, None, None
+        if connection is not None:
+            connection.disconnect()
+
+    def _connect(self) -> None:
+        self._connection = self._make()
+        self._connection.connect()
+        self._socket = self._connection._sock
+        self._reader = hiredis.Reader()
+
+    def _read(self, count: int) -> list[Any]:
+        reader, replies = self._reader, []
+        while True:
+            reply = reader.gets()
+            while reply is not False:
+                replies.append(reply)
+                if len(replies) == count:
+                    return replies
+                reply = reader.gets()
+            data = self._socket.recv(_READ_BYTES)
+            if not data:
+                raise ConnectionError("closed by Redis")
+            reader.feed(data)

@@ -1,0 +1,277 @@
+"""One attempt's deltas on their way to its channel.
+
+`put` gathers, `Sender` calls for what has been gathered: the first delta leaves at once, and what
+comes while an append is under way leaves in one append behind it, adjacent deltas of one choice and
+kind merged. Batches are numbered, and the record counts them: whatever is sent twice is stored
+once, also when the answer took longer than Redis remembers a producer.
+
+Every append expects the attempt's fence in the record. Where it is not there any more (another
+worker has taken over, the generation was cancelled or deleted, Redis was emptied) nothing is
+stored, `fenced` is set and `on_fenced` called: this attempt is over, without a word.
+
+The model's pace is never Redis's pace: `put` does not wait, until `HELD_CHARS` are held. Then it
+holds the model back for a while, and gives up when Redis does not return in time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from gevent.event import Event as Signal
+
+from hub.errors import Refused, TooLarge
+from hub.event import Event
+from hub.store.history import History, Producer, RecordWrite
+from workers.generation import Terminal
+from workers.provider.parts import Delta
+from workers.run.claim import Claim
+from workers.run.pipe import Call
+from workers.run.sender import Sender
+from workers.transcript import delta_json
+
+HELD_CHARS = 1 << 20
+"""Characters of a generation that a worker holds while Redis is away or slow."""
+FULL_SECONDS = 60.0
+"""How long the model is held back once so much is held, before the run fails."""
+
+_MERGED_CHARS = 16_384
+_BATCH_PIECES = 256
+_OVERHEAD_BYTES = 64
+_ESCAPED_BYTES = 6
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class _Piece:
+    """Deltas of one choice and kind that will be one event."""
+
+    __slots__ = ("index", "kind", "logprobs", "parts", "size")
+
+    def __init__(self, index: int, kind: str, logprobs: object) -> None:
+        self.index = index
+        self.kind = kind
+        self.logprobs = logprobs
+        self.parts: list[Any] = []
+        self.size = 0
+
+
+class Publisher:
+    """`now` is in seconds since the epoch."""
+
+    def __init__(
+        self,
+        claim: Claim,
+        history: History,
+        sender: Sender,
+        *,
+        max_event_bytes: int,
+        now: Callable[[], float],
+        on_fenced: Callable[[], None],
+    ) -> None:
+        self.channel = claim.generation.channel
+        self.fenced = False
+        self.stored_end = False
+        self.stored_at = now()
+        self.first_delta_at: float | None = None
+        self._fence = claim.fence
+        self._history = history
+        self._sender = sender
+        self._now = now
+        self._on_fenced = on_fenced
+        self._limit = max(1, (max_event_bytes - _OVERHEAD_BYTES) // _ESCAPED_BYTES)
+        self._merged = min(self._limit, _MERGED_CHARS)
+        self._pieces: list[_Piece] = []
+        self._half: dict[tuple[int, str], str] = {}
+        self._fields: dict[str, str] = {}
+        self._held = 0
+        self._terminal: Terminal | None = None
+        self._batch = 0
+        self._under_way: Call | None = None
+        self._sizes = 0
+        self._ends = False
+        self._ready = False
+        self._room = Signal()
+        self._over = Signal()
+
+    # ── from the provider's loop ─────────────────────────────────────────────────────────────
+
+    def put(self, delta: Delta) -> bool:
+        """Gather a delta. False: nothing more is taken, because it is over or Redis stays away."""
+        index, kind, value, logprobs = delta
+        if isinstance(value, str):
+            if self._half or (not value.isascii() and _SURROGATE.search(value)):
+                value = self._whole(index, kind, value)
+            if len(value) > self._limit:
+                for at in range(0, len(value), self._limit):
+                    self._gather(index, kind, value[at : at + self._limit], None, self._limit)
+            elif value or logprobs is not None:
+                self._gather(index, kind, value, logprobs, len(value))
+        else:
+            for calls in _bounded(value, self._limit):
+                self._gather(index, kind, calls, logprobs, len(str(calls)))
+        if self._held > HELD_CHARS and not self._wait_for_room():
+            return False
+        return not self._over.is_set()
+
+    def model(self, name: str) -> None:
+        """The model's name as the provider says it: in the record with the next append."""
+        self._fields["model"] = name
+
+    def finish(self, terminal: Terminal) -> bool:
+        """Publish what is held and the end, and wait; False where it was fenced or abandoned."""
+        for (index, kind), half in self._half.items():
+            self._gather(index, kind, _mended(half), None, 1)
+        self._half = {}
+        self._terminal = terminal
+        self._report()
+        self._over.wait()
+        return self.stored_end
+
+    def abandon(self) -> None:
+        """Publish nothing more."""
+        self._over.set()
+        self._room.set()
+
+    def _gather(self, index: int, kind: str, value: Any, logprobs: object, size: int) -> None:
+        self._held += size
+        pieces = self._pieces
+        if pieces and logprobs is None:
+            last = pieces[-1]
+            if (
+                last.index == index
+                and last.kind == kind
+                and last.logprobs is None
+                and last.size + size <= self._merged
+            ):
+                last.parts.append(value)
+                last.size += size
+                return
+        piece = _Piece(index, kind, logprobs)
+        piece.parts.append(value)
+        piece.size = size
+        pieces.append(piece)
+        self._report()
+
+    def _report(self) -> None:
+        if not self._ready and not self._over.is_set():
+            self._ready = True
+            self._sender.ready(self)
+
+    def _whole(self, index: int, kind: str, text: str) -> str:
+        """`text` without half characters: JSON can cut one into two surrogates, UTF-8 cannot carry
+        either. A first half at the end waits for the next delta."""
+        text = self._half.pop((index, kind), "") + text
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            self._half[index, kind] = text[-1]
+            text = text[:-1]
+        return _mended(text)
+
+    def _wait_for_room(self) -> bool:
+        give_up = self._now() + FULL_SECONDS
+        while self._held > HELD_CHARS and not self._over.is_set():
+            self._room.clear()
+            if not self._room.wait(max(0.0, give_up - self._now())):
+                return False
+        return True
+
+    # ── from the sender ──────────────────────────────────────────────────────────────────────
+
+    def call(self) -> Call | None:
+        """The append to send now (`sender.Ready`)."""
+        if self._over.is_set():
+            return None
+        if self._under_way is None:
+            try:
+                self._under_way = self._next()
+            except TooLarge:
+                self._fenced_off()  # HUB_MAX_EVENT_BYTES is smaller than any delta's event
+        return self._under_way
+
+    def settle(self, reply: Any) -> bool:
+        """It was carried out, or refused; True where there is more (`sender.Ready`)."""
+        if self._over.is_set():
+            return False
+        if reply[0] != b"stored" and not self._was_stored(reply):
+            self._fenced_off()
+            return False
+        self._under_way = None
+        self._held -= self._sizes
+        self.stored_at = self._now()
+        if self._sizes and self.first_delta_at is None:
+            self.first_delta_at = self.stored_at
+        self._room.set()
+        if self._ends:
+            self.stored_end = True
+            self._over.set()
+            return False
+        self._ready = bool(self._pieces) or self._terminal is not None
+        return self._ready
+
+    def _next(self) -> Call:
+        pieces, self._pieces = self._pieces[:_BATCH_PIECES], self._pieces[_BATCH_PIECES:]
+        events, lines, self._sizes = [], [], 0
+        for piece in pieces:
+            data = _data(piece)
+            events.append(Event(data, "delta"))
+            lines.append(data)
+            self._sizes += piece.size
+        lines.append("")
+        now = self._now()
+        self._batch += 1
+        fields = {**self._fields, "batch": str(self._batch)}
+        self._fields = {}
+        if self._terminal is not None and not self._pieces:
+            self._ends = True
+            events.append(self._terminal.event)
+            fields |= self._terminal.fields(int(now * 1000))
+            del fields["fence"]
+        before = str(self._batch - 1) if self._batch > 1 else ""
+        return self._history.append_call(
+            self.channel,
+            events,
+            producer=Producer(self._fence, self._batch, now),
+            record=RecordWrite({"fence": self._fence, "batch": before}, fields, "\n".join(lines)),
+            ends=self._ends,
+        )
+
+    def _was_stored(self, reply: Any) -> bool:
+        """Whether an earlier sending of this very batch was carried out: then only the count of
+        batches differs from what is expected."""
+        try:
+            self._history.appended(self.channel, reply)
+        except Refused as refused:
+            found = {name: value for name, value in refused.found.items() if name != "end"}
+            return found == {"batch": str(self._batch)}
+        return True
+
+    def _fenced_off(self) -> None:
+        self.fenced = True
+        self.abandon()
+        self._on_fenced()
+
+
+def _data(piece: _Piece) -> str:
+    if piece.kind == "tool_calls":
+        value: Any = [call for part in piece.parts for call in part]
+    else:
+        value = piece.parts[0] if len(piece.parts) == 1 else "".join(piece.parts)
+    return delta_json(piece.index, piece.kind, value, piece.logprobs)
+
+
+def _bounded(calls: list[dict[str, Any]], limit: int) -> Iterator[list[dict[str, Any]]]:
+    """The pieces of tool calls, those with long arguments cut: the parts add up to the same."""
+    if len(str(calls)) <= limit:
+        yield calls
+        return
+    for call in calls:
+        function = call.get("function") or {}
+        arguments = function.get("arguments") or ""
+        yield [{**call, "function": {**function, "arguments": arguments[:limit]}}]
+        for at in range(limit, len(arguments), limit):
+            cut = {"arguments": arguments[at : at + limit]}
+            yield [{"index": call["index"], "function": cut}]
+
+
+def _mended(text: str) -> str:
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

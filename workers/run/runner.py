@@ -1,0 +1,207 @@
+"""One attempt at a generation: the provider's stream in, events out, and the ways it can end.
+
+    completed / failed   the stream's end, published with the record's last fields in one append
+    fenced               the record is another's, ended or gone: nothing is said any more
+    stopped              somebody here has stopped it (`stop`): cancelled, lost lease, shutdown
+
+The provider's connection is closed in each of them. Whoever stops a run has seen to what the
+record says; the run itself writes nothing after that.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from typing import Protocol
+
+from hub.errors import RedisUnavailable, Refused
+from hub.settings import Settings
+from hub.store.history import RecordWrite
+from workers.generation import Terminal
+from workers.provider import Delta, Finish, Model, ModelRequest, Part, ProviderFailure, Usage, cost
+from workers.request import Request
+from workers.run.claim import Claim
+from workers.run.publisher import Publisher
+from workers.run.sender import Sender
+from workers.store import Generations
+from workers.totals import ended
+
+log = logging.getLogger("workers.run")
+
+_FRESH_SECONDS = 0.2
+
+
+class Stream(Protocol):
+    """One answer of a provider (`workers.provider.Stream`)."""
+
+    def __iter__(self) -> Iterator[Part]: ...
+
+    def close(self) -> None: ...
+
+
+class Opener(Protocol):
+    """`workers.provider.Providers`, or whatever else answers."""
+
+    def open(self, request: ModelRequest) -> Stream: ...
+
+
+class Run:
+    """`stop` and `check` may be called from any greenlet while `run` runs in its own."""
+
+    def __init__(
+        self,
+        claim: Claim,
+        generations: Generations,
+        sender: Sender,
+        opener: Opener,
+        settings: Settings,
+    ) -> None:
+        self.claim = claim
+        self.stopped = ""
+        self._generations = generations
+        self._settings = settings
+        self._publisher = Publisher(
+            claim,
+            generations.history,
+            sender,
+            max_event_bytes=settings.max_event_bytes,
+            now=generations.now,
+            on_fenced=lambda: self.stop("fenced"),
+        )
+        request = claim.generation.request
+        self._stream = opener.open(model_request(request, settings.system_prompt))
+
+    @property
+    def first_delta_seconds(self) -> float | None:
+        """From the generation's creation to its first delta in the channel."""
+        stored_at = self._publisher.first_delta_at
+        return stored_at and max(0.0, stored_at - self.claim.generation.created_ms / 1000)
+
+    def run(self) -> str:
+        """Run to an end; returns the generation's status, or why it was stopped."""
+        generation = self.claim.generation
+        began = time.monotonic()
+        log.info("generation starts id=%s attempt=%d", generation.id, generation.attempt)
+        terminal = self._answer()
+        if terminal is not None and self._publisher.finish(terminal):
+            outcome = terminal.type
+            self._close(outcome)
+        else:
+            outcome = self.stopped or "stopped"
+        log.info(
+            "generation ends id=%s attempt=%d outcome=%s code=%s seconds=%.1f",
+            generation.id,
+            generation.attempt,
+            outcome,
+            terminal.data.get("code") if terminal else None,
+            time.monotonic() - began,
+        )
+        return outcome
+
+    def stop(self, why: str) -> None:
+        """Close the provider's connection and publish nothing more."""
+        if not self.stopped:
+            self.stopped = why
+            self._publisher.abandon()
+            self._stream.close()
+
+    def check(self) -> None:
+        """Stop if the record is not this attempt's any more, and keep it from expiring if it is.
+        Raises `RedisUnavailable`."""
+        if self._generations.now() - self._publisher.stored_at < _FRESH_SECONDS:
+            return  # an append has just done both
+        fence = {"fence": self.claim.fence}
+        try:
+            self._generations.history.append(
+                self._publisher.channel, [], record=RecordWrite(fence, fence)
+            )
+        except Refused:
+            if not self._publisher.stored_end:
+                self.stop("fenced")
+
+    def hand_over(self) -> None:
+        """Stop, and let another worker begin anew at once; this attempt is not counted as lost.
+        Where Redis does not answer in time, the lease lapses instead."""
+        self.stop("handed over")
+        try:
+            self._generations.history.append(
+                self._publisher.channel,
+                [],
+                record=RecordWrite({"fence": self.claim.fence}, {"fence": "", "handed_over": "1"}),
+                try_seconds=1,
+            )
+            self._generations.queue.release(self.claim.job)
+        except (Refused, RedisUnavailable):
+            pass  # ended or taken over in this moment, or left to lapse
+
+    def _answer(self) -> Terminal | None:
+        """Read the provider's stream to its end; None where the run was stopped."""
+        reasons: dict[int, str] = {}
+        usage: Usage | None = None
+        model = self.claim.generation.model
+        put = self._publisher.put
+        try:
+            for part in self._stream:
+                if isinstance(part, Delta):
+                    if not put(part):
+                        return None if self.stopped else _REDIS_STAYED_AWAY
+                elif isinstance(part, Finish):
+                    reasons[part.index] = part.reason
+                elif isinstance(part, Model):
+                    model = part.name
+                    self._publisher.model(model)
+                else:
+                    usage = part
+        except ProviderFailure as failure:
+            terminal = Terminal.failed(failure.code, failure.detail, retryable=failure.retryable)
+        except Exception:
+            log.exception("generation breaks id=%s", self.claim.generation.id)
+            terminal = Terminal.failed("internal", "something went wrong here", retryable=True)
+        else:
+            terminal = Terminal.completed(
+                reasons,
+                usage and usage._asdict(),
+                self._cost(usage, model),
+            )
+        finally:
+            self._stream.close()
+        return None if self.stopped else terminal
+
+    def _cost(self, usage: Usage | None, model: str | None) -> float | None:
+        """By the name that the provider gives its model, or by the one that was asked for."""
+        prices = self._settings.prices
+        found = cost(usage, model, prices)
+        return cost(usage, self.claim.generation.model, prices) if found is None else found
+
+    def _close(self, status: str) -> None:
+        """The job goes. Where that fails, whoever takes the job over finds the generation ended."""
+        try:
+            self._generations.queue.finish(self.claim.job, ended(status, self.first_delta_seconds))
+            self._generations.close(self.claim.generation.id)
+        except RedisUnavailable as error:
+            log.warning("job not finished id=%s: %s", self.claim.generation.id, error.detail)
+
+
+def model_request(request: Request, system_prompt: str | None) -> ModelRequest:
+    """What the provider is asked: the preset system prompt stands in where the request has none."""
+    messages = list(request.messages)
+    if system_prompt and not any(m.get("role") in ("system", "developer") for m in messages):
+        messages.insert(0, {"role": "system", "content": system_prompt})
+    return ModelRequest(
+        messages=messages,
+        model=request.model,
+        temperature=request.temperature,
+        max_tokens=request.max_tokens,
+        n=request.n,
+        stop=list(request.stop) or None,
+        tools=list(request.tools) or None,
+        extra=request.extra,
+    )
+
+
+_REDIS_STAYED_AWAY = Terminal.failed(
+    "redis-unavailable",
+    "Redis did not answer for so long that the text could not be held any more",
+    retryable=True,
+)
