@@ -37,7 +37,7 @@ from hub.client.subscription import Received
 from hub.errors import FieldError
 from hub.event import Event, check_retry, check_text
 from hub.fanout.delivery import Delivery
-from hub.fanout.subscribe import Wishes
+from hub.fanout.subscribe import SubscribeOptions
 from hub.web.stream_response import HEADERS, subscribe
 
 _EXTENSION = "hub.flask_sse"
@@ -131,7 +131,7 @@ class ServerSentEventsBlueprint(Blueprint):
         name = _channel(request.args.get("channel") or "sse")
         hub = _hub()
         if _under_gevent():
-            return subscribe(_delivery(hub), [name], wishes=_wishes(hub))
+            return subscribe(_delivery(hub), [name], options=_options(hub))
         return _threaded(hub, name)
 
 
@@ -159,14 +159,14 @@ def _delivery(hub: Hub) -> Delivery:
     return deliveries[hub]
 
 
-def _wishes(hub: Hub) -> Wishes:
+def _options(hub: Hub) -> SubscribeOptions:
     """A quiet stream behind the last id that the client saw. What else the query says is the
     program's own."""
     args = request.args
     last_id = (
         request.headers.get("Last-Event-ID") or args.get("last_event_id") or args.get("lastEventId")
     )
-    return Wishes(
+    return SubscribeOptions(
         last_id=last_id or None,
         start=None,
         heartbeat_seconds=hub.settings.heartbeat_seconds,
@@ -178,7 +178,7 @@ def _wishes(hub: Hub) -> Wishes:
 
 def _threaded(hub: Hub, channel: str) -> Response:
     """A stream with a subscription of its own, written by the thread that serves the request."""
-    events = hub.subscribe(channel, _wishes(hub).last_id)
+    events = hub.subscribe(channel, _options(hub).last_id)
 
     def body() -> Iterator[bytes]:
         with events:

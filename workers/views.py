@@ -13,7 +13,7 @@ from flask import Blueprint, Response, request
 
 from hub.errors import FieldError, NotFound
 from hub.fanout.delivery import Delivery
-from hub.fanout.subscribe import Wishes
+from hub.fanout.subscribe import SubscribeOptions
 from hub.query import whole
 from hub.sse import CONTENT_TYPE
 from hub.store.history import IdempotencyKey
@@ -40,14 +40,14 @@ def generations_blueprint(
     @blueprint.post("/generations")
     def ask() -> Response:
         dialect = _dialect()
-        wishes = _wishes() if _wants_stream() else None
+        options = _options() if _wants_stream() else None
         created = _create(subject())
         generation = created.generation
-        if wishes is None:
+        if options is None:
             answer = json_answer(generation.accepted_json(), 202 if created.first else 200)
         else:
             answer = subscribe(
-                delivery, [generation.channel], dialect=dialect, start="start", wishes=wishes
+                delivery, [generation.channel], dialect=dialect, start="start", options=options
             )
         answer.headers["Location"] = f"/generations/{generation.id}"
         return answer
@@ -70,7 +70,7 @@ def generations_blueprint(
     @blueprint.get("/generations/<generation_id>/events")
     def watch(generation_id: str) -> Response:
         channel = channel_of(check_id(generation_id))
-        return subscribe(delivery, [channel], dialect=_dialect(), wishes=_wishes())
+        return subscribe(delivery, [channel], dialect=_dialect(), options=_options())
 
     @blueprint.post("/generations/<generation_id>/cancel")
     def cancel(generation_id: str) -> Response:
@@ -98,9 +98,9 @@ def generations_blueprint(
         key = None if name is None else IdempotencyKey.of(owner, name, body)
         return generations.create(asked, owner=owner, key=key)
 
-    def _wishes() -> Wishes:
+    def _options() -> SubscribeOptions:
         last_id = request.headers.get("Last-Event-ID")
-        return Wishes.of(request.args, last_id, settings.heartbeat_seconds)
+        return SubscribeOptions.of(request.args, last_id, settings.heartbeat_seconds)
 
     def _shown(generation: Generation, log: str) -> dict[str, Any]:
         return generation.to_json(log, delivery.count(generation.channel))

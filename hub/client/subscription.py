@@ -225,18 +225,20 @@ class Subscription:
 
 
 class _Announcements:
-    """A connection that is subscribed to one topic, and confirmed. Every failure is
+    """A connection that is subscribed to one pubsub_channel, and confirmed. Every failure is
     `RedisUnavailable`."""
 
-    def __init__(self, link: RedisLink, topic: str) -> None:
+    def __init__(self, link: RedisLink, pubsub_channel: str) -> None:
         self._link = link
         self._patience = time.monotonic() + SILENCE_SECONDS
         try:
-            _, make = link.subscription(topic)
+            _, make = link.subscription(pubsub_channel)
             self._connection: Any = make()
             self._connection.connect()
             self._socket: socket.socket = self._connection._sock
-            self._connection.send_command("SSUBSCRIBE" if link.cluster else "SUBSCRIBE", topic)
+            self._connection.send_command(
+                "SSUBSCRIBE" if link.cluster else "SUBSCRIBE", pubsub_channel
+            )
             if self._connection.read_response(timeout=_CONFIRM_SECONDS)[0] not in _CONFIRMED:
                 raise RedisUnavailable("the subscription was not confirmed")
         except (RedisError, OSError) as error:

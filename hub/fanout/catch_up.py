@@ -58,7 +58,7 @@ class CatchUp:
             try:
                 if self._bring(listener, index):
                     self._fetching.discard(listener)
-                    listener.lead()
+                    listener.advance()
                 else:
                     self._wanted.put((listener, index))
             except RedisUnavailable:
@@ -73,7 +73,7 @@ class CatchUp:
         if not listener.behind():
             return True
         room = self._room_of(listener.rooms[index].channel)
-        if not room.wait_in_step(1.0):
+        if not room.wait_until_current(1.0):
             raise RedisUnavailable("not in step")
         if not listener.behind():
             return True

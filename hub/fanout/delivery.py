@@ -27,10 +27,10 @@ from hub.fanout.catch_up import GREENLETS, CatchUp
 from hub.fanout.channel_kind import ChannelKind
 from hub.fanout.feed import Feed
 from hub.fanout.group import Deliverer, Group
-from hub.fanout.heartbeats import Wheel
+from hub.fanout.heartbeats import Heartbeats
 from hub.fanout.listener import Listener, Source
 from hub.fanout.presence import Presence
-from hub.fanout.rendering import Wire
+from hub.fanout.rendering import Rendering
 from hub.fanout.room import Room
 from hub.metrics import SCOREBOARD, Counters, Figures, Scoreboard
 from hub.settings import Settings
@@ -67,7 +67,7 @@ class Delivery:
         self._turn_wanted = Event()
         self._blocked: dict[Listener, float] = {}
         self._catch_up = CatchUp(self._rooms.__getitem__, self.counters, self.retry_ms)
-        self._wheel = Wheel(self.random)
+        self._heartbeats = Heartbeats(self.random)
         self._presence = Presence(history, self._rooms.values, settings.heartbeat_seconds)
         self._greenlets: list[gevent.Greenlet] = []
         self._started = False
@@ -78,7 +78,7 @@ class Delivery:
         if self._started:
             return
         self._started = True
-        jobs = [self._turns, self._wheel.run, self._presence.run, self._tidy]
+        jobs = [self._turns, self._heartbeats.run, self._presence.run, self._tidy]
         jobs += [self._catch_up.run] * GREENLETS
         self._greenlets = [gevent.spawn(job) for job in jobs]
 
@@ -106,19 +106,19 @@ class Delivery:
                 self._turn_wanted.set,
             )
             self._rooms[channel] = room
-            self.feed.subscribe(room.topic, room)
+            self.feed.subscribe(room.pubsub_channel, room)
         if not room.listeners:
             self._unused_since[channel] = time.monotonic()
         return room
 
-    def settled(self, rooms: Sequence[Room]) -> None:
+    def wait_until_current(self, rooms: Sequence[Room]) -> None:
         """Return when each room knows everything that was published before now.
         Raises `RedisUnavailable`."""
         give_up = time.monotonic() + BARRIER_SECONDS
         for room in rooms:
-            self.feed.barrier(room.topic, max(0.01, give_up - time.monotonic()))
+            self.feed.barrier(room.pubsub_channel, max(0.01, give_up - time.monotonic()))
         for room in rooms:
-            if not room.wait_in_step(max(0.01, give_up - time.monotonic())):
+            if not room.wait_until_current(max(0.01, give_up - time.monotonic())):
                 raise RedisUnavailable("the channel's history cannot be read")
 
     def count(self, channel: str) -> int:
@@ -164,13 +164,13 @@ class Delivery:
             room.listeners += 1
             self._unused_since.pop(room.channel, None)
             self._presence.changed(room)
-        self._wheel.add(listener)
+        self._heartbeats.add(listener)
 
     def closed(self, listener: Listener, reason: str) -> None:
         self.listeners.discard(listener)
         self._catch_up.forget(listener)
         self._blocked.pop(listener, None)
-        self._wheel.closed()
+        self._heartbeats.closed()
         if listener.address in self.per_address:
             self.per_address[listener.address] -= 1
             if not self.per_address[listener.address]:
@@ -190,13 +190,19 @@ class Delivery:
             reason,
         )
 
-    def place_at(self, sources: tuple[Source, ...], wire: Wire, positions: list[str]) -> Group:
+    def place_at(
+        self, sources: tuple[Source, ...], rendering: Rendering, positions: list[str]
+    ) -> Group:
         """The group that stands at `positions`, which are the rooms' heads."""
         rooms = tuple([self._rooms[source.channel] for source in sources])
         for group in rooms[0].groups:
-            if group.rooms == rooms and group.positions == positions and group.standing == wire:
+            if (
+                group.rooms == rooms
+                and group.positions == positions
+                and group.standing == rendering
+            ):
                 return group
-        group = Group(rooms, wire, list(positions), self._deliverer.add, self._served)
+        group = Group(rooms, rendering, list(positions), self._deliverer.add, self._served)
         for room in rooms:
             room.groups.append(group)
         return group
@@ -242,7 +248,7 @@ class Delivery:
             self.counters.lag(time.time() - published_us / 1e6, listeners * events)
 
     def _lead_on(self, listener: Listener) -> None:
-        self.later(listener.lead)
+        self.later(listener.advance)
 
     def _turns(self) -> None:
         while True:
@@ -270,4 +276,4 @@ class Delivery:
                 if now - since > LINGER_SECONDS:
                     del self._unused_since[channel]
                     room = self._rooms.pop(channel)
-                    self.feed.unsubscribe(room.topic)
+                    self.feed.unsubscribe(room.pubsub_channel)

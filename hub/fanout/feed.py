@@ -43,37 +43,37 @@ class Feed:
         self._turn_over = turn_over
         self._subscribers: dict[bytes, Subscriber] = {}
         self._connections: dict[str, FeedConnection] = {}
-        self._home: dict[bytes, FeedConnection] = {}
-        self._adrift: list[bytes] = []
+        self._node_of: dict[bytes, FeedConnection] = {}
+        self._unassigned: list[bytes] = []
         self._layout_is_old = False
         self._settling: gevent.Greenlet | None = None
         self.reconnects = 0
 
-    def subscribe(self, topic: str, subscriber: Subscriber) -> None:
+    def subscribe(self, pubsub_channel: str, subscriber: Subscriber) -> None:
         """Start hearing; `subscriber.confirmed` tells when nothing can be missed any more."""
-        name = topic.encode()
+        name = pubsub_channel.encode()
         self._subscribers[name] = subscriber
         if self._link.cluster:  # whose layout may have to be asked for, which takes its time
-            self._set_adrift([name])
+            self._set_unassigned([name])
         else:
-            self._settle(name)
+            self._assign(name)
 
-    def unsubscribe(self, topic: str) -> None:
-        name = topic.encode()
+    def unsubscribe(self, pubsub_channel: str) -> None:
+        name = pubsub_channel.encode()
         del self._subscribers[name]
-        home = self._home.pop(name, None)
-        if home is not None:
-            home.drop(name)
+        node = self._node_of.pop(name, None)
+        if node is not None:
+            node.drop(name)
 
-    def barrier(self, topic: str, timeout_seconds: float) -> None:
-        """Return when every announcement published on `topic` before now has been dispatched.
+    def barrier(self, pubsub_channel: str, timeout_seconds: float) -> None:
+        """Return when everything announced on `pubsub_channel` before now has been dispatched.
         Raises `RedisUnavailable` when that cannot be had in time."""
         give_up = time.monotonic() + timeout_seconds
-        while (home := self._home.get(topic.encode())) is None:
+        while (node := self._node_of.get(pubsub_channel.encode())) is None:
             if time.monotonic() > give_up:
                 raise RedisUnavailable("no node of the Cluster takes the subscription")
             gevent.sleep(_LOOK_AGAIN_SECONDS)
-        home.barrier(max(0.01, give_up - time.monotonic()))
+        node.barrier(max(0.01, give_up - time.monotonic()))
 
     def stop(self) -> None:
         if self._settling is not None:
@@ -89,11 +89,11 @@ class Feed:
                 subscriber.announced(message[2])
         elif kind == b"subscribe" or kind == b"ssubscribe":
             subscriber = self._subscribers.get(message[1])
-            if subscriber is not None and self._home.get(message[1]) is connection:
+            if subscriber is not None and self._node_of.get(message[1]) is connection:
                 subscriber.confirmed()
-        elif kind == b"sunsubscribe" and self._home.get(message[1]) is connection:
+        elif kind == b"sunsubscribe" and self._node_of.get(message[1]) is connection:
             # Not asked for: the slot has moved to another primary.
-            self._resettle_from(connection, [message[1]])
+            self._reassign_from(connection, [message[1]])
 
     def turn_over(self) -> None:
         self._turn_over()
@@ -101,8 +101,12 @@ class Feed:
     def lost(self, connection: FeedConnection) -> None:
         """A connection broke: in a Cluster its channels may live elsewhere by now."""
         if self._link.cluster:
-            topics = [topic for topic, home in self._home.items() if home is connection]
-            self._resettle_from(connection, topics)
+            pubsub_channels = [
+                pubsub_channel
+                for pubsub_channel, node in self._node_of.items()
+                if node is connection
+            ]
+            self._reassign_from(connection, pubsub_channels)
 
     def left(self, connection: FeedConnection) -> bool:
         """Whether a connection that could not be had may be given up: in a Cluster its node may
@@ -111,43 +115,43 @@ class Feed:
             self._connections = {n: c for n, c in self._connections.items() if c is not connection}
         return self._link.cluster
 
-    def _resettle_from(self, connection: FeedConnection, topics: list[bytes]) -> None:
-        for topic in topics:
-            del self._home[topic]
-            connection.forget(topic)
+    def _reassign_from(self, connection: FeedConnection, pubsub_channels: list[bytes]) -> None:
+        for pubsub_channel in pubsub_channels:
+            del self._node_of[pubsub_channel]
+            connection.forget(pubsub_channel)
         self._layout_is_old = True
-        self._set_adrift(topics)
+        self._set_unassigned(pubsub_channels)
 
-    def _set_adrift(self, topics: list[bytes]) -> None:
-        """Find a home for them, in one go with all that lose theirs at the same time: when slots
+    def _set_unassigned(self, pubsub_channels: list[bytes]) -> None:
+        """Find a node for them, in one go with all that lose theirs at the same time: when slots
         move, thousands do."""
-        self._adrift += topics
-        if self._adrift and not self._settling:
+        self._unassigned += pubsub_channels
+        if self._unassigned and not self._settling:
             self._settling = gevent.spawn(self._settle_adrift)
 
     def _settle_adrift(self) -> None:
         pause = 0.05
-        while self._adrift:
-            topic = self._adrift.pop()
+        while self._unassigned:
+            pubsub_channel = self._unassigned.pop()
             try:
                 if self._layout_is_old:
                     self._layout_is_old = False
                     self._link.refresh_topology()
-                if topic in self._subscribers and topic not in self._home:
-                    self._settle(topic)
+                if pubsub_channel in self._subscribers and pubsub_channel not in self._node_of:
+                    self._assign(pubsub_channel)
             except RedisUnavailable:
-                self._adrift.append(topic)
+                self._unassigned.append(pubsub_channel)
                 self._layout_is_old = True
                 gevent.sleep(pause)
                 pause = min(pause * 2, 1.0)
         self._settling = None
 
-    def _settle(self, topic: bytes) -> None:
-        node, make = self._link.subscription(topic.decode())
+    def _assign(self, pubsub_channel: bytes) -> None:
+        node, make = self._link.subscription(pubsub_channel.decode())
         connection = self._connections.get(node)
         if connection is None:
             connection = self._connections[node] = FeedConnection(
                 self, make, b"SSUBSCRIBE" if self._link.cluster else b"SUBSCRIBE"
             )
-        self._home[topic] = connection
-        connection.add(topic)
+        self._node_of[pubsub_channel] = connection
+        connection.add(pubsub_channel)

@@ -43,7 +43,7 @@ class Owner(Protocol):
     def lost(self, connection: FeedConnection) -> None: ...
 
     def left(self, connection: FeedConnection) -> bool:
-        """Whether a connection that has no topics and could not be had may be given up."""
+        """Whether a connection that has no pubsub_channels and could not be had may be given up."""
         ...
 
 
@@ -52,7 +52,7 @@ class FeedConnection:
         self._feed = feed
         self._make = make
         self._verb = verb
-        self._topics: set[bytes] = set()
+        self._pubsub_channels: set[bytes] = set()
         self._socket: Any = None
         self._writing = RLock()
         self._pings: list[tuple[float, AsyncResult]] = []
@@ -60,17 +60,17 @@ class FeedConnection:
         self._stopped = False
         self._greenlet = gevent.spawn(self._run)
 
-    def add(self, topic: bytes) -> None:
-        self._topics.add(topic)
-        self._send(self._command(self._verb, topic))
+    def add(self, pubsub_channel: bytes) -> None:
+        self._pubsub_channels.add(pubsub_channel)
+        self._send(self._command(self._verb, pubsub_channel))
 
-    def drop(self, topic: bytes) -> None:
-        self._topics.discard(topic)
-        self._send(self._command(self._verb.replace(b"SUB", b"UNSUB"), topic))
+    def drop(self, pubsub_channel: bytes) -> None:
+        self._pubsub_channels.discard(pubsub_channel)
+        self._send(self._command(self._verb.replace(b"SUB", b"UNSUB"), pubsub_channel))
 
-    def forget(self, topic: bytes) -> None:
+    def forget(self, pubsub_channel: bytes) -> None:
         """The node has let go of it already."""
-        self._topics.discard(topic)
+        self._pubsub_channels.discard(pubsub_channel)
 
     def barrier(self, timeout_seconds: float) -> None:
         if self._next_ping is None:
@@ -107,7 +107,7 @@ class FeedConnection:
                 pause = 0.02
             self._feed.lost(self)
             gevent.sleep(pause)
-            if not self._topics and self._feed.left(self):
+            if not self._pubsub_channels and self._feed.left(self):
                 return
             pause = min(pause * 2, 1.0)
 
@@ -117,8 +117,13 @@ class FeedConnection:
         with self._writing:
             self._socket = sock
             self._opened = time.monotonic()
-            # Confirmations come behind whatever a topic announces from here on.
-            sock.sendall(b"".join(self._command(self._verb, topic) for topic in self._topics))
+            # Confirmations come behind whatever a pubsub_channel announces from here on.
+            sock.sendall(
+                b"".join(
+                    self._command(self._verb, pubsub_channel)
+                    for pubsub_channel in self._pubsub_channels
+                )
+            )
         if self._next_ping is not None:
             self._ping()
         return sock

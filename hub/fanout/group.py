@@ -1,8 +1,8 @@
 """Listeners that stand at one place and get the same bytes, and the turns in which they get them.
 
-A group holds every listener at the head of the same channels with the same wire. What arrives is
-rendered once and written to each with one non-blocking `send`. A listener that takes less than all
-of it leaves the group and is *behind*.
+A group holds every listener at the head of the same channels with the same rendering. What arrives
+is rendered once and written to each with one non-blocking `send`. A listener that takes less than
+all of it leaves the group and is *behind*.
 
 A turn over many listeners is cut into slices, and the groups that have something to do take slices
 in rotation, so that neither another channel nor a new request waits for ten thousand sends. What
@@ -20,7 +20,7 @@ from typing import Protocol
 import gevent
 
 from hub.fanout.listener import Listener, Source, all_ended
-from hub.fanout.rendering import Item, Wire
+from hub.fanout.rendering import Item, Rendering
 from hub.store.chunk import Chunk
 
 TURN_BYTES = 256 * 1024
@@ -86,20 +86,20 @@ class Group:
         "events",
         "members",
         "positions",
+        "rendering",
         "rooms",
-        "wire",
     )
 
     def __init__(
         self,
         rooms: tuple[Ground, ...],
-        wire: Wire,
+        rendering: Rendering,
         positions: list[str],
         news: Callable[[Group], None],
         served: Callable[[int, int, int], None],
     ) -> None:
         self.rooms = rooms
-        self.wire: Wire = wire
+        self.rendering: Rendering = rendering
         self.positions = positions
         self.members: dict[Listener, Callable[[bytes], int]] = {}
         self._news = news
@@ -108,7 +108,7 @@ class Group:
         self._items: list[Item] = []
         self._positions_before = positions
         self._data = b""
-        self._next_wire: Wire | None = wire
+        self._next_wire: Rendering | None = rendering
         self._scheduled = False
         # Two lists: a turn that goes well touches no listener, only its `send`.
         self._turn: list[Callable[[bytes], int] | None] = []
@@ -124,8 +124,8 @@ class Group:
         return not self._inbox and not self._turn
 
     @property
-    def standing(self) -> Wire | None:
-        """The wire with which `members` go on."""
+    def standing(self) -> Rendering | None:
+        """The rendering with which `members` go on."""
         return self._next_wire
 
     def join(self, listener: Listener, send: Callable[[bytes], int]) -> None:
@@ -134,15 +134,15 @@ class Group:
         listener.bytes -= self.bytes
         self.members[listener] = send
 
-    def leave(self, listener: Listener) -> tuple[list[str], Wire | None]:
-        """Take a listener out: its positions and its wire."""
+    def leave(self, listener: Listener) -> tuple[list[str], Rendering | None]:
+        """Take a listener out: its positions and its rendering."""
         listener.events += self.events
         listener.bytes += self.bytes
         del self.members[listener]
         if self._turn and self._take_from_turn(listener):
             listener.events -= self._turn_events
             listener.bytes -= len(self._data)
-            return list(self._positions_before), self.wire
+            return list(self._positions_before), self.rendering
         return list(self.positions), self._next_wire
 
     def _take_from_turn(self, listener: Listener) -> bool:
@@ -181,7 +181,7 @@ class Group:
         return False
 
     def _merge(self) -> None:
-        """Take over the groups that have come to stand at the same place with the same wire."""
+        """Take over the groups that have come to stand at the same place, rendered alike."""
         for other in list(self.rooms[0].groups):
             if (
                 other is not self
@@ -208,11 +208,11 @@ class Group:
             items.append(item)
             size += len(item[1].data)
         if self._next_wire is not None:
-            self.wire = self._next_wire
+            self.rendering = self._next_wire
         self._items = items
         self._positions_before = self.positions
         self.positions = list(self.positions)
-        self._data, self._next_wire = self.wire.render(items, self.positions)
+        self._data, self._next_wire = self.rendering.render(items, self.positions)
         events = sum(chunk.count for _, chunk in items)
         self.events += events
         self.bytes += len(self._data)
@@ -253,7 +253,7 @@ class Group:
         del self.members[listener]
         listener.events += self.events - self._turn_events
         listener.bytes += self.bytes - len(self._data)
-        listener.fell_behind(self.wire, self._items, self._positions_before, sent)
+        listener.fell_behind(self.rendering, self._items, self._positions_before, sent)
 
     def __repr__(self) -> str:
         names = [room.channel for room in self.rooms]

@@ -25,7 +25,7 @@ _CLOSED = 1000
 """So many closed listeners are not worth looking for."""
 
 
-class Wheel:
+class Heartbeats:
     def __init__(self, random: Random, clock: Callable[[], float] = time.monotonic) -> None:
         self._random = random
         self._clock = clock

@@ -2,11 +2,11 @@
 
 The place is either a group (the listener is at the head and owns nothing but its socket) or
 positions of its own (it is *behind*). Being new, slow, back again or cut off from Redis for a while
-are the same state, and `lead` is the one way out of it: send what is left of a frame, then the
+are the same state, and `advance` is the one way out of it: send what is left of a frame, then the
 frames after the position, from memory or else from history, until a group stands there.
 
 Nothing here waits: a socket that takes no more is left alone until it is writable, a history page
-that is not in memory is asked for (`Keeper.fetch`) and `lead` is called again when it is there.
+that is not in memory is asked for (`Keeper.fetch`) and `advance` is called again when it is there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from hub import sse
 from hub.event import Event, compact_json
-from hub.fanout.rendering import Item, Wire, cut
+from hub.fanout.rendering import Item, Rendering, cut
 from hub.store.chunk import Chunk
 from hub.store.frame import Frame
 
@@ -28,7 +28,7 @@ _FIRST_BYTES = 16 * 1024
 """About how many bytes of frames may travel with a stream's head."""
 
 _TURNS = 8
-"""How many sends `lead` makes before it lets others have a turn."""
+"""How many sends `advance` makes before it lets others have a turn."""
 
 
 class Transport(Protocol):
@@ -80,7 +80,7 @@ class Place(Protocol):
 
     def join(self, listener: Listener, send: Callable[[bytes], int]) -> None: ...
 
-    def leave(self, listener: Listener) -> tuple[list[str], Wire | None]: ...
+    def leave(self, listener: Listener) -> tuple[list[str], Rendering | None]: ...
 
     def dissolve(self) -> None: ...
 
@@ -96,7 +96,9 @@ class Keeper(Protocol):
 
     def unblocked(self, listener: Listener) -> None: ...
 
-    def place_at(self, rooms: tuple[Source, ...], wire: Wire, positions: list[str]) -> Place: ...
+    def place_at(
+        self, rooms: tuple[Source, ...], rendering: Rendering, positions: list[str]
+    ) -> Place: ...
 
     def closed(self, listener: Listener, reason: str) -> None: ...
 
@@ -104,9 +106,9 @@ class Keeper(Protocol):
 class Listener:
     __slots__ = (
         "_keeper",
+        "_rendering",
         "_rest",
         "_transport",
-        "_wire",
         "address",
         "blocked_since",
         "bytes",
@@ -127,7 +129,7 @@ class Listener:
         self,
         keeper: Keeper,
         rooms: tuple[Source, ...],
-        wire: Wire,
+        rendering: Rendering,
         positions: list[str],
         *,
         heartbeat_seconds: int,
@@ -137,7 +139,7 @@ class Listener:
     ) -> None:
         self._keeper = keeper
         self.rooms = rooms
-        self._wire: Wire | None = wire
+        self._rendering: Rendering | None = rendering
         self.positions: list[str] = positions
         self.deletions = [room.deletions for room in rooms]
         self.events = 0
@@ -159,30 +161,30 @@ class Listener:
         transport.when_gone(self.lost)
         self._rest = head + self._rest
         self._gather()
-        self.lead()
+        self.advance()
 
     # ── at the head ──────────────────────────────────────────────────────────────────────────
 
     def fell_behind(
-        self, wire: Wire, items: Sequence[Item], positions: list[str], sent: int
+        self, rendering: Rendering, items: Sequence[Item], positions: list[str], sent: int
     ) -> None:
         """A turn's bytes did not fit (or end the stream); the group has let go of it already."""
-        found = cut(wire, items, positions, sent)
+        found = cut(rendering, items, positions, sent)
         self.events += found.events
         self.bytes += sent
-        self._detached(found.positions, found.wire)
+        self._detached(found.positions, found.rendering)
         self._rest = found.rest
-        self.lead()
+        self.advance()
 
     def detach(self) -> None:
-        """Leave the head without having missed anything yet; the caller sees to `lead`."""
+        """Leave the head without having missed anything yet; the caller sees to `advance`."""
         if self.group is not None:
-            positions, wire = self.group.leave(self)
-            self._detached(positions, wire)
+            positions, rendering = self.group.leave(self)
+            self._detached(positions, rendering)
 
-    def _detached(self, positions: list[str], wire: Wire | None) -> None:
+    def _detached(self, positions: list[str], rendering: Rendering | None) -> None:
         self.positions = positions
-        self._wire = wire
+        self._rendering = rendering
         self.deletions = [room.deletions for room in self.rooms]
         group, self.group = self.group, None
         if group is not None and not group.members:
@@ -193,14 +195,14 @@ class Listener:
     def behind(self) -> bool:
         return not self.closed and self.group is None
 
-    def lead(self) -> None:
+    def advance(self) -> None:
         """Go on until the socket takes no more, history must be asked, or the head is reached."""
         for _ in range(_TURNS):
             if not self.behind():
                 return
             if self._rest and not self._send_rest():
                 return
-            if self._wire is None or all_ended(self.rooms, self.positions):
+            if self._rendering is None or all_ended(self.rooms, self.positions):
                 self.close("ended")
                 return
             behind = self._first_behind()
@@ -209,18 +211,18 @@ class Listener:
                 return
             if not self._send_after(behind):
                 return
-        self._keeper.later(self.lead)
+        self._keeper.later(self.advance)
 
     def _gather(self) -> None:
         """Let the first frames travel with the head, if memory has them: one `send` less for each
         of a storm's returning listeners."""
         index = self._first_behind()
-        if index is None or self._wire is None:
+        if index is None or self._rendering is None:
             return
         chunks = self.rooms[index].after(self.positions[index], _FIRST_BYTES)
         if chunks:
             items = [(index, chunk) for chunk in chunks]
-            data, self._wire = self._wire.render(items, self.positions)
+            data, self._rendering = self._rendering.render(items, self.positions)
             self._rest += data
             self.events += sum(chunk.count for chunk in chunks)
 
@@ -231,14 +233,14 @@ class Listener:
 
     def insert_frame(self, index: int, frame: Frame) -> None:
         """Put an event of the channel there, which moves the listener's position to it."""
-        if self._wire is not None:
-            data, self._wire = self._wire.frame(index, frame, self.positions)
+        if self._rendering is not None:
+            data, self._rendering = self._rendering.frame(index, frame, self.positions)
             self._rest += data
 
     def end_after(self, reason: str, retry_ms: int) -> None:
         """End the stream behind what is to be sent yet; the client shall not come back."""
         self._rest += self._closing(reason, reconnect=False, retry_ms=retry_ms)
-        self._wire = None
+        self._rendering = None
 
     def _send_rest(self) -> bool:
         sent = self._try_send(self._rest)
@@ -256,23 +258,23 @@ class Listener:
         if chunks is None:
             self._keeper.fetch(self, index)
             return False
-        assert self._wire is not None
+        assert self._rendering is not None
         items = [(index, chunk) for chunk in chunks]
-        before, wire = list(self.positions), self._wire
-        data, self._wire = wire.render(items, self.positions)
+        before, rendering = list(self.positions), self._rendering
+        data, self._rendering = rendering.render(items, self.positions)
         sent = self._try_send(data) if data else 0
         if self.closed:
             return False
         if sent == len(data):
             self.events += sum(chunk.count for chunk in chunks)
             return True
-        found = cut(wire, items, before, sent)
-        self.positions, self._wire, self._rest = found.positions, found.wire, found.rest
+        found = cut(rendering, items, before, sent)
+        self.positions, self._rendering, self._rest = found.positions, found.rendering, found.rest
         self.events += found.events
         return False
 
     def _try_send(self, data: bytes) -> int:
-        """How much was taken; where it was not all, `lead` comes back when there is room."""
+        """How much was taken; where it was not all, `advance` comes back when there is room."""
         try:
             sent = self._transport.send(data)
         except BlockingIOError:
@@ -294,7 +296,7 @@ class Listener:
     def _writable(self) -> None:
         if not self.closed:
             self._keeper.unblocked(self)
-            self.lead()
+            self.advance()
 
     def _first_behind(self) -> int | None:
         for index, room in enumerate(self.rooms):
@@ -303,8 +305,8 @@ class Listener:
         return None
 
     def _reach_head(self) -> None:
-        assert self._wire is not None
-        self.group = self._keeper.place_at(self.rooms, self._wire, self.positions)
+        assert self._rendering is not None
+        self.group = self._keeper.place_at(self.rooms, self._rendering, self.positions)
         self.group.join(self, self._transport.send)
         self.positions = self.deletions = _NOWHERE
 
@@ -349,7 +351,7 @@ class Listener:
     @property
     def whole(self) -> bool:
         """Whether a stream that is closed has shown everything, up to its channels' ends."""
-        return self._wire is None or all_ended(self.rooms, self.positions)
+        return self._rendering is None or all_ended(self.rooms, self.positions)
 
     def lost(self) -> None:
         if self.when_left is not None and not self.closed:

@@ -4,8 +4,8 @@
     Cursor    several channels: only the `id:` line is another one
     Dialect   a view of the channel's kind (`kind.View`)
 
-All are immutable and compare by value: listeners that stand at the same place with the same wire
-share one rendering.
+All are immutable and compare by value: listeners that stand at the same place with the same
+rendering share its bytes.
 """
 
 from __future__ import annotations
@@ -23,26 +23,30 @@ Item = tuple[int, Chunk]
 """The index of a channel among the listener's, and a chunk of it."""
 
 
-class Wire(Protocol):
-    def render(self, items: Sequence[Item], positions: list[str]) -> tuple[bytes, Wire | None]:
-        """The bytes of these chunks, and the wire to go on with; None: the stream ends here.
+class Rendering(Protocol):
+    def render(self, items: Sequence[Item], positions: list[str]) -> tuple[bytes, Rendering | None]:
+        """The bytes of these chunks, and the rendering to go on with; None: the stream ends here.
         Moves `positions` behind the items."""
         ...
 
-    def frame(self, index: int, frame: Frame, positions: list[str]) -> tuple[bytes, Wire | None]:
+    def frame(
+        self, index: int, frame: Frame, positions: list[str]
+    ) -> tuple[bytes, Rendering | None]:
         """The same for one frame (which may be a snapshot's)."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    def render(self, items: Sequence[Item], positions: list[str]) -> tuple[bytes, Wire | None]:
+    def render(self, items: Sequence[Item], positions: list[str]) -> tuple[bytes, Rendering | None]:
         positions[0] = items[-1][1].last
         if len(items) == 1:
             return items[0][1].data, self
         return b"".join([chunk.data for _, chunk in items]), self
 
-    def frame(self, index: int, frame: Frame, positions: list[str]) -> tuple[bytes, Wire | None]:
+    def frame(
+        self, index: int, frame: Frame, positions: list[str]
+    ) -> tuple[bytes, Rendering | None]:
         positions[index] = frame.id
         return frame.data, self
 
@@ -51,13 +55,15 @@ class Plain:
 class Cursor:
     channels: tuple[str, ...]
 
-    def render(self, items: Sequence[Item], positions: list[str]) -> tuple[bytes, Wire | None]:
+    def render(self, items: Sequence[Item], positions: list[str]) -> tuple[bytes, Rendering | None]:
         out = []
         for index, chunk in items:
             out += [self.frame(index, frame, positions)[0] for frame in chunk.frames()]
         return b"".join(out), self
 
-    def frame(self, index: int, frame: Frame, positions: list[str]) -> tuple[bytes, Wire | None]:
+    def frame(
+        self, index: int, frame: Frame, positions: list[str]
+    ) -> tuple[bytes, Rendering | None]:
         positions[index] = frame.id
         token = cursor.encode(self.channels, positions).encode()
         return b"id: %s\n%s" % (token, sse.without_id(frame.data)), self
@@ -67,15 +73,17 @@ class Cursor:
 class Dialect:
     view: View
 
-    def render(self, items: Sequence[Item], positions: list[str]) -> tuple[bytes, Wire | None]:
+    def render(self, items: Sequence[Item], positions: list[str]) -> tuple[bytes, Rendering | None]:
         positions[0] = items[-1][1].last
         return self._rendered([frame for _, chunk in items for frame in chunk.frames()])
 
-    def frame(self, index: int, frame: Frame, positions: list[str]) -> tuple[bytes, Wire | None]:
+    def frame(
+        self, index: int, frame: Frame, positions: list[str]
+    ) -> tuple[bytes, Rendering | None]:
         positions[index] = frame.id
         return self._rendered([frame])
 
-    def _rendered(self, frames: list[Frame]) -> tuple[bytes, Wire | None]:
+    def _rendered(self, frames: list[Frame]) -> tuple[bytes, Rendering | None]:
         data, view = self.view.render(frames)
         if view is self.view:
             return data, self
@@ -88,15 +96,15 @@ class Cut:
 
     rest: bytes
     positions: list[str]
-    wire: Wire | None
+    rendering: Rendering | None
     events: int
     """How many of the events are sent, the one that was cut included."""
 
 
-def cut(wire: Wire, items: Sequence[Item], positions: list[str], sent: int) -> Cut:
-    """Take apart what `wire.render(items, positions)` gave, of which `sent` bytes are gone."""
+def cut(rendering: Rendering, items: Sequence[Item], positions: list[str], sent: int) -> Cut:
+    """Take apart what `rendering.render(items, positions)` gave, of which `sent` bytes are gone."""
     positions = list(positions)
-    current: Wire | None = wire
+    current: Rendering | None = rendering
     events = 0
     for index, chunk in items:
         if isinstance(current, Plain) and sent >= len(chunk.data):

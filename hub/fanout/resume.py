@@ -13,7 +13,7 @@ from hub.store.frame import Page
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class StartingPoint:
     """`position` is where the frames are read from; `shown_id` the id that says so to the client
     ('' where a snapshot brings the first one)."""
 
@@ -34,7 +34,7 @@ class Beginning:
         }
 
 
-def begin(room: Room, last_id: str | None, start: str | None) -> Beginning:
+def resume(room: Room, last_id: str | None, start: str | None) -> StartingPoint:
     """Where to begin: after `last_id`, or, without one, where `start` says (`now`, `start`,
     `snapshot`, None for the channel's default). The room must be settled.
 
@@ -43,42 +43,42 @@ def begin(room: Room, last_id: str | None, start: str | None) -> Beginning:
     if last_id is None:
         return _afresh(room, start)
     if last_id == room.end:
-        return Beginning(last_id, last_id, ended=True)
+        return StartingPoint(last_id, last_id, ended=True)
     if order(last_id) is not None:
         replayed = room.count_after(last_id)
         if replayed is not None:
-            return Beginning(last_id, last_id, replayed=replayed)
+            return StartingPoint(last_id, last_id, replayed=replayed)
     page = room.read(last_id)
     if page.position and page.position == room.end:
-        return Beginning(page.position, last_id, ended=True)
+        return StartingPoint(page.position, last_id, ended=True)
     loss = page.loss()
     if loss is None:
-        return Beginning(page.position, last_id, replayed=_count(room, page))
+        return StartingPoint(page.position, last_id, replayed=_count(room, page))
 
     if room.kind is not None:
         return _snapshot(room, _resumed(page), recovered=False, reason=loss)
     if not page.position:
         fresh = _afresh(room, start)
-        return Beginning(fresh.position, fresh.shown_id, False, fresh.replayed, loss)
+        return StartingPoint(fresh.position, fresh.shown_id, False, fresh.replayed, loss)
     # An id from the future is not the place where its owner begins: if that were shown, whoever is
     # cut off before the first event would come back to the same loss.
     ahead = place(page.position) > place(page.state.head)
     shown = page.state.head if ahead else last_id
-    return Beginning(_resumed(page), shown, False, _count(room, page), loss)
+    return StartingPoint(_resumed(page), shown, False, _count(room, page), loss)
 
 
-def _afresh(room: Room, start: str | None) -> Beginning:
+def _afresh(room: Room, start: str | None) -> StartingPoint:
     if room.kind is not None and start in (None, "snapshot"):
         return _snapshot(room)
     if start == "start":
         replayed = room.count_after(BEFORE_FIRST)
         if replayed is not None:
-            return Beginning(BEFORE_FIRST, BEFORE_FIRST, replayed=replayed)
+            return StartingPoint(BEFORE_FIRST, BEFORE_FIRST, replayed=replayed)
         page = room.read(BEFORE_FIRST)
         if room.kind is not None and not page.whole:
             return _snapshot(room, _resumed(page))
-        return Beginning(_resumed(page), BEFORE_FIRST, replayed=_count(room, page))
-    return Beginning(room.head, room.head, ended=bool(room.end))
+        return StartingPoint(_resumed(page), BEFORE_FIRST, replayed=_count(room, page))
+    return StartingPoint(room.head, room.head, ended=bool(room.end))
 
 
 def _snapshot(
@@ -87,13 +87,13 @@ def _snapshot(
     *,
     recovered: bool = True,
     reason: str | None = None,
-) -> Beginning:
+) -> StartingPoint:
     snapshot = room.snapshot(least)
     if snapshot is None:
         raise NotFound(f"there is no {room.channel}")
     shown = "" if snapshot.frame else snapshot.position
     replayed = room.count_after(snapshot.position) or 0
-    return Beginning(snapshot.position, shown, recovered, replayed, reason, snapshot)
+    return StartingPoint(snapshot.position, shown, recovered, replayed, reason, snapshot)
 
 
 def _resumed(page: Page) -> str:

@@ -55,7 +55,7 @@ class Room:
         turn_wanted: Callable[[], None],
     ) -> None:
         self.channel = channel
-        self.topic = announcement_channel(channel)
+        self.pubsub_channel = announcement_channel(channel)
         self.kind = kind
         self.head = BEFORE_FIRST
         self.end = ""
@@ -103,7 +103,7 @@ class Room:
             self._syncing = True
             gevent.spawn(self._sync)
 
-    def wait_in_step(self, seconds: float) -> bool:
+    def wait_until_current(self, seconds: float) -> bool:
         """Whether the room is in step, or comes to be within the time.
 
         The first look is not for speed: gevent's `Event.wait` never returns, whatever its timeout,
@@ -226,7 +226,7 @@ class Room:
             self._memory.add_page(frames, page.state.end, voided)
         if self._began_anew(page):
             self.resync()
-            if not self.wait_in_step(1.0):
+            if not self.wait_until_current(1.0):
                 raise RedisUnavailable("the channel is out of step")
         return page
 

@@ -13,8 +13,8 @@ from hub.event import Event, compact_json
 from hub.fanout.channel_kind import View
 from hub.fanout.delivery import Delivery
 from hub.fanout.listener import Listener
-from hub.fanout.rendering import Cursor, Dialect, Plain, Wire
-from hub.fanout.resume import Beginning, begin
+from hub.fanout.rendering import Cursor, Dialect, Plain, Rendering
+from hub.fanout.resume import StartingPoint, resume
 from hub.fanout.room import Room
 from hub.query import one_of, whole
 
@@ -24,7 +24,7 @@ MAX_CHANNELS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class SubscribeOptions:
     """What a client may ask of a stream."""
 
     last_id: str | None
@@ -35,7 +35,9 @@ class Wishes:
     overload_503: bool
 
     @classmethod
-    def of(cls, args: Mapping[str, str], header_id: str | None, heartbeat_seconds: int) -> Wishes:
+    def of(
+        cls, args: Mapping[str, str], header_id: str | None, heartbeat_seconds: int
+    ) -> SubscribeOptions:
         """Raises `FieldError` for everything but the id, which is never an error."""
         last_id = header_id or args.get("last_event_id") or args.get("lastEventId") or None
         start = one_of(args, "from", ("now", "start", "snapshot"))
@@ -51,7 +53,7 @@ class Wishes:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedStream:
     """A listener that has not begun yet, and the first bytes of its stream's body.
 
     `end_counts`: the stream's end is all that tells its client that it has everything, so a cut
@@ -63,7 +65,7 @@ class Prepared:
     end_counts: bool
 
 
-class NotNow(Exception):
+class SubscribeRejected(Exception):
     """No stream at the moment; `reason` is a `closing` event's."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -75,52 +77,54 @@ class NotNow(Exception):
 def prepare(
     delivery: Delivery,
     channels: Sequence[str],
-    wishes: Wishes,
+    options: SubscribeOptions,
     address: str,
     *,
     dialect: str | None = None,
     view: View | None = None,
     start: str | None = None,
-) -> Prepared | None:
+) -> PreparedStream | None:
     """Find where a listener begins; None where everything has ended and was seen (204).
 
     `dialect` names a format of the channel's kind, `view` is one that the caller has made; `start`
-    stands where the client did not ask for a beginning. Raises `RequestError`, or `NotNow` where
-    the hub is full, shutting down or without Redis. Leaves nothing behind if the listener is never
-    started.
+    stands where the client did not ask for a starting point. Raises `RequestError`, or
+    `SubscribeRejected` where the hub is full, shutting down or without Redis. Leaves nothing
+    behind if the listener is never started.
     """
     _let_in(delivery, address)
     names = tuple(sorted(set(channels)))
     delivery.start()
     try:
         rooms = tuple([delivery.room(name) for name in names])
-        delivery.settled(rooms)
-        beginnings = _beginnings(delivery, rooms, wishes, start)
-        wire = Dialect(view) if view else _wire(rooms, dialect, wishes, beginnings)
-        if all(b.ended for b in beginnings) or _nothing_left(rooms, wire, beginnings):
+        delivery.wait_until_current(rooms)
+        starting_points = _starting_points(delivery, rooms, options, start)
+        rendering = Dialect(view) if view else _rendering(rooms, dialect, options, starting_points)
+        if all(b.ended for b in starting_points) or _nothing_left(
+            rooms, rendering, starting_points
+        ):
             return None
     except RedisUnavailable as error:
-        raise NotNow("overloaded", error.detail) from error
+        raise SubscribeRejected("overloaded", error.detail) from error
     _let_in(delivery, address)  # again: all who came with this one have waited as well
-    in_dialect = isinstance(wire, Dialect)
+    in_dialect = isinstance(rendering, Dialect)
     listener = Listener(
         delivery,
         rooms,
-        wire,
+        rendering,
         # A channel whose snapshot is not written yet has not begun, and a cursor says so.
-        ["" if b.snapshot and b.snapshot.frame else b.position for b in beginnings],
-        heartbeat_seconds=wishes.heartbeat_seconds,
-        heartbeat_comments=wishes.heartbeat_comments,
-        quiet=wishes.quiet or in_dialect,
+        ["" if b.snapshot and b.snapshot.frame else b.position for b in starting_points],
+        heartbeat_seconds=options.heartbeat_seconds,
+        heartbeat_comments=options.heartbeat_comments,
+        quiet=options.quiet or in_dialect,
         address=address,
     )
-    head = _head(delivery, rooms, wishes, beginnings, in_dialect=in_dialect)
-    for index, beginning in enumerate(beginnings):
-        if beginning.snapshot is not None:
-            for frame in (beginning.snapshot.frame, beginning.snapshot.terminal):
+    head = _head(delivery, rooms, options, starting_points, in_dialect=in_dialect)
+    for index, starting_point in enumerate(starting_points):
+        if starting_point.snapshot is not None:
+            for frame in (starting_point.snapshot.frame, starting_point.snapshot.terminal):
                 if frame is not None:
                     listener.insert_frame(index, frame)
-    verdicts = [b.reason or "recovered" for b in beginnings]
+    verdicts = [b.reason or "recovered" for b in starting_points]
     delivery.counters.replays.update(verdicts)
     log.info(
         "stream begins channels=%s address=%s verdict=%s",
@@ -128,90 +132,95 @@ def prepare(
         address,
         ",".join(verdicts),
     )
-    return Prepared(listener, head, in_dialect)
+    return PreparedStream(listener, head, in_dialect)
 
 
 def _let_in(delivery: Delivery, address: str) -> None:
     if delivery.draining:
-        raise NotNow("shutdown", "this process is shutting down")
+        raise SubscribeRejected("shutdown", "this process is shutting down")
     if delivery.full(address):
-        raise NotNow("overloaded", "there are too many listeners")
+        raise SubscribeRejected("overloaded", "there are too many listeners")
 
 
-def _beginnings(
-    delivery: Delivery, rooms: tuple[Room, ...], wishes: Wishes, start: str | None
-) -> list[Beginning]:
-    last_ids: list[str | None] = [wishes.last_id] * len(rooms)
+def _starting_points(
+    delivery: Delivery, rooms: tuple[Room, ...], options: SubscribeOptions, start: str | None
+) -> list[StartingPoint]:
+    last_ids: list[str | None] = [options.last_id] * len(rooms)
     unreadable = False
-    if len(rooms) > 1 and wishes.last_id is not None:
-        positions = cursor.decode(tuple(room.channel for room in rooms), wishes.last_id)
+    if len(rooms) > 1 and options.last_id is not None:
+        positions = cursor.decode(tuple(room.channel for room in rooms), options.last_id)
         unreadable = positions is None
         last_ids = [position or None for position in positions or [""] * len(rooms)]
     found = [
-        begin(room, last_id, wishes.start or start)
+        resume(room, last_id, options.start or start)
         for room, last_id in zip(rooms, last_ids, strict=True)
     ]
     if unreadable:
         found = [replace(b, recovered=False, reason="unknown-id", ended=False) for b in found]
     if any(b.snapshot is not None for b in found):
-        delivery.settled(rooms)  # a snapshot may know more than its room did
+        delivery.wait_until_current(rooms)  # a snapshot may know more than its room did
     return found
 
 
-def _wire(
-    rooms: tuple[Room, ...], dialect: str | None, wishes: Wishes, beginnings: list[Beginning]
-) -> Wire:
+def _rendering(
+    rooms: tuple[Room, ...],
+    dialect: str | None,
+    options: SubscribeOptions,
+    starting_points: list[StartingPoint],
+) -> Rendering:
     if len(rooms) > 1:
         return Cursor(tuple(room.channel for room in rooms))
     kind = rooms[0].kind
     if dialect is None or kind is None:
         return Plain()
     # Who has a place has seen text, which a snapshot would repeat: the view must know.
-    known = wishes.last_id if beginnings[0].reason != "unknown-id" else None
+    known = options.last_id if starting_points[0].reason != "unknown-id" else None
     return Dialect(kind.view(rooms[0].channel, dialect, known))
 
 
-def _nothing_left(rooms: tuple[Room, ...], wire: Wire, beginnings: list[Beginning]) -> bool:
+def _nothing_left(
+    rooms: tuple[Room, ...], rendering: Rendering, starting_points: list[StartingPoint]
+) -> bool:
     """In a dialect the terminal event may say nothing: then whoever saw the last block saw all."""
-    room, beginning = rooms[0], beginnings[0]
+    room, starting_point = rooms[0], starting_points[0]
     if (
-        not isinstance(wire, Dialect)
+        not isinstance(rendering, Dialect)
         or not room.end
-        or beginning.snapshot
-        or not beginning.position
+        or starting_point.snapshot
+        or not starting_point.position
     ):
         return False
-    if beginning.position == BEFORE_FIRST:
+    if starting_point.position == BEFORE_FIRST:
         return False
-    chunks = room.after(beginning.position)
+    chunks = room.after(starting_point.position)
     if chunks is None:
-        room.read(beginning.position)
-        chunks = room.after(beginning.position)
+        room.read(starting_point.position)
+        chunks = room.after(starting_point.position)
     if not chunks or chunks[-1].last != room.end:
         return False
-    return not wire.render([(0, chunk) for chunk in chunks], [beginning.position])[0]
+    return not rendering.render([(0, chunk) for chunk in chunks], [starting_point.position])[0]
 
 
 def _head(
     delivery: Delivery,
     rooms: tuple[Room, ...],
-    wishes: Wishes,
-    beginnings: list[Beginning],
+    options: SubscribeOptions,
+    starting_points: list[StartingPoint],
     *,
     in_dialect: bool,
 ) -> bytes:
     """The first bytes of the body: `subscribed`, or what a quiet listener bears."""
     if in_dialect:
         return sse.comment()
-    if wishes.quiet:
+    if options.quiet:
         return sse.comment() + sse.retry(delivery.retry_ms())
     verdicts = {
-        room.channel: beginning.verdict(room.head)
-        for room, beginning in zip(rooms, beginnings, strict=True)
+        room.channel: starting_point.verdict(room.head)
+        for room, starting_point in zip(rooms, starting_points, strict=True)
     }
-    data = {"channels": verdicts, "heartbeat_seconds": wishes.heartbeat_seconds}
+    data = {"channels": verdicts, "heartbeat_seconds": options.heartbeat_seconds}
     event = Event(compact_json(data), "subscribed", retry_ms=delivery.settings.retry_ms)
-    shown = [b.shown_id for b in beginnings]
+    shown = [b.shown_id for b in starting_points]
     if len(rooms) > 1:
         token = cursor.encode(tuple(r.channel for r in rooms), shown) if any(shown) else ""
     else:

@@ -23,7 +23,13 @@ from hub.errors import Overloaded, RequestError
 from hub.fanout.channel_kind import View
 from hub.fanout.delivery import Delivery
 from hub.fanout.listener import closing
-from hub.fanout.subscribe import MAX_CHANNELS, NotNow, Prepared, Wishes, prepare
+from hub.fanout.subscribe import (
+    MAX_CHANNELS,
+    PreparedStream,
+    SubscribeOptions,
+    SubscribeRejected,
+    prepare,
+)
 from hub.sse import CONTENT_TYPE
 from hub.web.transport import ResponseTransport, SocketTransport, can_take_over
 
@@ -39,7 +45,7 @@ _ONE_CHANNEL = re.compile(r"/channels/([^/]+)/events")
 class StreamResponse(Response):
     """A response whose body is a listener's: it keeps the socket where that can be had."""
 
-    def __init__(self, prepared: Prepared, delivery: Delivery) -> None:
+    def __init__(self, prepared: PreparedStream, delivery: Delivery) -> None:
         super().__init__(status=200, headers=HEADERS)
         self._prepared = prepared
         self._delivery = delivery
@@ -66,7 +72,7 @@ def subscribe(
     dialect: str | None = None,
     view: View | None = None,
     start: str | None = None,
-    wishes: Wishes | None = None,
+    options: SubscribeOptions | None = None,
     when_left: Callable[[], None] | None = None,
 ) -> Response:
     """Answer the current request with a stream of `channels` (see `stream.prepare`). `when_left` is
@@ -75,7 +81,7 @@ def subscribe(
     Where there is none at the moment the answer is one that makes EventSource come back, or 503
     for a client that asked for it.
     """
-    wishes = wishes or Wishes.of(
+    options = options or SubscribeOptions.of(
         request.args,
         request.headers.get("Last-Event-ID"),
         delivery.settings.heartbeat_seconds,
@@ -85,10 +91,10 @@ def subscribe(
         if _REFUSED in request.environ:
             raise request.environ[_REFUSED]
         prepared = prepare(
-            delivery, channels, wishes, address, dialect=dialect, view=view, start=start
+            delivery, channels, options, address, dialect=dialect, view=view, start=start
         )
-    except NotNow as refusal:
-        if wishes.overload_503:
+    except SubscribeRejected as refusal:
+        if options.overload_503:
             raise Overloaded(refusal.detail) from refusal
         told = closing(refusal.reason, True, delivery.retry_ms())
         return Response(told, headers=HEADERS)
@@ -116,7 +122,7 @@ class Arrivals:
             return self._application(environ, start_response)
         return take_over(environ, self._delivery, prepared, self._headers)
 
-    def _prepared(self, environ: dict[str, Any]) -> Prepared | None:
+    def _prepared(self, environ: dict[str, Any]) -> PreparedStream | None:
         if (
             environ["REQUEST_METHOD"] != "GET"
             or "HTTP_ORIGIN" in environ
@@ -132,7 +138,7 @@ class Arrivals:
             names = [one[1]] if one else [value for name, value in pairs if name == "channel"]
             if not 1 <= len(set(names)) <= MAX_CHANNELS:
                 return None
-            wishes = Wishes.of(
+            options = SubscribeOptions.of(
                 # The first of several values counts, as it does for Flask.
                 dict(reversed(pairs)),
                 environ.get("HTTP_LAST_EVENT_ID"),
@@ -141,10 +147,10 @@ class Arrivals:
             return prepare(
                 self._delivery,
                 [check_channel(name) for name in names],
-                wishes,
+                options,
                 environ.get("REMOTE_ADDR") or "-",
             )
-        except NotNow as refusal:
+        except SubscribeRejected as refusal:
             environ[_REFUSED] = refusal  # which may have taken seconds to find out
         except RequestError:
             pass
@@ -154,7 +160,7 @@ class Arrivals:
 def take_over(
     environ: dict[str, Any],
     delivery: Delivery,
-    prepared: Prepared,
+    prepared: PreparedStream,
     headers: Sequence[tuple[str, str]],
 ) -> Any:
     """Write the status and the headers, and let the listener keep the socket. The stream ends with

@@ -136,7 +136,7 @@ def test_a_web_process_starts_while_the_cluster_is_away_and_works_when_it_comes(
     assert (answer.status_code, answer.json()["code"]) == (503, "redis-unavailable")
     for node in cluster.nodes:
         node.start()
-    cluster.settled()
+    cluster.wait_until_current()
     eventually(lambda: hub.get("/readyz").status_code == 200)
     hub.publish("news", "x")
     assert hub.finished(hub.generate("hello"))["choices"][0]["content"] == text_for("hello")

@@ -60,10 +60,10 @@ class Sentinels:
     def start(self) -> Sentinels:
         for process in self.processes:
             process.start()
-        self.settled()
+        self.wait_until_current()
         return self
 
-    def settled(self, within_seconds: float = 15.0) -> None:
+    def wait_until_current(self, within_seconds: float = 15.0) -> None:
         """Wait until the replica follows and every Sentinel knows all others."""
         eventually(self._replica_follows, within_seconds)
         for sentinel in self.sentinels:
@@ -162,10 +162,10 @@ class Cluster:
             follow = self.id_of(self.nodes[number])
             with node.client() as client:
                 answers(partial(client.execute_command, "CLUSTER", "REPLICATE", follow), 15)
-        self.settled()
+        self.wait_until_current()
         return self
 
-    def settled(self, within_seconds: float = 20.0) -> None:
+    def wait_until_current(self, within_seconds: float = 20.0) -> None:
         """Wait until every node that runs says that all is well, and replicas follow."""
         for node in self.nodes:
             if node.running:

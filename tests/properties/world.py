@@ -24,7 +24,7 @@ from hub.errors import Refused
 from hub.event import Event
 from hub.fanout.channel_kind import Snapshot, View
 from hub.fanout.delivery import Delivery
-from hub.fanout.subscribe import Wishes, prepare
+from hub.fanout.subscribe import SubscribeOptions, prepare
 from hub.settings import Settings
 from hub.store.frame import Frame, Page
 from hub.store.history import History, RecordWrite
@@ -298,7 +298,7 @@ class World:
         delivery = self.deliveries[step.process]
         connection = Connection(channels, last_id, step.mode, time.monotonic())
         begin = {"from": step.mode} if step.mode else {}
-        prepared = prepare(delivery, channels, Wishes.of(begin, last_id, 300), "-")
+        prepared = prepare(delivery, channels, SubscribeOptions.of(begin, last_id, 300), "-")
         if prepared is None:
             connection.nothing_left = True
             client.connections.append(connection)

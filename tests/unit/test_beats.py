@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from hub.fanout.group import Group
-from hub.fanout.heartbeats import TICK_SECONDS, Wheel
+from hub.fanout.heartbeats import TICK_SECONDS, Heartbeats
 from hub.fanout.listener import Listener, Source
-from hub.fanout.rendering import Plain, Wire
+from hub.fanout.rendering import Plain, Rendering
 from hub.store.chunk import Chunk
 
 
@@ -50,8 +50,10 @@ class Books:
         listener.blocked_since = 0.0
         self.blocked_ones.remove(listener)
 
-    def place_at(self, rooms: tuple[Source, ...], wire: Wire, positions: list[str]) -> Group:
-        group = Group(rooms, wire, positions, lambda group: None, lambda *sums: None)  # type: ignore[arg-type]
+    def place_at(
+        self, rooms: tuple[Source, ...], rendering: Rendering, positions: list[str]
+    ) -> Group:
+        group = Group(rooms, rendering, positions, lambda group: None, lambda *sums: None)  # type: ignore[arg-type]
         for room in rooms:
             room.groups.append(group)  # type: ignore[attr-defined]
         return group
@@ -180,7 +182,7 @@ class Turning:
 
     def __init__(self, periods: list[int]) -> None:
         self.clock = Clock()
-        self.wheel = Wheel(Random(7), self.clock)
+        self.wheel = Heartbeats(Random(7), self.clock)
         self.pipes = [Pipe() for _ in periods]
         books = Books()
         self.listeners = [
@@ -238,7 +240,7 @@ def test_one_who_left_is_forgotten() -> None:
 
 
 def test_thousands_who_come_and_go_between_two_beats_are_not_kept_until_the_next() -> None:
-    wheel = Wheel(Random(1), clock=lambda: 0.0)
+    wheel = Heartbeats(Random(1), clock=lambda: 0.0)
     stays = listener(Books(), Pipe(), heartbeat_seconds=300)
     wheel.add(stays)
     for _ in range(5000):
@@ -251,7 +253,7 @@ def test_thousands_who_come_and_go_between_two_beats_are_not_kept_until_the_next
 
 def test_dropping_the_closed_costs_nobody_else_a_beat() -> None:
     now = [0.0]
-    wheel = Wheel(Random(1), clock=lambda: now[0])
+    wheel = Heartbeats(Random(1), clock=lambda: now[0])
     pipes = [Pipe() for _ in range(50)]
     for pipe in pipes:
         wheel.add(listener(Books(), pipe, heartbeat_seconds=1))

@@ -15,7 +15,7 @@ from flask import Blueprint, Response, request
 from hub.errors import Overloaded
 from hub.fanout.channel_kind import View
 from hub.fanout.delivery import Delivery
-from hub.fanout.subscribe import Wishes
+from hub.fanout.subscribe import SubscribeOptions
 from hub.store.history import IdempotencyKey
 from hub.web.json_response import json_answer
 from hub.web.problems import problem
@@ -62,13 +62,13 @@ class OpenAIFace:
         view: View | None = None,
     ) -> Response:
         """The generation's stream from its start."""
-        wishes = Wishes(None, "start", self.settings.heartbeat_seconds, True, True, True)
+        options = SubscribeOptions(None, "start", self.settings.heartbeat_seconds, True, True, True)
         answer = subscribe(
             self.delivery,
             [generation.channel],
             dialect=dialect,
             view=view,
-            wishes=wishes,
+            options=options,
             when_left=self._canceller(generation) if cancel_on_disconnect else None,
         )
         answer.headers[HEADER] = generation.id

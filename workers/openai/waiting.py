@@ -17,7 +17,7 @@ from gevent.socket import wait_read
 
 from hub.errors import Overloaded
 from hub.fanout.delivery import Delivery
-from hub.fanout.subscribe import NotNow, Wishes, prepare
+from hub.fanout.subscribe import SubscribeOptions, SubscribeRejected, prepare
 
 _PEEK_SECONDS = 0.5
 _PEEK = socket.MSG_PEEK
@@ -48,10 +48,10 @@ def wait_for_end(
     """Return when the channel has ended, or when its streams are closed from here (a shutdown).
     `when_left` is called when the client that waits for the answer leaves meanwhile, where the
     server lets that be seen. Raises `Overloaded`."""
-    wishes = Wishes(None, "now", delivery.settings.heartbeat_seconds, True, True, True)
+    options = SubscribeOptions(None, "now", delivery.settings.heartbeat_seconds, True, True, True)
     try:
-        prepared = prepare(delivery, [channel], wishes, address)
-    except NotNow as refusal:
+        prepared = prepare(delivery, [channel], options, address)
+    except SubscribeRejected as refusal:
         raise Overloaded(refusal.detail) from refusal
     if prepared is None:
         return

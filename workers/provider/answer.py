@@ -19,9 +19,9 @@ from typing import Any
 from workers.provider import failure
 from workers.provider.failure import ProviderFailure
 from workers.provider.parts import Delta, Finish, Model, Part, Usage
+from workers.provider.sse_reader import MAX_EVENT_BYTES, EventTooLong, SseReader, WireEvent
 from workers.provider.thought import ThoughtSplitter
 from workers.provider.tool_calls import ToolCalls
-from workers.provider.wire import MAX_EVENT_BYTES, EventTooLong, Wire, WireEvent
 
 _loads = json.loads
 
@@ -31,7 +31,7 @@ class Answer:
 
     def __init__(self, n: int = 1) -> None:
         self._n = n
-        self._wire = Wire()
+        self._reader = SseReader()
         self._model = ""
         self._usage: Usage | None = None
         self._reasons: dict[int, str] = {}
@@ -45,7 +45,7 @@ class Answer:
     def feed(self, data: bytes) -> list[Part]:
         """The parts in these bytes; raises `ProviderFailure`."""
         try:
-            events = self._wire.feed(data)
+            events = self._reader.feed(data)
         except EventTooLong:
             raise ProviderFailure(
                 failure.MALFORMED, f"one event of the stream is longer than {MAX_EVENT_BYTES} bytes"
@@ -60,7 +60,7 @@ class Answer:
     def end(self) -> list[Part]:
         """The body is over: the last parts, or `provider-truncated` where it was cut."""
         parts: list[Part] = []
-        for event in self._wire.end():
+        for event in self._reader.end():
             if self.done:
                 break
             try:
@@ -69,9 +69,9 @@ class Answer:
                 if error.code == failure.MALFORMED and event.data[:1] in (b"{", b"["):
                     raise self._truncated() from None  # half a chunk
                 raise
-        if self._wire.is_json and not self._seen:
+        if self._reader.is_json and not self._seen:
             raise self._malformed(b"a JSON document without choices")
-        if not (self.complete or self._wire.is_json):
+        if not (self.complete or self._reader.is_json):
             raise self._truncated()
         return parts
 
@@ -94,7 +94,7 @@ class Answer:
         return ProviderFailure(
             failure.MALFORMED,
             f"the provider sent what is not a chat completion: {shown[:200]}",
-            retryable=not self._wire.is_json,
+            retryable=not self._reader.is_json,
         )
 
     @property

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from hub.settings import Settings
 from workers.provider import failure
 from workers.provider.config import ProviderConfig, load_providers
-from workers.provider.connection import Connection, Cut, Exchange, Silence
 from workers.provider.failure import ProviderFailure
 from workers.provider.request import ModelRequest
+from workers.provider.session import Cut, Exchange, Session, Silence
 from workers.provider.stream import Stream, Surroundings
 
 MODELS_SECONDS = 60.0
@@ -29,7 +29,7 @@ class Provider:
         self, config: ProviderConfig, settings: Settings, clock: Callable[[], float]
     ) -> None:
         self.config = config
-        self.connection = Connection(config, idle=settings.worker_concurrency)
+        self.connection = Session(config, idle=settings.worker_concurrency)
         self.amendments: set[str] = set()
         self._preferred = settings.model
         self._allowed = settings.models

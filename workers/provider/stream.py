@@ -16,11 +16,11 @@ from typing import Any, Protocol
 
 from workers.provider import failure
 from workers.provider.answer import Answer
-from workers.provider.connection import Connection, Cut, Exchange, Silence
 from workers.provider.failure import ProviderFailure
 from workers.provider.parts import Delta, Part
 from workers.provider.request import ModelRequest
 from workers.provider.retry import pause_seconds, retry_after_seconds
+from workers.provider.session import Cut, Exchange, Session, Silence
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Surroundings:
 class Candidate(Protocol):
     """A provider that may answer a request."""
 
-    connection: Connection
+    connection: Session
     amendments: set[str]
 
     def model_for(self, request: ModelRequest, exchange: Exchange) -> str: ...

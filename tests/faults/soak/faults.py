@@ -188,7 +188,7 @@ def kill_the_primary(world: World) -> None:
     primary = world.sentinels.other_than(old, 40)
     _later(world, 2)
     world.sentinels.rejoin(old, primary)
-    world.sentinels.settled(40)
+    world.sentinels.wait_until_current(40)
 
 
 def stop_the_primary_until_it_is_replaced(world: World) -> None:
@@ -198,7 +198,7 @@ def stop_the_primary_until_it_is_replaced(world: World) -> None:
     old.pause()
     world.sentinels.other_than(old, 40)
     old.resume()
-    world.sentinels.settled(40)
+    world.sentinels.wait_until_current(40)
 
 
 def kill_a_sentinel(world: World) -> None:
@@ -214,7 +214,7 @@ def kill_the_replica(world: World) -> None:
     replica.kill()
     _later(world, 2)
     replica.start()
-    world.sentinels.settled(40)
+    world.sentinels.wait_until_current(40)
 
 
 def move_a_slot(world: World) -> None:
@@ -234,7 +234,7 @@ def kill_a_primary(world: World) -> None:
     world.cluster.owner_other_than(old, slot, 40)
     _later(world, 2)
     old.start()
-    world.cluster.settled(40)
+    world.cluster.wait_until_current(40)
 
 
 def change_places_in_a_shard(world: World) -> None:
@@ -244,7 +244,7 @@ def change_places_in_a_shard(world: World) -> None:
     old = world.cluster.owner(slot)
     _ask(world.cluster.replica_of(old), "CLUSTER", "FAILOVER")
     world.cluster.owner_other_than(old, slot, 40)
-    world.cluster.settled(40)
+    world.cluster.wait_until_current(40)
 
 
 EVERYWHERE: tuple[Fault, ...] = (

@@ -217,7 +217,7 @@ class World:
                 process.start()
         for topology in (self.sentinels, self.cluster):
             if topology:
-                topology.settled(40)
+                topology.wait_until_current(40)
         eventually(self._ready, 40, every_seconds=0.2)
 
     def _all(self) -> list[Process]:

@@ -104,7 +104,7 @@ class _Adapter(HTTPAdapter):
         return manager
 
 
-class Connection:
+class Session:
     """The session of one provider; keeps up to `idle` connections for the next generations."""
 
     def __init__(self, config: ProviderConfig, idle: int) -> None:
@@ -132,7 +132,7 @@ class Connection:
 class Exchange:
     """One request and its answer. `send`, `read` and `finish` in one greenlet, `cut` from any."""
 
-    def __init__(self, owner: Connection) -> None:
+    def __init__(self, owner: Session) -> None:
         self._owner = owner
         self._response: requests.Response | None = None
         self._raw: Any = None

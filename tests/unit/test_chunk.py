@@ -9,7 +9,7 @@ import pytest
 
 from hub import sse
 from hub.event import Event
-from hub.fanout.rendering import Cursor, Item, Plain, Wire, cut
+from hub.fanout.rendering import Cursor, Item, Plain, Rendering, cut
 from hub.store.announcement import Announcement, parse_announcement
 from hub.store.chunk import Chunk, Segment
 from hub.store.frame import Frame
@@ -105,22 +105,22 @@ def _parsed(number: int, count: int, text: str) -> Chunk:
     return Chunk.announced(news)
 
 
-@pytest.mark.parametrize("wire", [Plain(), Cursor(("a", "b"))], ids=["plain", "cursor"])
+@pytest.mark.parametrize("rendering", [Plain(), Cursor(("a", "b"))], ids=["plain", "cursor"])
 @pytest.mark.parametrize("seed", range(4))
-def test_a_write_cut_at_any_byte_goes_on_without_loss(seed: int, wire: Wire) -> None:
+def test_a_write_cut_at_any_byte_goes_on_without_loss(seed: int, rendering: Rendering) -> None:
     model = Model(seed, chunks=6)
-    several = isinstance(wire, Cursor)
+    several = isinstance(rendering, Cursor)
     items: list[Item] = [(0, chunk) for chunk in model.chunks]
     if several:
         items += [(1, chunk) for chunk in Model(seed + 50, chunks=4, first=5000).chunks]
         model.random.shuffle(items)
         items.sort(key=lambda item: item[1].last)
     begin = ["0-0"] * (1 + several)
-    data, _ = wire.render(items, list(begin))
+    data, _ = rendering.render(items, list(begin))
     frames = sum(chunk.count for _, chunk in items)
     for sent in range(len(data) + 1):
-        found = cut(wire, items, begin, sent)
-        assert found.wire == wire
+        found = cut(rendering, items, begin, sent)
+        assert found.rendering == rendering
         behind = [
             (index, frame)
             for index, chunk in items
@@ -129,7 +129,7 @@ def test_a_write_cut_at_any_byte_goes_on_without_loss(seed: int, wire: Wire) -> 
         ]
         assert found.events + len(behind) == frames
         positions = list(found.positions)
-        rest = b"".join(wire.frame(index, frame, positions)[0] for index, frame in behind)
+        rest = b"".join(rendering.frame(index, frame, positions)[0] for index, frame in behind)
         assert data[:sent] + found.rest + rest == data
 
 

@@ -12,7 +12,7 @@ from tests.provider.conftest import QUESTION, Reader
 from tests.provider.reading import DONE, chunk, feed, join
 from tests.provider.replay import ReplayServer, Reply
 from workers.provider import Delta, ProviderFailure, Providers
-from workers.provider.wire import MAX_EVENT_BYTES
+from workers.provider.sse_reader import MAX_EVENT_BYTES
 
 BODY = chunk({"content": "a"}) + chunk({"content": "b"}) + chunk({}, "stop") + DONE
 

@@ -29,7 +29,7 @@ class EventTooLong(Exception):
     """One event, or the JSON body, is longer than `MAX_EVENT_BYTES`."""
 
 
-class Wire:
+class SseReader:
     """Feed it what was read; it returns the events that are complete."""
 
     def __init__(self) -> None:
