@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from hub import sse
-from hub.channel import BEFORE_FIRST, place
+from hub.channel import BEFORE_FIRST
 from hub.errors import RedisUnavailable
 from hub.event import Event, compact_json
 from hub.store.announcement import (
@@ -33,7 +33,8 @@ from hub.store.announcement import (
     parse_announcement,
 )
 from hub.store.chunk import Chunk
-from hub.store.frame import Frame
+from hub.store.follow import Heard, found, heard
+from hub.store.frame import Frame, Page
 from hub.store.history import History
 from hub.store.redis_link import RedisLink
 
@@ -82,7 +83,7 @@ class Subscription:
     def __init__(self, history: History, channel: str, after: str | None = None) -> None:
         self.channel = channel
         self._history = history
-        self._topic = announcement_channel(channel)
+        self._pubsub_channel = announcement_channel(channel)
         self._ready: deque[Received] = deque()
         self._announcements: _Announcements | None = None
         self._closed = False
@@ -142,33 +143,26 @@ class Subscription:
             self._ended = bool(state.end)
             return
         page = self._history.read(self.channel, after)
-        self._deletions = page.state.deletions
-        self._ended = False
         self._position = page.position or after
-        loss = page.loss()
-        if loss is not None:
-            self._lost(loss, page.frames, page.state.head)
-        self._take(page.frames)
-        self._ended = bool(page.state.end) and self._position == page.state.end
+        self._deletions = page.state.deletions
+        self._arrived(page)
 
     def _read(self) -> bool:
         """Read what history has after the position; whether there was anything new."""
-        page = self._history.read(self.channel, self._position)
-        loss = page.loss()
-        if page.state.deletions != self._deletions:
-            self._deletions = page.state.deletions
-            loss = "deleted"
-        if loss is not None:
-            self._lost(loss, page.frames, page.state.head)
-        self._take(page.frames)
-        self._behind = bool(page.frames) and self._position != page.state.last
-        if page.state.end and self._position == page.state.end:
-            self._ended = True
-        return loss is not None or bool(page.frames)
+        return self._arrived(self._history.read(self.channel, self._position))
 
-    def _lost(self, reason: str, frames: Sequence[Frame], head: str) -> None:
+    def _arrived(self, page: Page) -> bool:
+        what = found(page, self._deletions)
+        self._deletions = page.state.deletions
+        if what.lost is not None:
+            self._lost(what.lost, what.at)
+        self._take(what.frames)
+        self._behind, self._ended = what.more, what.ended
+        return what.lost is not None or bool(what.frames)
+
+    def _lost(self, reason: str, at: str) -> None:
         after = self._position or BEFORE_FIRST
-        self._position = frames[0].prev if frames else head
+        self._position = at
         data = compact_json({"channel": self.channel, "after": after, "reason": reason})
         frame = sse.encode(Event(data, "gap"))
         self._ready.append(Received(self._position, "gap", data, after, frame))
@@ -186,7 +180,7 @@ class Subscription:
             if self._announcements is None:
                 # The confirmation comes before the reading: what is published from now on is
                 # announced, what was published before is read.
-                self._announcements = _Announcements(self._history.link, self._topic)
+                self._announcements = _Announcements(self._history.link, self._pubsub_channel)
                 self._read()
                 self._pause = 0.0
             elif self._behind:
@@ -209,13 +203,12 @@ class Subscription:
         if news is None:
             if announcements.silent and self._read():
                 self._drop()  # it said nothing of these
-        elif isinstance(news, DeletionNotice):
-            if news.deletions != self._deletions:
-                self._read()
-        elif news.prev == self._position:
+            return
+        answer = heard(news, self._position, self._deletions)
+        if answer is Heard.CONTINUES and isinstance(news, Announcement):
             self._take(Chunk.announced(news).frames())
             self._ended = news.ends
-        elif place(news.last) > place(self._position):
+        elif answer is not Heard.KNOWN:
             self._read()
 
     def _drop(self) -> None:

@@ -15,13 +15,14 @@ import gevent
 from gevent.queue import SimpleQueue
 
 from hub import sse
-from hub.channel import BEFORE_FIRST, place
+from hub.channel import BEFORE_FIRST
 from hub.errors import RedisUnavailable
 from hub.event import Event, compact_json
 from hub.fanout.channel_kind import Snapshot
 from hub.fanout.listener import Listener
 from hub.fanout.room import Room
 from hub.metrics import Counters
+from hub.store import follow
 
 log = logging.getLogger("hub.stream")
 
@@ -69,41 +70,39 @@ class CatchUp:
                 listener.close("error")
 
     def _bring(self, listener: Listener, index: int) -> bool:
-        """False: the room must get into step first, and then it is to be done again."""
+        """False: the room must become current first, and then it is to be done again."""
         if not listener.behind():
             return True
         room = self._room_of(listener.rooms[index].channel)
         if not room.wait_until_current(1.0):
-            raise RedisUnavailable("not in step")
+            raise RedisUnavailable("the channel's history cannot be read")
         if not listener.behind():
-            return True
-        position = listener.positions[index]
-        deleted = listener.deletions[index] != room.deletions
-        if position == room.head and not deleted:
-            return True
+            return True  # it left, or reached the head, while the room was waited for
+        position, deletions = listener.positions[index], listener.deletions[index]
+        if position == room.head and deletions == room.deletions:
+            return True  # another listener's page has brought it to the head
+        deleted = deletions != room.deletions
         page = room.read(position) if deleted else room.read_for(position)
         if page is None or not self._stands(listener, index, position):
-            return True
-        loss = "deleted" if deleted else page.loss()
-        if place(page.state.head) < place(room.head) or (
-            loss is None and not deleted and not page.frames
-        ):
-            room.resync()  # Redis was emptied: the room must learn of it first
+            return True  # the page was there already, or the listener has gone on without it
+        found = follow.found(page, deletions)
+        if follow.shorter(page, room.head) or (found.lost is None and not page.frames):
+            room.resync()  # Redis was emptied, or has more than the room heard of
             return False
-        if loss is not None:
-            left = page.frames[0].prev if page.frames else page.state.head
-            snapshot = room.snapshot(left) if room.kind is not None else None
-            if not self._stands(listener, index, position):
-                return True
-            listener.deletions[index] = room.deletions
-            if snapshot is None or snapshot.frame is None:
-                self._tell_loss(listener, room, position, loss)
-            if snapshot is not None:
-                self._show(listener, index, snapshot)
-            else:
-                listener.positions[index] = position if page.whole else left
-                if room.kind is not None:
-                    listener.end_after("gone", self._retry_ms())
+        if found.lost is None:
+            return True
+        snapshot = room.snapshot(found.at) if room.kind is not None else None
+        if not self._stands(listener, index, position):
+            return True  # the snapshot took a while, and meanwhile the listener moved
+        listener.deletions[index] = room.deletions
+        if snapshot is None or snapshot.frame is None:
+            self._tell_loss(listener, room, position, found.lost)
+        if snapshot is not None:
+            self._show(listener, index, snapshot)
+        else:
+            listener.positions[index] = found.at
+            if room.kind is not None:
+                listener.end_after("gone", self._retry_ms())
         return True
 
     @staticmethod

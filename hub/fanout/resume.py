@@ -9,6 +9,7 @@ from hub.channel import BEFORE_FIRST, order, place
 from hub.errors import NotFound
 from hub.fanout.channel_kind import Snapshot
 from hub.fanout.room import Room
+from hub.store.follow import found
 from hub.store.frame import Page
 
 
@@ -51,20 +52,20 @@ def resume(room: Room, last_id: str | None, start: str | None) -> StartingPoint:
     page = room.read(last_id)
     if page.position and page.position == room.end:
         return StartingPoint(page.position, last_id, ended=True)
-    loss = page.loss()
-    if loss is None:
-        return StartingPoint(page.position, last_id, replayed=_count(room, page))
-
+    what = found(page)
+    replayed = _count(room, page)
+    if what.lost is None:
+        return StartingPoint(what.at, last_id, replayed=replayed)
     if room.kind is not None:
-        return _snapshot(room, _resumed(page), recovered=False, reason=loss)
+        return _snapshot(room, what.at, recovered=False, reason=what.lost)
     if not page.position:
         fresh = _afresh(room, start)
-        return StartingPoint(fresh.position, fresh.shown_id, False, fresh.replayed, loss)
-    # An id from the future is not the place where its owner begins: if that were shown, whoever is
-    # cut off before the first event would come back to the same loss.
+        return StartingPoint(fresh.position, fresh.shown_id, False, fresh.replayed, what.lost)
+    # An id from the future is not the place where its owner begins: if that were shown, a client
+    # that is cut off before the first event would come back to the same loss.
     ahead = place(page.position) > place(page.state.head)
     shown = page.state.head if ahead else last_id
-    return StartingPoint(_resumed(page), shown, False, _count(room, page), loss)
+    return StartingPoint(what.at, shown, False, replayed, what.lost)
 
 
 def _afresh(room: Room, start: str | None) -> StartingPoint:
@@ -75,9 +76,10 @@ def _afresh(room: Room, start: str | None) -> StartingPoint:
         if replayed is not None:
             return StartingPoint(BEFORE_FIRST, BEFORE_FIRST, replayed=replayed)
         page = room.read(BEFORE_FIRST)
-        if room.kind is not None and not page.whole:
-            return _snapshot(room, _resumed(page))
-        return StartingPoint(_resumed(page), BEFORE_FIRST, replayed=_count(room, page))
+        what = found(page)
+        if room.kind is not None and what.lost is not None:
+            return _snapshot(room, what.at)
+        return StartingPoint(what.at, BEFORE_FIRST, replayed=_count(room, page))
     return StartingPoint(room.head, room.head, ended=bool(room.end))
 
 
@@ -94,11 +96,6 @@ def _snapshot(
     shown = "" if snapshot.frame else snapshot.position
     replayed = room.count_after(snapshot.position) or 0
     return StartingPoint(snapshot.position, shown, recovered, replayed, reason, snapshot)
-
-
-def _resumed(page: Page) -> str:
-    """The position in front of what is left."""
-    return page.frames[0].prev if page.frames else page.state.head
 
 
 def _count(room: Room, page: Page) -> int:

@@ -31,6 +31,7 @@ from hub.store.announcement import (
     parse_announcement,
 )
 from hub.store.chunk import Chunk
+from hub.store.follow import Heard, continues, contradicts, heard
 from hub.store.frame import Page
 from hub.store.history import History
 
@@ -116,16 +117,16 @@ class Room:
         return last != self.head or deletions != self.deletions
 
     def _take(self, news: Announcement | DeletionNotice) -> None:
-        if isinstance(news, DeletionNotice):
-            if news.deletions == self.deletions + 1:
-                self._deleted(news.deletions)
-            elif news.deletions != self.deletions:  # held since before history was read, or a hole
-                self.resync()
-        elif news.prev == self.head:
-            self._accept(Chunk.announced(news))
-        elif place(news.last) > place(self.head):
-            self._counters.repairs += 1
-            self._held.append(news)
+        if isinstance(news, Announcement) and news.prev == self.head:
+            self._accept(Chunk.announced(news))  # `Heard.CONTINUES`, for every delta there is
+            return
+        answer = heard(news, self.head, self.deletions)
+        if answer is Heard.DELETED:
+            self._deleted(self.deletions + 1)
+        elif answer is Heard.MISSING:
+            if isinstance(news, Announcement):  # a deletion is in the state that will be read
+                self._counters.repairs += 1
+                self._held.append(news)
             self.resync()
 
     def _accept(self, chunk: Chunk) -> None:
@@ -187,18 +188,17 @@ class Room:
         while True:
             page = self._history.read(self.channel, self.head)
             self._deleted(page.state.deletions)
-            if page.whole and page.frames:
-                self._accept(Chunk.of(page.frames, page.state.end))
-                self._turn_wanted()
-            elif page.whole:
-                self.end = page.state.end
-                return
-            else:
+            if not continues(page):
                 moved = self._clear_out()
                 self.head, self.n, self.end = page.state.head, page.state.n, page.state.end
                 for listener in moved:
                     self._lead_on(listener)
                 return
+            if not page.frames:
+                self.end = page.state.end
+                return
+            self._accept(Chunk.of(page.frames, page.state.end))
+            self._turn_wanted()
 
     # ── frames for those who are behind ──────────────────────────────────────────────────────
 
@@ -224,18 +224,12 @@ class Room:
             head = place(self.head)
             frames = [f for f in page.frames if (order(f.id) or head) <= head]
             self._memory.add_page(frames, page.state.end, voided)
-        if self._began_anew(page):
+        if contradicts(page, self.head):
+            # Nothing that is remembered here may be sent, though it may begin at the same place.
             self.resync()
             if not self.wait_until_current(1.0):
                 raise RedisUnavailable("the channel is out of step")
         return page
-
-    def _began_anew(self, page: Page) -> bool:
-        """Redis may have lost the channel and started it again: then nothing that is remembered
-        here may be sent, though it begins at the same place (`BEFORE_FIRST`)."""
-        if place(page.state.head) < place(self.head):
-            return True
-        return bool(page.frames) and page.frames[0].prev == BEFORE_FIRST != page.position != ""
 
     def read_for(self, position: str) -> Page | None:
         """`read`, unless somebody else's reading has brought it meanwhile (then None)."""

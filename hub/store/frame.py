@@ -1,4 +1,4 @@
-"""Frames as history has them, a page of them, and what the page proves to be missing.
+"""Frames as history has them, and a page of them. What a page means is decided in `follow`.
 
 A page and the channel's state are of one moment: the script (`lua/read.lua`) answers in one step.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from hub import sse
-from hub.channel import BEFORE_FIRST, milliseconds, order, place
+from hub.channel import BEFORE_FIRST, milliseconds
 from hub.event import StoredEvent
 
 
@@ -49,28 +49,6 @@ class Page:
     state: ChannelState
     position: str
     frames: list[Frame]
-
-    @property
-    def whole(self) -> bool:
-        """Nothing between `position` and the first frame (or the head) is missing."""
-        if self.frames:
-            return self.frames[0].prev == self.position
-        return self.position == self.state.head
-
-    def loss(self) -> str | None:
-        """None where the page is whole, else why events after `position` are gone (contract §2)."""
-        if self.whole:
-            return None
-        state, at = self.state, order(self.position)
-        if at is None or at > place(state.head):
-            return "unknown-id"
-        if self.frames and place(self.frames[0].prev) < at:
-            return "unknown-id"  # nothing is missing, but it never was an id of this channel
-        if state.deleted and at < place(state.deleted):
-            return "deleted"
-        if not self.frames or (state.expired and at < place(state.expired)):
-            return "expired"
-        return "trimmed"
 
 
 def stored_event(frame: Frame) -> StoredEvent:

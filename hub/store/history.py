@@ -32,6 +32,7 @@ from hub.event import Event
 from hub.settings import Settings
 from hub.store.announcement import announcement_channel
 from hub.store.batch import Call, run_many
+from hub.store.follow import found
 from hub.store.frame import ChannelState, Page, parse_page, parse_state
 from hub.store.redis_link import TRY_SECONDS, RedisLink, Script
 
@@ -163,7 +164,7 @@ class History:
         page: Page | None = None
         if order(position) is not None:
             page = self._read(channel, "", position, limit, limit_bytes)
-            if page.loss() != "unknown-id":
+            if found(page).lost != "unknown-id":
                 return page
         resolved = self._read(channel, position[:256], "?", limit, limit_bytes)
         return resolved if resolved.position or page is None else page

@@ -11,6 +11,7 @@ from hub.errors import FieldError, Forbidden
 from hub.fanout.delivery import Delivery
 from hub.fanout.subscribe import MAX_CHANNELS
 from hub.query import whole
+from hub.store.follow import continues
 from hub.store.frame import stored_event
 from hub.store.history import IdempotencyKey
 from hub.timestamp import rfc3339
@@ -68,7 +69,7 @@ def channels_blueprint(delivery: Delivery) -> Blueprint:
         after = request.args.get("after") or BEFORE_FIRST
         limit = whole(request.args, "limit", 1, MAX_HISTORY, default=MAX_HISTORY)
         page = history.read(check_channel(channel), after, limit=limit)
-        complete = page.whole
+        complete = continues(page)
         if not page.position:  # an id that says nothing: what is left, from its beginning
             page = history.read(channel, BEFORE_FIRST, limit=limit)
         events = [stored_event(frame) for frame in page.frames]

@@ -19,6 +19,7 @@ from hub.store.announcement import (
     announcement_channel,
     parse_announcement,
 )
+from hub.store.follow import continues, found
 from hub.store.frame import stored_event
 from hub.store.history import History, IdempotencyKey, Producer, RecordWrite
 from hub.store.redis_link import RedisLink
@@ -182,7 +183,7 @@ def test_every_kind_of_loss_has_its_name(link: RedisLink) -> None:
     ids = append(history, *"abcde")
 
     def loss(position: str) -> str | None:
-        return history.read(CHANNEL, position).loss()
+        return found(history.read(CHANNEL, position)).lost
 
     assert loss(ids[0]) == loss(BEFORE_FIRST) == "trimmed"
     assert loss(ids[1]) is loss(ids[4]) is None
@@ -199,12 +200,12 @@ def test_what_is_too_old_is_expired_and_its_last_id_is_not(real_link: RedisLink)
     history = keeping(real_link, history_seconds=1)
     ids = append(history, "a", "b")
     eventually(lambda: not history.read(CHANNEL, BEFORE_FIRST).frames, 3)
-    assert history.read(CHANNEL, ids[0]).loss() == "expired"
-    assert history.read(CHANNEL, ids[1]).loss() is None
+    assert found(history.read(CHANNEL, ids[0])).lost == "expired"
+    assert found(history.read(CHANNEL, ids[1])).lost is None
     later = append(history, "c")[0]
-    assert history.read(CHANNEL, ids[0]).loss() == "expired"
-    assert history.read(CHANNEL, ids[1]).loss() is None
-    assert history.read(CHANNEL, later).loss() is None
+    assert found(history.read(CHANNEL, ids[0])).lost == "expired"
+    assert found(history.read(CHANNEL, ids[1])).lost is None
+    assert found(history.read(CHANNEL, later)).lost is None
     assert history.inspect(CHANNEL).oldest == later
 
 
@@ -214,23 +215,23 @@ def test_expiring_leaves_what_is_young_enough(real_link: RedisLink) -> None:
     eventually(lambda: time.time() * 1000 > int(old.split("-")[0]) + 1500)
     young = append(history, "young")[0]
     eventually(lambda: history.inspect(CHANNEL).oldest == young, 3)
-    assert history.read(CHANNEL, BEFORE_FIRST).loss() == "expired"
-    assert history.read(CHANNEL, old).loss() is None
+    assert found(history.read(CHANNEL, BEFORE_FIRST)).lost == "expired"
+    assert found(history.read(CHANNEL, old)).lost is None
 
 
 @pytest.mark.parametrize("limit", [1, 2, 16, 17, 1000])
 def test_pages_follow_each_other_without_a_hole(history: History, limit: int) -> None:
     ids = append(history, *(str(n) for n in range(40)))
-    position, found = BEFORE_FIRST, []
+    position, had = BEFORE_FIRST, []
     while True:
         page = history.read(CHANNEL, position, limit=limit)
-        assert page.whole
+        assert continues(page)
         assert len(page.frames) <= limit
         if not page.frames:
             break
-        found += [frame.id for frame in page.frames]
-        position = found[-1]
-    assert found == ids
+        had += [frame.id for frame in page.frames]
+        position = had[-1]
+    assert had == ids
 
 
 def test_a_page_is_bounded_in_bytes_but_never_empty(history: History) -> None:
@@ -247,7 +248,7 @@ def test_an_id_of_the_publisher_s_own_goes_on_the_wire_and_resolves(
     history.append(CHANNEL, [Event("a", wire_id=own)])
     later = append(history, "b")
     page = history.read(CHANNEL, own)
-    assert page.loss() is None
+    assert found(page).lost is None
     assert [frame.id for frame in page.frames] == later
     assert history.read(CHANNEL, BEFORE_FIRST).frames[0].data == f"id: {own}\ndata: a\n\n".encode()
 
