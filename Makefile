@@ -17,8 +17,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Wheels only: nobody should need a compiler.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --only-binary :all:
-SOURCES := hub workers stack tests examples app.py standalone.py gunicorn.conf.py
-TYPED := hub workers stack tests app.py standalone.py
+SOURCES := hub workers hubbub tests examples app.py gunicorn.conf.py
+TYPED := hub workers hubbub tests app.py
 SECONDS ?= 600
 PYTEST_OPTIONS ?=
 # Most of the time tests wait for leases, heartbeats and failovers. A file's tests stay together,

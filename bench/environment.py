@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from stack import valkey
+from hubbub.parts import valkey
 
 BENCH = Path(__file__).parent
 OUT = BENCH / "out"

@@ -11,7 +11,7 @@ import secrets  # noqa: E402
 import signal  # noqa: E402
 import socket  # noqa: E402
 import sys  # noqa: E402
-from collections.abc import Mapping  # noqa: E402
+from collections.abc import Mapping, Sequence  # noqa: E402
 
 import gevent  # noqa: E402
 from gevent.event import Event  # noqa: E402
@@ -28,11 +28,11 @@ from workers.store import Generations  # noqa: E402
 log = logging.getLogger("workers")
 
 
-def main(environ: Mapping[str, str]) -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """Work until asked to stop (0); 2 where a setting is wrong or missing, with one line."""
     try:
-        settings = _settings(environ)
-        providers = Providers.from_settings(settings, environ)
+        settings = _settings(os.environ)
+        providers = Providers.from_settings(settings, os.environ)
     except SettingError as error:
         print(f"workers: {error}", file=sys.stderr)
         return 2
@@ -76,4 +76,4 @@ def _settings(environ: Mapping[str, str]) -> Settings:
 
 
 if __name__ == "__main__":
-    sys.exit(main(os.environ))
+    sys.exit(main())

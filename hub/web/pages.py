@@ -9,13 +9,11 @@ text (Trusted Types), no foreign origin, no frame around them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from flask import Blueprint, Response, render_template
 
 from hub.errors import NotFound, RedisUnavailable
-
-_ROOT = Path(__file__).resolve().parents[2]
+from hub.web.files import STATIC, TEMPLATES
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -53,9 +51,9 @@ def pages_blueprint(exists: Callable[[str], bool] | None = None) -> Blueprint:
     pages = Blueprint(
         "pages",
         __name__,
-        static_folder=str(_ROOT / "static"),
+        static_folder=str(STATIC),
         static_url_path="/static",
-        template_folder=str(_ROOT / "templates"),
+        template_folder=str(TEMPLATES),
     )
 
     @pages.after_request

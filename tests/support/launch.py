@@ -103,8 +103,8 @@ class Launched(Process):
             "launcher": "app.py",
             "valkey": "unixsocket:",
             "model": "local_model.py",
-            "worker": "-m workers",
-            "web": "gunicorn",
+            "worker": "hubbub worker",
+            "web": "hubbub web",
         }
         return min(pid for pid, line in self.processes().items() if words[part] in line)
 

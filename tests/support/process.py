@@ -1,7 +1,7 @@
 """Real processes under test: started on free ports, signalled and ended by their own ids.
 
-Each is on a leash (`stack/leash.py`): it ends when pytest does, however pytest ends. The kernel
-watches the thread that started it, so one thread that stays starts them all.
+Each is on a leash (`hubbub/parts/leash.py`): it ends when pytest does, however pytest ends. The
+kernel watches the thread that started it, so one thread that stays starts them all.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from stack.part import Part
+from hubbub.parts.part import Part
 from tests.support.deadline import eventually
 from tests.support.real import ROOT
 

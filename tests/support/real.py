@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import pytest
 
-from stack import valkey
+from hubbub.parts import valkey
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""

@@ -110,7 +110,7 @@ class LocalModel(Process):
 
     def __init__(self, log: Path) -> None:
         env = {**clean_environ(), "PYTHONPATH": str(model_path())}
-        command = [sys.executable, str(ROOT / "stack" / "local_model.py")]
+        command = [sys.executable, str(ROOT / "hubbub" / "parts" / "local_model.py")]
         super().__init__("model", command, log, env=env)
         self.base_url = ""
 

@@ -9,7 +9,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from stack.valkey import url as unix_url
+from hubbub.parts.valkey import url as unix_url
 from tests.support.deadline import eventually
 from tests.support.process import Process, ReservedPort
 from tests.support.real import valkey_binary

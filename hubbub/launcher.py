@@ -1,13 +1,13 @@
 """The one-command stack: Valkey, the local model, a worker and the web, started, watched and ended.
 
-`python app.py` and `make run` come here. Promises:
+`hubbub run`, `python app.py` and `make run` come here. Promises:
 
 * Settings are checked before anything is started; a wrong one is one line and status 2.
 * If a part dies, the others are ended and the launcher says which it was, with status 1.
 * Ctrl-C, SIGTERM, SIGHUP, and with `--follow-parent` the parent's end, end everything within
   `HUB_GRACE_SECONDS` and a little: the web and the worker first, then the model, Valkey last, so
   that nobody is left without what it needs to finish. After kill -9 the kernel ends the parts
-  (`stack/leash.py`).
+  (`parts/leash.py`).
 
 Where `REDIS_URL` or `OPENAI_BASE_URL` name one, no part is started for it. Nothing is started
 again: whoever needs that has a service manager, and it wants to see the failure.
@@ -29,13 +29,12 @@ from types import FrameType
 from typing import IO, TypeVar
 
 from hub.settings import SettingError, Settings
-from stack import address, model, valkey
-from stack.data import DataDirectory, remove_abandoned
-from stack.errors import CannotStart, PartDied, Stopped
-from stack.part import Part
+from hubbub import place
+from hubbub.parts import address, model, valkey
+from hubbub.parts.data import DataDirectory, remove_abandoned
+from hubbub.parts.errors import CannotStart, PartDied, Stopped
+from hubbub.parts.part import Part
 
-ROOT = Path(__file__).resolve().parent
-DATA = ROOT / ".hubbub"
 START_SECONDS = 60.0
 A_LITTLE_SECONDS = 2.0
 NO_MODEL_URL = "http://127.0.0.1:9/v1"
@@ -72,7 +71,8 @@ class Launcher:
 
     def __init__(self, settings: Settings, *, follow_parent: bool) -> None:
         self.settings = settings
-        self.env = dict(os.environ)
+        self.env = place.environ(os.environ)
+        self._root = place.home() / ".hubbub"
         self.parts: dict[str, Part] = {}
         self._parent = os.getppid() if follow_parent else None
         self._stop: str | None = None
@@ -90,14 +90,14 @@ class Launcher:
         say("Hubbub is starting.")
         host, port = self.settings.host, self.settings.port
         with address.listening_socket(host, port, self._pause) as listening:
-            remove_abandoned(DATA)
-            self._data = DataDirectory(DATA, port)
+            remove_abandoned(self._root)
+            self._data = DataDirectory(self._root, port)
             self._data.take(self._pause)
             port = listening.getsockname()[1]
             self.env["PORT"] = str(port)
             redis = self._start_valkey(self._data)
             answers = self._start_model(self._data)
-            self._start("worker", [sys.executable, "-m", "workers"])
+            self._start("worker", _hubbub("worker"))
             self._start_web(listening)
         url = address.reachable(host, port)
         self._wait_until_ready(url)
@@ -163,9 +163,7 @@ class Launcher:
 
     def _start_web(self, listening: socket.socket) -> None:
         number = listening.fileno()
-        bind = ["--bind", f"fd://{number}"]
-        command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", *bind, "app:app"]
-        self._start("web", command, pass_fds=[number])
+        self._start("web", _hubbub("web", "--bind", f"fd://{number}"), pass_fds=[number])
 
     def _wait_until_ready(self, url: str) -> None:
         said = ""
@@ -194,7 +192,7 @@ class Launcher:
             name,
             command,
             env=self.env if env is None else env,
-            cwd=ROOT,
+            cwd=Path.cwd(),
             stdout=stdout,
             stderr=stderr,
             pass_fds=pass_fds,
@@ -284,9 +282,11 @@ def say(*lines: str) -> None:
         pass
 
 
+def _hubbub(*words: str) -> list[str]:
+    """A command of ours by this interpreter. -P: the current folder is not searched for modules,
+    and a `workers/` of the program that somebody is in does not hide ours."""
+    return [sys.executable, "-P", "-m", "hubbub", *words]
+
+
 def _relative(path: Path) -> str:
-    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

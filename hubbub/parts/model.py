@@ -1,4 +1,4 @@
-"""Where the local model is, and how its server (`stack/local_model.py`) is started."""
+"""Where the local model is, and how its server (`local_model.py`) is started."""
 
 from __future__ import annotations
 
@@ -23,4 +23,4 @@ def environ(env: Mapping[str, str]) -> dict[str, str] | None:
 
 
 def command() -> list[str]:
-    return [sys.executable, str(Path(__file__).with_name("local_model.py"))]
+    return [sys.executable, "-P", str(Path(__file__).with_name("local_model.py"))]

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable
 
-from stack.errors import CannotStart
+from hubbub.parts.errors import CannotStart
 
 BACKLOG = 2048
 BIND_SECONDS = 3.0

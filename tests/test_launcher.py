@@ -16,8 +16,8 @@ import pytest
 import redis
 import requests
 
-from stack import valkey as embedded
-from standalone import A_LITTLE_SECONDS
+from hubbub.launcher import A_LITTLE_SECONDS
+from hubbub.parts import valkey as embedded
 from tests.support.launch import (
     BY_PYTHON,
     Launched,
@@ -86,9 +86,9 @@ def test_without_a_local_model_one_line_says_what_to_set_and_the_rest_runs(
     launch: Launches, tmp_path: Path
 ) -> None:
     program = (
-        "import sys, pathlib, standalone; from stack import model;"
+        "import sys, pathlib; from hubbub import launcher; from hubbub.parts import model;"
         f"model.PATH = pathlib.Path({str(tmp_path)!r}); model.PACKAGES = ('no_such_package',);"
-        "sys.exit(standalone.main())"
+        "sys.exit(launcher.main())"
     )
     launched = launch({}, (sys.executable, "-c", program)).ready()
     [line] = [line for line in launched.log().splitlines() if "no local model" in line]

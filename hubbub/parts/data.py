@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from stack.errors import CannotStart
+from hubbub.parts.errors import CannotStart
 
 LOCK_SECONDS = 5.0
 """How long Valkey may take to write the last bytes after its launcher was killed."""

@@ -1,0 +1,68 @@
+"""The web application: hub and workers joined. Importing this module needs no Redis."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from flask import Flask
+
+from hub import logs
+from hub.fanout.delivery import Delivery
+from hub.settings import SettingError, Settings
+from hub.store.history import History
+from hub.store.redis_link import RedisLink
+from hub.web import cors, problems
+from hub.web.channels import channels_blueprint
+from hub.web.health import health_blueprint
+from hub.web.pages import pages_blueprint
+from hub.web.stream_response import Arrivals
+from workers.kind import GenerationKind
+from workers.metrics import families
+from workers.openai.chat import OpenAIFace, openai_blueprint
+from workers.openai.models import known_models
+from workers.openai.responses import responses_blueprint
+from workers.queue import Queue
+from workers.store import Generations
+from workers.views import generations_blueprint
+
+
+def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
+    """Build the application. `link` stands for the Redis of `settings.redis_url`."""
+    logs.configure(settings.log_format)
+    link = link or RedisLink.from_url(
+        settings.redis_url or "redis://127.0.0.1:6379", wait_replicas=settings.wait_replicas
+    )
+    history = History(link, settings)
+    queue = Queue(link, settings.lease_seconds)
+    generations = Generations(history, queue, settings)
+    kind = GenerationKind(history, settings.history_events)
+    delivery = Delivery(history, settings, kinds=[kind])
+    app = Flask(__name__, static_folder=None)
+    app.url_map.merge_slashes = False  # `/channels//events` is no channel's name
+    app.extensions["hubbub"] = delivery
+    problems.register(app)
+    cors.register(app, settings.cors_origins)
+    app.register_blueprint(channels_blueprint(delivery))
+    app.register_blueprint(generations_blueprint(generations, delivery))
+    face = OpenAIFace(generations, delivery, lambda: "")
+    app.register_blueprint(openai_blueprint(face, known_models(settings, os.environ)))
+    app.register_blueprint(responses_blueprint(face))
+    app.register_blueprint(
+        health_blueprint(
+            delivery,
+            worker_seen=lambda: queue.counts().workers > 0,
+            more_metrics=lambda: families(queue.counts()),
+        )
+    )
+    app.register_blueprint(pages_blueprint(lambda one: bool(generations.get(one))))
+    app.wsgi_app = Arrivals(app.wsgi_app, delivery)  # type: ignore[method-assign]
+    return app
+
+
+def from_environment() -> Flask:
+    """The application that the environment asks for; a wrong setting ends the process in a line."""
+    try:
+        return create_app(Settings.from_environ(os.environ))
+    except SettingError as error:
+        sys.exit(f"hubbub: {error}")

@@ -1,0 +1,108 @@
+"""gunicorn's settings, all from the environment, for `hubbub web` and for `gunicorn.conf.py`.
+
+Read in gunicorn's master, before gevent has patched anything: nothing here may import ssl, redis or
+requests, or its processes are patched by half.
+"""
+
+import math
+import os
+import resource
+import shutil
+import sys
+import tempfile
+
+from hub.settings import SettingError, Settings
+
+try:
+    settings = Settings.from_environ(os.environ)
+    settings.check_bind()
+    if settings.redis_url is None:
+        raise SettingError(
+            "REDIS_URL must be set, for example redis://127.0.0.1:6379/0 "
+            "(make run brings a Valkey of its own)"
+        )
+except SettingError as error:
+    print(f"hubbub: {error}", file=sys.stderr, flush=True)
+    raise SystemExit(2) from None
+
+_host = settings.host.strip("[]")
+bind = f"[{_host}]:{settings.port}" if ":" in _host else f"{_host}:{settings.port}"
+workers = settings.web_concurrency
+worker_class = "hub.web.gunicorn_worker.Worker"
+backlog = 2048
+
+# Listeners are limited by the hub, which says so in words that EventSource understands. gunicorn's
+# limit and the kernel's must lie beyond that, or the words are never reached. Streams that stay in
+# gunicorn (the portable path) count here; those that were taken over count only as descriptors.
+_HEADROOM = 1024
+worker_connections = settings.max_listeners + _HEADROOM
+
+# Streams are ended by the hub within the grace; gunicorn kills what is left after it.
+graceful_timeout = math.ceil(settings.grace_seconds) + 1
+# A worker that was not heard of for so long has hung.
+timeout = 60
+keepalive = 5
+
+# One path for all instances of a user: the second one would take the first one's.
+control_socket_disable = True
+# The workers' sign of life is a file; on a disk, a slow disk would look like a hung worker.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+# Nobody is believed about whom a request came from or how: asking that of each request would also
+# take a twentieth of an arrival.
+forwarded_allow_ips = ""
+
+# Off: the request line may carry a token. The hub logs a line at each stream's start and end.
+accesslog = None
+errorlog = "-"
+loglevel = "info"
+
+
+def _raise_descriptor_limit(wanted: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    for limits in ((wanted, max(hard, wanted)), (hard, hard)):
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            break
+        except (ValueError, OSError):
+            pass  # only root may go beyond the hard limit
+    if limits[0] < wanted:
+        print(
+            f"hubbub: this process may open {hard} files, too few for HUB_MAX_LISTENERS="
+            f"{settings.max_listeners}: raise the limit (ulimit -Hn) or lower the setting",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+# Where the processes of this gunicorn write their figures, for each to add them up.
+_scoreboards = worker_tmp_dir or tempfile.gettempdir()
+_scoreboard = os.path.join(_scoreboards, f"hubbub-{os.getpid()}")
+raw_env = [f"HUBBUB_SCOREBOARD={_scoreboard}"]
+
+
+def on_starting(server: object) -> None:
+    os.makedirs(_scoreboard, mode=0o700, exist_ok=True)
+    for name in os.listdir(_scoreboards):  # of those that were killed
+        number = name.removeprefix("hubbub-")
+        if name != number and number.isdigit() and _has_gone(int(number)):
+            shutil.rmtree(os.path.join(_scoreboards, name), ignore_errors=True)
+
+
+def _has_gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False
+
+
+def on_exit(server: object) -> None:
+    shutil.rmtree(_scoreboard, ignore_errors=True)
+
+
+_raise_descriptor_limit(settings.max_listeners + 2 * _HEADROOM)

@@ -1,0 +1,1 @@
+"""The parts that the launcher starts: how each is found, started and ended."""
