@@ -1,4 +1,4 @@
-"""What is published: an event, its rules, and what history gives back."""
+"""What is published: an event and its rules."""
 
 from __future__ import annotations
 
@@ -33,17 +33,6 @@ class Event:
     type: str | None = None
     retry_ms: int | None = None
     wire_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """One event as history holds it: `id` of ours, `prev` the id of the one before it."""
-
-    id: str
-    prev: str
-    event: str
-    data: str
-    time_ms: int
 
 
 def compact_json(value: object) -> str:

@@ -33,11 +33,11 @@ from flask import Blueprint, Response, current_app, json, request
 from hub import sse as wire
 from hub.channel import check_channel
 from hub.client.hub import RESERVED, Hub
-from hub.client.subscription import Received
 from hub.errors import FieldError
 from hub.event import Event, check_retry, check_text
 from hub.fanout.delivery import Delivery
 from hub.fanout.subscribe import SubscribeOptions
+from hub.store.frame import StoredEvent
 from hub.web.stream_response import HEADERS, subscribe
 
 _EXTENSION = "hub.flask_sse"
@@ -193,9 +193,9 @@ def _threaded(hub: Hub, channel: str) -> Response:
     return current_app.response_class(body(), headers=HEADERS)
 
 
-def _message(event: Received) -> Message:
+def _message(event: StoredEvent) -> Message:
     """The message that became this event, as far as the wire tells."""
-    parsed = next(wire.Parser().feed(event.frame))
+    parsed = wire.decode(event.frame)
     data: Any = event.data
     if data[:1] in ("{", "["):
         try:

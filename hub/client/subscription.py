@@ -16,16 +16,14 @@ import socket
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from hub import sse
+from hub import own_events, sse
 from hub.channel import BEFORE_FIRST
 from hub.errors import RedisUnavailable
-from hub.event import Event, compact_json
 from hub.store.announcement import (
     Announcement,
     DeletionNotice,
@@ -34,7 +32,7 @@ from hub.store.announcement import (
 )
 from hub.store.chunk import Chunk
 from hub.store.follow import Heard, found, heard
-from hub.store.frame import Frame, Page
+from hub.store.frame import Frame, Page, StoredEvent
 from hub.store.history import History
 from hub.store.redis_link import RedisLink
 
@@ -45,28 +43,6 @@ SILENCE_SECONDS = 5.0
 
 _CONFIRM_SECONDS = 3.0
 _LONGEST_PAUSE_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """One event as a program gets it. `id` is what `after` takes, `prev` the position before it,
-    `frame` the event as `text/event-stream` has it (its `id:` may be the publisher's own)."""
-
-    id: str
-    event: str
-    data: str
-    prev: str
-    frame: bytes
-
-    @classmethod
-    def of(cls, frame: Frame) -> Received:
-        parsed = next(sse.Parser().feed(frame.data))
-        return cls(frame.id, parsed.event, parsed.data, frame.prev, frame.data)
-
-    @property
-    def lost(self) -> bool:
-        """Whether this is the hub's own word that history was lost, and no published event."""
-        return not self.frame.startswith(b"id:")
 
 
 class Subscription:
@@ -84,7 +60,7 @@ class Subscription:
         self.channel = channel
         self._history = history
         self._pubsub_channel = announcement_channel(channel)
-        self._ready: deque[Received] = deque()
+        self._ready: deque[StoredEvent] = deque()
         self._announcements: _Announcements | None = None
         self._closed = False
         self._behind = False
@@ -96,16 +72,16 @@ class Subscription:
         """The id to come back with: that of the event that was returned last."""
         return self._ready[0].prev if self._ready else self._position
 
-    def __iter__(self) -> Iterator[Received]:
+    def __iter__(self) -> Iterator[StoredEvent]:
         return self
 
-    def __next__(self) -> Received:
+    def __next__(self) -> StoredEvent:
         event = self.next()
         if event is None:
             raise StopIteration
         return event
 
-    def next(self, timeout_seconds: float | None = None) -> Received | None:
+    def next(self, timeout_seconds: float | None = None) -> StoredEvent | None:
         """The next event; None when there is none in time, or no more at all (`over`)."""
         give_up = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         while not self._ready and not self.over:
@@ -163,13 +139,13 @@ class Subscription:
     def _lost(self, reason: str, at: str) -> None:
         after = self._position or BEFORE_FIRST
         self._position = at
-        data = compact_json({"channel": self.channel, "after": after, "reason": reason})
-        frame = sse.encode(Event(data, "gap"))
-        self._ready.append(Received(self._position, "gap", data, after, frame))
+        frame = own_events.gap(self.channel, after, reason)
+        data = sse.decode(frame).data
+        self._ready.append(StoredEvent(self._position, "gap", data, after, frame))
 
     def _take(self, frames: Sequence[Frame]) -> None:
         for frame in frames:
-            self._ready.append(Received.of(frame))
+            self._ready.append(StoredEvent.of(frame))
             self._position = frame.id
 
     # ── what wakes it ────────────────────────────────────────────────────────────────────────

@@ -14,10 +14,8 @@ from collections.abc import Callable
 import gevent
 from gevent.queue import SimpleQueue
 
-from hub import sse
-from hub.channel import BEFORE_FIRST
+from hub import own_events
 from hub.errors import RedisUnavailable
-from hub.event import Event, compact_json
 from hub.fanout.channel_kind import Snapshot
 from hub.fanout.listener import Listener
 from hub.fanout.room import Room
@@ -120,9 +118,4 @@ class CatchUp:
     def _tell_loss(self, listener: Listener, room: Room, after: str, reason: str) -> None:
         self._counters.gaps += 1
         if not listener.quiet:
-            listener.insert(gap(room.channel, after, reason))
-
-
-def gap(channel: str, after: str, reason: str) -> bytes:
-    data = compact_json({"channel": channel, "after": after or BEFORE_FIRST, "reason": reason})
-    return sse.encode(Event(data, "gap"))
+            listener.insert(own_events.gap(room.channel, after, reason))

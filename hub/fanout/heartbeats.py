@@ -15,10 +15,8 @@ from random import Random
 
 import gevent
 
-from hub.event import Event, compact_json
+from hub import own_events
 from hub.fanout.listener import Listener, Source
-from hub.sse import encode
-from hub.timestamp import rfc3339
 
 TICK_SECONDS = 0.125
 _CLOSED = 1000
@@ -71,7 +69,9 @@ class Heartbeats:
         def event(rooms: tuple[Source, ...]) -> bytes:
             data = events.get(rooms)
             if data is None:
-                data = events[rooms] = heartbeat(rooms)
+                data = events[rooms] = own_events.heartbeat(
+                    time.time(), {r.channel: r.listeners + r.listeners_elsewhere for r in rooms}
+                )
             return data
 
         for listener in due:
@@ -97,9 +97,3 @@ class Heartbeats:
 
     def _tick(self) -> int:
         return int(self._clock() / TICK_SECONDS)
-
-
-def heartbeat(rooms: tuple[Source, ...]) -> bytes:
-    listeners = {room.channel: room.listeners + room.listeners_elsewhere for room in rooms}
-    data = compact_json({"time": rfc3339(time.time()), "listeners": listeners})
-    return encode(Event(data, "heartbeat"))

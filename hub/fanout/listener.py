@@ -15,8 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from hub import sse
-from hub.event import Event, compact_json
+from hub import own_events, sse
 from hub.fanout.rendering import Item, Rendering, cut
 from hub.store.chunk import Chunk
 from hub.store.frame import Frame
@@ -346,7 +345,9 @@ class Listener:
         self.close(reason)
 
     def _closing(self, reason: str, *, reconnect: bool, retry_ms: int) -> bytes:
-        return sse.retry(retry_ms) if self.quiet else closing(reason, reconnect, retry_ms)
+        return (
+            sse.retry(retry_ms) if self.quiet else own_events.closing(reason, reconnect, retry_ms)
+        )
 
     @property
     def whole(self) -> bool:
@@ -366,9 +367,3 @@ class Listener:
         self._rest = b""
         self._transport.close()
         self._keeper.closed(self, reason)
-
-
-def closing(reason: str, reconnect: bool, retry_ms: int) -> bytes:
-    """The `closing` event (contract §2)."""
-    data = compact_json({"reason": reason, "reconnect": reconnect})
-    return sse.encode(Event(data, "closing", retry_ms=retry_ms))

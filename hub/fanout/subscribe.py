@@ -6,10 +6,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from hub import cursor, sse
+from hub import cursor, own_events, sse
 from hub.channel import BEFORE_FIRST
 from hub.errors import RedisUnavailable
-from hub.event import Event, compact_json
 from hub.fanout.channel_kind import View
 from hub.fanout.delivery import Delivery
 from hub.fanout.listener import Listener
@@ -218,11 +217,11 @@ def _head(
         room.channel: starting_point.verdict(room.head)
         for room, starting_point in zip(rooms, starting_points, strict=True)
     }
-    data = {"channels": verdicts, "heartbeat_seconds": options.heartbeat_seconds}
-    event = Event(compact_json(data), "subscribed", retry_ms=delivery.settings.retry_ms)
     shown = [b.shown_id for b in starting_points]
     if len(rooms) > 1:
         token = cursor.encode(tuple(r.channel for r in rooms), shown) if any(shown) else ""
     else:
         token = shown[0]
-    return sse.encode(event, token or None)
+    return own_events.subscribed(
+        verdicts, options.heartbeat_seconds, delivery.settings.retry_ms, token or None
+    )

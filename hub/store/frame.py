@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from hub import sse
 from hub.channel import BEFORE_FIRST, milliseconds
-from hub.event import StoredEvent
 
 
 class Frame(NamedTuple):
@@ -51,10 +50,31 @@ class Page:
     frames: list[Frame]
 
 
-def stored_event(frame: Frame) -> StoredEvent:
-    """A frame as values."""
-    parsed = next(sse.Parser().feed(frame.data))
-    return StoredEvent(frame.id, frame.prev, parsed.event, parsed.data, milliseconds(frame.id))
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """One event as history gives it back: `id` is what `after` takes, `prev` the position before
+    it, `frame` the event as `text/event-stream` has it (its `id:` may be the publisher's own)."""
+
+    id: str
+    event: str
+    data: str
+    prev: str
+    frame: bytes
+
+    @classmethod
+    def of(cls, frame: Frame) -> StoredEvent:
+        decoded = sse.decode(frame.data)
+        return cls(frame.id, decoded.event, decoded.data, frame.prev, frame.data)
+
+    @property
+    def time_ms(self) -> int:
+        """When it was stored: milliseconds since the epoch, by Redis' clock."""
+        return milliseconds(self.id)
+
+    @property
+    def lost(self) -> bool:
+        """Whether this is the hub's own word that history was lost, and no published event."""
+        return not self.frame.startswith(b"id:")
 
 
 def parse_page(reply: list[Any]) -> Page:

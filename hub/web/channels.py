@@ -12,7 +12,7 @@ from hub.fanout.delivery import Delivery
 from hub.fanout.subscribe import MAX_CHANNELS
 from hub.query import whole
 from hub.store.follow import continues
-from hub.store.frame import stored_event
+from hub.store.frame import StoredEvent
 from hub.store.history import IdempotencyKey
 from hub.timestamp import rfc3339
 from hub.web.json_response import json_answer
@@ -72,7 +72,7 @@ def channels_blueprint(delivery: Delivery) -> Blueprint:
         complete = continues(page)
         if not page.position:  # an id that says nothing: what is left, from its beginning
             page = history.read(channel, BEFORE_FIRST, limit=limit)
-        events = [stored_event(frame) for frame in page.frames]
+        events = [StoredEvent.of(frame) for frame in page.frames]
         more = bool(events) and events[-1].id != page.state.last
         return json_answer(
             {

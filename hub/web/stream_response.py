@@ -18,11 +18,11 @@ from urllib.parse import parse_qsl
 from flask import Response, request
 from gunicorn.workers.base_async import ALREADY_HANDLED
 
+from hub import own_events
 from hub.channel import check_channel
 from hub.errors import Overloaded, RequestError
 from hub.fanout.channel_kind import View
 from hub.fanout.delivery import Delivery
-from hub.fanout.listener import closing
 from hub.fanout.subscribe import (
     MAX_CHANNELS,
     PreparedStream,
@@ -96,7 +96,7 @@ def subscribe(
     except SubscribeRejected as refusal:
         if options.overload_503:
             raise Overloaded(refusal.detail) from refusal
-        told = closing(refusal.reason, True, delivery.retry_ms())
+        told = own_events.closing(refusal.reason, True, delivery.retry_ms())
         return Response(told, headers=HEADERS)
     if prepared is None:
         return Response(status=204)

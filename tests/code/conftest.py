@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from hub import Hub
-from hub.client.subscription import Received, Subscription
+from hub.client.subscription import Subscription
 from hub.settings import Settings
+from hub.store.frame import StoredEvent
 from tests.support.deadline import eventually
 from tests.support.valkey import Valkey
 
@@ -19,7 +20,7 @@ class Listening:
 
     def __init__(self, subscription: Subscription) -> None:
         self.subscription = subscription
-        self.events: list[Received] = []
+        self.events: list[StoredEvent] = []
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
@@ -27,7 +28,7 @@ class Listening:
         for event in self.subscription:
             self.events.append(event)
 
-    def take(self, count: int, within_seconds: float = 10.0) -> list[Received]:
+    def take(self, count: int, within_seconds: float = 10.0) -> list[StoredEvent]:
         eventually(lambda: len(self.events) >= count, within_seconds, every_seconds=0.005)
         return self.events
 

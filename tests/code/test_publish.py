@@ -11,14 +11,14 @@ from hub import Hub
 from hub.channel import order
 from hub.errors import FieldError, Forbidden, RedisUnavailable, TooLarge
 from hub.settings import Settings
-from hub.store.frame import stored_event
+from hub.store.frame import StoredEvent
 from tests.conftest import StartValkey
 from tests.support.real import ROOT
 
 
 def stored(hub: Hub, channel: str) -> list[tuple[str, str]]:
     page = hub.history.read(channel, "0-0")
-    return [(e.event, e.data) for e in map(stored_event, page.frames)]
+    return [(e.event, e.data) for e in map(StoredEvent.of, page.frames)]
 
 
 def test_a_published_event_is_in_the_history_under_the_id_that_was_returned(hub: Hub) -> None:
@@ -87,7 +87,9 @@ def test_many_events_on_several_channels_keep_their_order_and_get_their_ids(hub:
         mine = [i for i, m in zip(ids, messages, strict=True) if m[0] == channel]
         assert [frame.id for frame in frames] == mine
         assert mine == sorted(mine, key=lambda i: order(i) or (0, 0))
-        assert [stored_event(f).data for f in frames] == [m[1] for m in messages if m[0] == channel]
+        assert [StoredEvent.of(f).data for f in frames] == [
+            m[1] for m in messages if m[0] == channel
+        ]
 
 
 def test_nothing_to_publish_is_no_question_to_redis() -> None:

@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from hub.flask_sse import Message, ServerSentEventsBlueprint, sse
 from hub.sse import Parsed, Parser
-from hub.store.frame import stored_event
+from hub.store.frame import StoredEvent
 from tests.support.valkey import Valkey
 
 
@@ -246,5 +246,5 @@ def test_events_are_kept_as_the_hub_keeps_them(
     (frame,) = (
         app.extensions["hub.flask_sse"][app.config["REDIS_URL"]].history.read("news", "0-0").frames
     )
-    event = stored_event(frame)
+    event = StoredEvent.of(frame)
     assert (event.id, event.event, event.data) == (event_id, "greeting", '{"message": "Hello!"}')

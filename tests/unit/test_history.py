@@ -20,7 +20,7 @@ from hub.store.announcement import (
     parse_announcement,
 )
 from hub.store.follow import continues, found
-from hub.store.frame import stored_event
+from hub.store.frame import StoredEvent
 from hub.store.history import History, IdempotencyKey, Producer, RecordWrite
 from hub.store.redis_link import RedisLink
 from tests.support.deadline import eventually
@@ -33,7 +33,7 @@ def append(history: History, *texts: str) -> list[str]:
 
 
 def texts(history: History, position: str = BEFORE_FIRST) -> list[str]:
-    return [stored_event(frame).data for frame in history.read(CHANNEL, position).frames]
+    return [StoredEvent.of(frame).data for frame in history.read(CHANNEL, position).frames]
 
 
 def keeping(link: RedisLink, **limits: Any) -> History:
@@ -160,7 +160,7 @@ def test_what_is_kept_is_the_newest_within_both_limits(link: RedisLink, seed: in
         append(history, *batch)
         frames = history.read(CHANNEL, BEFORE_FIRST).frames
         sizes += [len(text) for text in batch]
-        kept = [len(stored_event(frame).data) for frame in frames]
+        kept = [len(StoredEvent.of(frame).data) for frame in frames]
         assert kept == sizes[-len(kept) :]
         limit = history._settings.history_events
         assert sum(len(frame.data) for frame in frames) <= 3000

@@ -5,6 +5,8 @@ from __future__ import annotations
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hub import sse
 from hub.event import Event
@@ -142,3 +144,22 @@ def test_the_end_gives_what_had_no_blank_line_yet() -> None:
     for tail in (b"data: x", b"data: x\n", b"data: x\r", b"data: x\r\n"):
         parser = Parser()
         assert [e.data for e in [*parser.feed(tail), *parser.end()]] == ["x"], tail
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.sampled_from([None, "notice", "a.b-c_1"]),
+    st.sampled_from([None, 0, 1500]),
+    st.sampled_from([None, "1-0", "own~id"]),
+)
+def test_a_frame_decoded_straight_says_what_a_parser_of_the_standard_says(
+    data: str, kind: str | None, retry_ms: int | None, event_id: str | None
+) -> None:
+    frame = sse.encode(Event(data, kind, retry_ms), event_id)
+    assert sse.decode(frame) == next(sse.Parser().feed(frame))
+
+
+@pytest.mark.parametrize("data", ["", "\n", "data: x", "x\ndata: y\n", "id: 7\nevent: z", "\r\n\r"])
+def test_data_that_looks_like_fields_stays_data(data: str) -> None:
+    frame = sse.encode(Event(data, "notice"), "1-0")
+    assert sse.decode(frame) == next(sse.Parser().feed(frame))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from hub.errors import RedisUnavailable
-from hub.store.frame import stored_event
+from hub.store.frame import StoredEvent
 from hub.store.history import History, RecordWrite
 from tests.workers.conftest import Ask, Attempts, claimed
 from workers.generation import Generation
@@ -16,7 +16,7 @@ from workers.store import Generations
 
 def told(history: History, generation: Generation) -> list[tuple[str, dict[str, object]]]:
     frames = history.read(generation.channel, "0-0").frames
-    events = [stored_event(frame) for frame in frames]
+    events = [StoredEvent.of(frame) for frame in frames]
     return [(event.event, json.loads(event.data)) for event in events]
 
 

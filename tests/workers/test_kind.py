@@ -12,7 +12,7 @@ from hub.channel import BEFORE_FIRST
 from hub.errors import FieldError, NotFound
 from hub.event import Event
 from hub.settings import Settings
-from hub.store.frame import Frame, stored_event
+from hub.store.frame import Frame, StoredEvent
 from hub.store.history import History, RecordWrite
 from tests.workers.conftest import Ask, Attempts
 from workers.dialects import OpenAI, Text
@@ -32,7 +32,7 @@ def kind(real_history: History, settings: Settings) -> GenerationKind:
 
 def data_of(frame: Frame | None) -> Any:
     assert frame is not None
-    return json.loads(stored_event(frame).data)
+    return json.loads(StoredEvent.of(frame).data)
 
 
 def content(frame: Frame | None) -> str:
@@ -163,7 +163,7 @@ def test_a_snapshot_and_what_follows_it_are_the_text_whenever_it_is_taken(
         assert snapshot is not None
         text = content(snapshot.frame) if snapshot.frame else ""
         frames = generations.history.read(generation.channel, snapshot.position).frames
-        events = [stored_event(frame) for frame in frames]
+        events = [StoredEvent.of(frame) for frame in frames]
         rest = [json.loads(e.data)["content"] for e in events if e.event == "delta"]
         assert text + "".join(rest) == "".join(words)
 

@@ -12,7 +12,7 @@ import pytest
 
 from hub.errors import RedisUnavailable
 from hub.settings import Settings
-from hub.store.frame import stored_event
+from hub.store.frame import StoredEvent
 from hub.store.history import History
 from hub.store.redis_link import RedisLink
 from tests.conftest import StartValkey
@@ -42,7 +42,7 @@ def settle(condition: Callable[[], object]) -> None:
 
 def events(generations: Generations, generation: Generation) -> list[tuple[str, Any]]:
     frames = generations.history.read(generation.channel, "0-0").frames
-    found = [stored_event(frame) for frame in frames]
+    found = [StoredEvent.of(frame) for frame in frames]
     return [(event.event, json.loads(event.data)) for event in found]
 
 
@@ -159,7 +159,7 @@ def test_the_text_is_what_was_put_whatever_its_characters_and_pieces(
     found = deltas(generations, generation)
     assert text_of(found) == recorded(generations, generation) == text
     frames = generations.history.read(generation.channel, "0-0").frames
-    assert all(len(stored_event(frame).data.encode()) <= 400 for frame in frames)
+    assert all(len(StoredEvent.of(frame).data.encode()) <= 400 for frame in frames)
 
 
 def test_a_character_that_json_cut_in_two_halves_arrives_whole(

@@ -190,7 +190,7 @@ def _broken(event: str, *, sent: bool, lost: bool) -> Mapping[str, Any] | None:
 
 
 def _parsed(frame: Frame) -> tuple[str, Any]:
-    parsed = next(sse.Parser().feed(frame.data))
+    parsed = sse.decode(frame.data)
     return parsed.event, json.loads(parsed.data)
 
 

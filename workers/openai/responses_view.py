@@ -48,7 +48,7 @@ class ResponseView:
         return b"".join(out), view
 
     def _render(self, frame: Frame, out: list[bytes]) -> ResponseView | None:
-        parsed = next(sse.Parser().feed(frame.data))
+        parsed = sse.decode(frame.data)
         event, data = parsed.event, json.loads(parsed.data)
         if event in ENDED:
             self._end(Terminal(event, data), out)
