@@ -5,6 +5,8 @@
     │   ├── FieldError          one named field of the request is wrong (400)
     │   ├── NotFound            404
     │   ├── Forbidden           403
+    │   │   └── CrossOrigin     403, a change asked for by a page of another origin
+    │   ├── UnknownHost         421, an open hub was called by a name that is not its own
     │   ├── TooLarge            413
     │   └── KeyReused           422, an Idempotency-Key with another body
     ├── Refused                 the record did not hold what the writer expected: it was fenced off
@@ -61,6 +63,17 @@ class Forbidden(RequestError):
     status = 403
     code = "forbidden"
     title = "This is not allowed"
+
+
+class CrossOrigin(Forbidden):
+    code = "cross-origin"
+    title = "Pages of another origin may not do this"
+
+
+class UnknownHost(RequestError):
+    status = 421
+    code = "unknown-host"
+    title = "This hub does not answer to that host"
 
 
 class TooLarge(RequestError):

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 from urllib.parse import urlsplit
 
 from hub.number import whole_number
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+BASE_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~@:+-]+)+")
+"""A path that the hub may hang under. No `//`, which would be another host in an address."""
+
+_HOST = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
 class SettingError(ValueError):
@@ -73,7 +81,34 @@ def _origins(value: str) -> tuple[str, ...]:
         parts = urlsplit(origin)
         if origin != "*" and (not parts.scheme or not parts.netloc or parts.path not in ("", "/")):
             raise ValueError(f"{origin!r} is not an origin such as https://example.org")
-    return tuple(origin.rstrip("/") for origin in origins)
+    return tuple(origin.rstrip("/").lower() for origin in origins)
+
+
+def _base_path(value: str) -> str:
+    path = value.rstrip("/")
+    if path and not BASE_PATH.fullmatch(path):
+        raise ValueError("must be a path such as /hub")
+    return path
+
+
+def _hosts(value: str) -> tuple[str, ...]:
+    hosts = tuple(host.lower().removesuffix(".") for host in _list(value))
+    for host in hosts:
+        if not _HOST.fullmatch(host):
+            raise ValueError(f"{host!r} is not a host's name such as hub.example.org (no port)")
+    return hosts
+
+
+def _networks(value: str) -> tuple[Network, ...]:
+    networks = []
+    for network in _list(value):
+        try:
+            networks.append(ipaddress.ip_network(network))
+        except ValueError:
+            raise ValueError(
+                f"{network!r} is not an address or a network such as 10.0.0.0/8"
+            ) from None
+    return tuple(networks)
 
 
 def _prices(value: str) -> Mapping[str, Mapping[str, float]]:
@@ -108,6 +143,9 @@ class Settings:
     host: str = _setting("HOST", _text, "127.0.0.1")
     port: int = _setting("PORT", _whole(0, 65535), 8000)
     web_concurrency: int = _setting("WEB_CONCURRENCY", _whole(1, 256), 1)
+    base_path: str = _setting("HUB_BASE_PATH", _base_path, "")
+    allowed_hosts: tuple[str, ...] = _setting("HUB_ALLOWED_HOSTS", _hosts, ())
+    trusted_proxies: tuple[Network, ...] = _setting("HUB_TRUSTED_PROXIES", _networks, ())
 
     openai_base_url: str | None = _setting("OPENAI_BASE_URL", _http_url, None)
     openai_api_key: str | None = _setting("OPENAI_API_KEY", _text, None)

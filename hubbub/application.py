@@ -12,11 +12,11 @@ from hub.fanout.delivery import Delivery
 from hub.settings import SettingError, Settings
 from hub.store.history import History
 from hub.store.redis_link import RedisLink
-from hub.web import cors, problems
+from hub.web import cors, headers, problems
 from hub.web.channels import channels_blueprint
+from hub.web.entrance import Entrance
 from hub.web.health import health_blueprint
 from hub.web.pages import pages_blueprint
-from hub.web.stream_response import Arrivals
 from workers.kind import GenerationKind
 from workers.metrics import families
 from workers.openai.chat import OpenAIFace, openai_blueprint
@@ -42,6 +42,7 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
     app.url_map.merge_slashes = False  # `/channels//events` is no channel's name
     app.extensions["hubbub"] = delivery
     problems.register(app)
+    headers.register(app)
     cors.register(app, settings.cors_origins)
     app.register_blueprint(channels_blueprint(delivery))
     app.register_blueprint(generations_blueprint(generations, delivery))
@@ -56,7 +57,7 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
         )
     )
     app.register_blueprint(pages_blueprint(lambda one: bool(generations.get(one))))
-    app.wsgi_app = Arrivals(app.wsgi_app, delivery)  # type: ignore[method-assign]
+    app.wsgi_app = Entrance(app.wsgi_app, delivery, open_to_all=True)  # type: ignore[method-assign]
     return app
 
 

@@ -23,5 +23,5 @@ def test_the_page_of_settings_names_each_with_its_default() -> None:
     names = {field.metadata["name"]: getattr(defaults, field.name) for field in fields(Settings)}
     assert set(rows) == set(names)
     for name, default in names.items():
-        if default not in (None, (), {}):
+        if default not in (None, "", (), {}):
             assert rows[name] == f"`{shown(default)}`", name

@@ -7,9 +7,8 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from hub.channel import BEFORE_FIRST, check_channel
-from hub.errors import FieldError, Forbidden
+from hub.errors import Forbidden
 from hub.fanout.delivery import Delivery
-from hub.fanout.subscribe import MAX_CHANNELS
 from hub.query import whole
 from hub.store.follow import continues
 from hub.store.frame import StoredEvent
@@ -17,7 +16,8 @@ from hub.store.history import IdempotencyKey
 from hub.timestamp import rfc3339
 from hub.web.json_response import json_answer
 from hub.web.publishing import idempotency_key, publication
-from hub.web.stream_response import subscribe
+from hub.web.request_head import head_of
+from hub.web.stream_response import channels_of, subscribe
 
 MAX_HISTORY = 1000
 
@@ -32,10 +32,7 @@ def channels_blueprint(delivery: Delivery) -> Blueprint:
 
     @blueprint.get("/events")
     def listen_to_many() -> Response:
-        names = request.args.getlist("channel")
-        if not 1 <= len(set(names)) <= MAX_CHANNELS:
-            raise FieldError("channel", f"must be given 1 to {MAX_CHANNELS} times")
-        return subscribe(delivery, [check_channel(name) for name in names])
+        return subscribe(delivery, channels_of(head_of(request.environ)))
 
     @blueprint.post("/channels/<channel>/events")
     def publish(channel: str) -> Response:

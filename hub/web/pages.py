@@ -1,9 +1,8 @@
 """The pages: `/`, `/g/{id}`, `/notifications`, `/status`, and the files that they load.
 
 The server sends four empty rooms; the browser fills them through the same interface that everyone
-else uses (`static/hubbub.js`), so there is no second way to a generation's text. What is promised
-here is what a browser may do with them: no script but the files of `/static`, no markup made from
-text (Trusted Types), no foreign origin, no frame around them.
+else uses (`static/hubbub.js`), so there is no second way to a generation's text. What a browser may
+do with them is in `headers.py`.
 """
 
 from __future__ import annotations
@@ -14,33 +13,6 @@ from flask import Blueprint, Response, render_template
 
 from hub.errors import NotFound, RedisUnavailable
 from hub.web.files import STATIC, TEMPLATES
-
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "connect-src 'self'",
-        "worker-src 'self'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-        # DOMPurify parses by its own policy; hubbub.js starts its worker by the other.
-        "trusted-types dompurify hubbub",
-        "require-trusted-types-for 'script'",
-    )
-)
-
-_HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    # A share link carries its token in the address: it must not travel on.
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
 
 
 def pages_blueprint(exists: Callable[[str], bool] | None = None) -> Blueprint:
@@ -57,9 +29,7 @@ def pages_blueprint(exists: Callable[[str], bool] | None = None) -> Blueprint:
     )
 
     @pages.after_request
-    def protect(response: Response) -> Response:
-        for name, value in _HEADERS.items():
-            response.headers.setdefault(name, value)
+    def always_fresh(response: Response) -> Response:
         # A page and its modules belong together: each is asked for anew, and costs a 304.
         response.headers.setdefault("Cache-Control", "no-cache")
         return response

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
+from typing import Any
 
 from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException
@@ -14,8 +15,17 @@ from hub.web.json_response import json_answer
 log = logging.getLogger("hub.problems")
 
 
+_REFUSAL = "hubbub.refusal"
+
+
+def refuse(environ: dict[str, Any], error: HubError) -> None:
+    """Let the application answer this request with `error`, before anything else looks at it."""
+    environ[_REFUSAL] = error
+
+
 def register(app: Flask) -> None:
     """Let every error of `app` leave in the form that its reader expects."""
+    app.before_request(_raise_refusal)
     app.register_error_handler(HubError, _hub_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
@@ -36,6 +46,11 @@ def problem(
     if field is not None:
         body["field"] = field
     return json_answer(body, status, "application/problem+json")
+
+
+def _raise_refusal() -> None:
+    if _REFUSAL in request.environ:
+        raise request.environ[_REFUSAL]
 
 
 def _hub_error(error: HubError) -> Response:

@@ -1,26 +1,25 @@
-"""Streams as answers to requests: through Flask, and past it.
+"""Streams as answers to requests: one function from a request's head to a stream.
 
-`subscribe` is for views. `Arrivals` stands in front of the application and lets the common case in
-without it: a subscription of this origin whose socket can be taken over. Reconnect storms are the
-worst hour of such a system, and Flask would take a third of an arrival (75 of 258 µs). Whatever is
-not that simple, or goes wrong, takes the ordinary way and gets the ordinary answer.
+`open_stream` is asked by every way in: the entrance in front of Flask, the views through
+`subscribe`, the dialects' routes and programs' own. Options, limits and refusals are its business
+alone. `take_over` and `StreamResponse` are the two ways in which its answer leaves.
 """
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl
 
 from flask import Response, request
 from gunicorn.workers.base_async import ALREADY_HANDLED
 
 from hub import own_events
 from hub.channel import check_channel
-from hub.errors import Overloaded, RequestError
+from hub.errors import FieldError, Overloaded
 from hub.fanout.channel_kind import View
 from hub.fanout.delivery import Delivery
 from hub.fanout.subscribe import (
@@ -31,15 +30,106 @@ from hub.fanout.subscribe import (
     prepare,
 )
 from hub.sse import CONTENT_TYPE
+from hub.web.headers import EVERY_ANSWER
+from hub.web.request_head import RequestHead, head_of
 from hub.web.transport import ResponseTransport, SocketTransport, can_take_over
 
 HEADERS = {
     "Content-Type": CONTENT_TYPE,
     "Cache-Control": "no-cache, no-transform",
     "X-Accel-Buffering": "no",
+    **EVERY_ANSWER,
 }
-_REFUSED = "hubbub.refused"
-_ONE_CHANNEL = re.compile(r"/channels/([^/]+)/events")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamAnswer:
+    """What a subscription is answered: a stream that is to be started, or a body that is whole."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes = b""
+    stream: PreparedStream | None = None
+
+    @property
+    def status_line(self) -> str:
+        return f"{self.status} {HTTPStatus(self.status).phrase}"
+
+
+_STREAM_HEADERS = tuple(HEADERS.items())
+_ENDED = StreamAnswer(204, tuple(EVERY_ANSWER.items()))
+
+
+def channels_of(head: RequestHead) -> Sequence[str]:
+    """The channels that the query names."""
+    names = [value for name, value in head.query_pairs() if name == "channel"]
+    if not 1 <= len(set(names)) <= MAX_CHANNELS:
+        raise FieldError("channel", f"must be given 1 to {MAX_CHANNELS} times")
+    return [check_channel(name) for name in names]
+
+
+def open_stream(
+    delivery: Delivery,
+    head: RequestHead,
+    channels: Sequence[str],
+    *,
+    dialect: str | None = None,
+    view: View | None = None,
+    start: str | None = None,
+    options: SubscribeOptions | None = None,
+) -> StreamAnswer:
+    """Answer a request with a stream of `channels` (see `subscribe.prepare`), 204 where all of it
+    has ended and was seen. `options` stand in place of what the request asks for.
+
+    Where there is no stream at the moment the answer is one that makes EventSource come back, or
+    `Overloaded` for a client that asked for it. Raises `RequestError` for options that are none.
+    """
+    if options is None:
+        options = SubscribeOptions.of(
+            # The first of several values counts.
+            dict(reversed(head.query_pairs())),
+            head.headers.get("last-event-id"),
+            delivery.settings.heartbeat_seconds,
+        )
+    try:
+        prepared = prepare(
+            delivery, channels, options, head.address, dialect=dialect, view=view, start=start
+        )
+    except SubscribeRejected as refusal:
+        if options.overload_503:
+            raise Overloaded(refusal.detail) from refusal
+        told = own_events.closing(refusal.reason, True, delivery.retry_ms())
+        return StreamAnswer(200, _STREAM_HEADERS, told)
+    if prepared is None:
+        return _ENDED
+    if head.method == "HEAD":
+        return StreamAnswer(200, _STREAM_HEADERS)
+    return StreamAnswer(200, _STREAM_HEADERS, stream=prepared)
+
+
+def subscribe(
+    delivery: Delivery,
+    channels: Sequence[str],
+    *,
+    dialect: str | None = None,
+    view: View | None = None,
+    start: str | None = None,
+    options: SubscribeOptions | None = None,
+    when_left: Callable[[], None] | None = None,
+) -> Response:
+    """`open_stream` for the current request of Flask's. `when_left` is called, and must not wait,
+    when the client leaves before the stream has ended."""
+    head = head_of(request.environ)
+    answer = open_stream(
+        delivery, head, channels, dialect=dialect, view=view, start=start, options=options
+    )
+    if answer.stream is not None:
+        answer.stream.listener.when_left = when_left
+        return StreamResponse(answer.stream, delivery)
+    response = Response(answer.body or None, answer.status, headers=answer.headers)
+    if head.method == "HEAD":
+        response.automatically_set_content_length = False
+    return response
 
 
 class StreamResponse(Response):
@@ -63,98 +153,6 @@ class StreamResponse(Response):
         listener.start(body, self._prepared.head)
         self.response = body.body()
         return super().__call__(environ, start_response)
-
-
-def subscribe(
-    delivery: Delivery,
-    channels: Sequence[str],
-    *,
-    dialect: str | None = None,
-    view: View | None = None,
-    start: str | None = None,
-    options: SubscribeOptions | None = None,
-    when_left: Callable[[], None] | None = None,
-) -> Response:
-    """Answer the current request with a stream of `channels` (see `stream.prepare`). `when_left` is
-    called, and must not wait, when the client leaves before the stream has ended.
-
-    Where there is none at the moment the answer is one that makes EventSource come back, or 503
-    for a client that asked for it.
-    """
-    options = options or SubscribeOptions.of(
-        request.args,
-        request.headers.get("Last-Event-ID"),
-        delivery.settings.heartbeat_seconds,
-    )
-    address = request.remote_addr or "-"
-    try:
-        if _REFUSED in request.environ:
-            raise request.environ[_REFUSED]
-        prepared = prepare(
-            delivery, channels, options, address, dialect=dialect, view=view, start=start
-        )
-    except SubscribeRejected as refusal:
-        if options.overload_503:
-            raise Overloaded(refusal.detail) from refusal
-        told = own_events.closing(refusal.reason, True, delivery.retry_ms())
-        return Response(told, headers=HEADERS)
-    if prepared is None:
-        return Response(status=204)
-    prepared.listener.when_left = when_left
-    if request.method == "HEAD":
-        headers_alone = Response(headers=HEADERS)
-        headers_alone.automatically_set_content_length = False
-        return headers_alone
-    return StreamResponse(prepared, delivery)
-
-
-class Arrivals:
-    """The application, with a short way in for subscriptions."""
-
-    def __init__(self, application: Callable[..., Any], delivery: Delivery) -> None:
-        self._application = application
-        self._delivery = delivery
-        self._headers = list(HEADERS.items())
-
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        prepared = self._prepared(environ)
-        if prepared is None:
-            return self._application(environ, start_response)
-        return take_over(environ, self._delivery, prepared, self._headers)
-
-    def _prepared(self, environ: dict[str, Any]) -> PreparedStream | None:
-        if (
-            environ["REQUEST_METHOD"] != "GET"
-            or "HTTP_ORIGIN" in environ
-            or not can_take_over(environ)
-        ):
-            return None
-        path, query = environ["PATH_INFO"], environ["QUERY_STRING"]
-        one = _ONE_CHANNEL.fullmatch(path)
-        if not one and path != "/events":
-            return None
-        try:
-            pairs = parse_qsl(query, keep_blank_values=True) if query else []
-            names = [one[1]] if one else [value for name, value in pairs if name == "channel"]
-            if not 1 <= len(set(names)) <= MAX_CHANNELS:
-                return None
-            options = SubscribeOptions.of(
-                # The first of several values counts, as it does for Flask.
-                dict(reversed(pairs)),
-                environ.get("HTTP_LAST_EVENT_ID"),
-                self._delivery.settings.heartbeat_seconds,
-            )
-            return prepare(
-                self._delivery,
-                [check_channel(name) for name in names],
-                options,
-                environ.get("REMOTE_ADDR") or "-",
-            )
-        except SubscribeRejected as refusal:
-            environ[_REFUSED] = refusal  # which may have taken seconds to find out
-        except RequestError:
-            pass
-        return None
 
 
 def take_over(

@@ -20,6 +20,7 @@ from hub.store.history import IdempotencyKey
 from hub.web.json_response import json_answer
 from hub.web.problems import problem
 from hub.web.publishing import idempotency_key, read_body
+from hub.web.request_head import head_of
 from hub.web.stream_response import subscribe
 from workers.generation import Generation
 from workers.openai.chat_request import Asked, UnknownModel, chat_request
@@ -45,7 +46,7 @@ class OpenAIFace:
 
     def ask(self, parse: Callable[[object], Asked]) -> tuple[Asked, Generation]:
         """Check the current request and create its generation. Raises `HubError`."""
-        check_room(self.delivery, request.remote_addr or "-")
+        check_room(self.delivery, head_of(request.environ).address)
         name = idempotency_key(request)
         body = read_body(request, MAX_BODY_BYTES)
         asked = parse(parse_body(body))
@@ -80,7 +81,7 @@ class OpenAIFace:
         """Wait for the end; the generation and its log then. Raises `Overloaded` where this process
         ends before the generation does, `NotFound` where it was deleted."""
         cancel = self._canceller(generation) if cancel_on_disconnect else _stay
-        address = request.remote_addr or "-"
+        address = head_of(request.environ).address
         wait_for_end(self.delivery, generation.channel, address, request.environ, cancel)
         found, log = self.generations.read(generation.id)
         if found.active:

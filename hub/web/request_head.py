@@ -1,0 +1,119 @@
+"""The head of a request: what the hub decides by, before it reads any body.
+
+A frozen value, so that a rule about paths, hosts, origins, addresses or tokens is written once and
+holds on every way in: gunicorn and Flask hand over a WSGI environment; a worker that parses the
+socket itself would make the same value from its bytes.
+
+Where the request came from and how its client named the hub is derived here, once. `X-Forwarded-*`
+is believed only from trusted proxies (`proxies.TrustedProxies`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+
+from hub.web.proxies import NO_PROXIES, TrustedProxies
+
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+
+_KEY = "hubbub.head"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """`path` is percent-decoded and begins behind the prefix; a slash at its end is gone.
+
+    `headers` have lower-case names. `peer` is the socket's other end, `address` the client's.
+    `host` is the name (and port) by which the client called the hub: None where it named none,
+    empty where what it named cannot be a host. `prefix` is the path that the hub hangs under:
+    empty, or `/hub`.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    peer: str
+    address: str
+    scheme: str
+    host: str | None
+    prefix: str
+
+    @classmethod
+    def from_environ(
+        cls,
+        environ: Mapping[str, Any],
+        proxies: TrustedProxies = NO_PROXIES,
+        base_path: str = "",
+    ) -> RequestHead:
+        """`base_path` is the prefix where no proxy names another. A path that a proxy has cut
+        already is taken as it is."""
+        headers = {
+            name[5:].replace("_", "-").lower(): value
+            for name, value in environ.items()
+            if name.startswith("HTTP_")
+        }
+        peer = environ.get("REMOTE_ADDR") or "-"
+        forwarded = proxies.forwarded(peer, headers)
+        prefix = forwarded.prefix or base_path or environ.get("SCRIPT_NAME", "").rstrip("/")
+        return cls(
+            method=environ["REQUEST_METHOD"],
+            path=_path_behind(prefix, environ["PATH_INFO"]),
+            query=environ.get("QUERY_STRING", ""),
+            headers=headers,
+            peer=peer,
+            address=forwarded.address,
+            scheme=forwarded.scheme or environ["wsgi.url_scheme"],
+            host=_host(forwarded.host or _named_host(environ, headers)),
+            prefix=prefix,
+        )
+
+    @property
+    def origin(self) -> str:
+        """The hub's own origin, as this client sees it; empty where it named no host."""
+        return f"{self.scheme}://{self.host}" if self.host else ""
+
+    def query_pairs(self) -> list[tuple[str, str]]:
+        return parse_qsl(self.query, keep_blank_values=True) if self.query else []
+
+
+def remember(head: RequestHead, environ: dict[str, Any]) -> None:
+    """Keep the head with its request, and let Flask see the request as the head has it."""
+    environ[_KEY] = head
+    environ["SCRIPT_NAME"] = head.prefix
+    environ["PATH_INFO"] = head.path
+    environ["REMOTE_ADDR"] = head.address
+    environ["wsgi.url_scheme"] = head.scheme
+    if head.host:
+        environ["HTTP_HOST"] = head.host
+
+
+def head_of(environ: Mapping[str, Any]) -> RequestHead:
+    """The head of this request. In a program that has no `Entrance` it is read from what its
+    server and its own middleware say."""
+    return environ.get(_KEY) or RequestHead.from_environ(environ)
+
+
+def _path_behind(prefix: str, path: str) -> str:
+    if prefix and (path == prefix or path.startswith(f"{prefix}/")):
+        path = path[len(prefix) :]
+    if len(path) > 1 and path[-1] == "/":
+        path = path[:-1]
+    return path or "/"
+
+
+def _named_host(environ: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
+    target = environ.get("RAW_URI", "/")
+    if target[:1] != "/" and "://" in target:  # the target's word counts (RFC 9112 §3.2.2)
+        return str(target.partition("://")[2].partition("/")[0])
+    return headers.get("host")
+
+
+def _host(named: str | None) -> str | None:
+    if named is None:
+        return None
+    return named.lower() if _HOST.fullmatch(named) else ""
