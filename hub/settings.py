@@ -172,6 +172,7 @@ class Settings:
     recent_bytes: int = _setting("HUB_RECENT_BYTES", _whole(4096, 2**40), 4 * 2**20)
     recent_total_bytes: int = _setting("HUB_RECENT_TOTAL_BYTES", _whole(4096, 2**40), 256 * 2**20)
 
+    folded_bytes: int = _setting("HUB_FOLDED_BYTES", _whole(0, 2**40), 64 * 2**20)
     generations_per_minute: int = _setting("HUB_GENERATIONS_PER_MINUTE", _whole(0, 10**6), 30)
     worker_concurrency: int = _setting("HUB_WORKER_CONCURRENCY", _whole(1, 100_000), 200)
     first_delta_timeout_seconds: float = _setting(

@@ -36,7 +36,7 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
     history = History(link, settings)
     queue = Queue(link, settings.lease_seconds)
     generations = Generations(history, queue, settings)
-    kind = GenerationKind(history, settings.history_events)
+    kind = GenerationKind(generations.answers, settings.history_events)
     delivery = Delivery(history, settings, kinds=[kind])
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # `/channels//events` is no channel's name
@@ -56,7 +56,7 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
             more_metrics=lambda: families(queue.counts()),
         )
     )
-    app.register_blueprint(pages_blueprint(lambda one: bool(generations.get(one))))
+    app.register_blueprint(pages_blueprint(lambda one: bool(generations.brief(one))))
     app.wsgi_app = Entrance(app.wsgi_app, delivery, open_to_all=True)  # type: ignore[method-assign]
     return app
 

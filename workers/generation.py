@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,15 +20,17 @@ from hub.errors import NotFound
 from hub.event import Event, compact_json
 from hub.store.history import Record
 from hub.timestamp import rfc3339
-from workers.request import Request
-from workers.transcript import choices_json
+from workers.request import QUESTION_SHOWN, Request
+from workers.transcript import with_all
 
 PREFIX = "generation:"
 ACTIVE = frozenset({"queued", "running"})
 ENDED = frozenset({"completed", "failed", "cancelled"})
 MAX_ATTEMPTS = 3
 
-_QUESTION_SHOWN = 2_000
+_BEHIND_THE_CHOICES = (
+    "usage", "cost", "error", "question", "metadata", "page", "listeners",
+)  # fmt: skip
 _MAX_ID = 128 - len(PREFIX)
 _ID_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~:@")
 
@@ -56,6 +58,13 @@ def unknown(generation_id: str) -> NotFound:
 
 def when(ms: int | None) -> str | None:
     return None if ms is None else rfc3339(ms / 1000)
+
+
+BRIEF = (
+    "status", "brief", "created", "model", "owner", "started", "finished", "attempt", "lost",
+    "fence", "handed_over", "restarted_at", "terminal",
+)  # fmt: skip
+"""The fields of a record without what was asked, which may be large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +109,10 @@ class Terminal:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """A generation as its record has it. `fence` names the claim that may write now; '' none."""
+    """A generation as its record has it. `fence` names the claim that may write now; '' none.
+
+    `request` is the whole of it only where the record was read whole, else its brief.
+    """
 
     id: str
     request: Request
@@ -128,12 +140,13 @@ class Generation:
     @classmethod
     def from_fields(cls, generation_id: str, fields: Mapping[str, str]) -> Generation | None:
         """None where the record is gone or never was."""
-        if "status" not in fields or "request" not in fields:
+        request = fields.get("request") or fields.get("brief")
+        if "status" not in fields or request is None:
             return None
         terminal = fields.get("terminal")
         return cls(
             id=generation_id,
-            request=Request.from_json(fields["request"]),
+            request=Request.from_json(request),
             status=fields["status"],
             created_ms=int(fields["created"]),
             model=fields.get("model") or None,
@@ -156,6 +169,7 @@ class Generation:
             "model": self.model or "",
             "owner": self.owner,
             "request": self.request.to_json(),
+            "brief": self.request.brief().to_json(),
         }
 
     def accepted_json(self) -> dict[str, Any]:
@@ -177,8 +191,18 @@ class Generation:
     def finish_reasons(self) -> dict[int, str]:
         return self.terminal.finish_reasons if self.terminal else {}
 
-    def to_json(self, log: str, listeners: int) -> dict[str, Any]:
-        """`GET /generations/{id}`: `log` is the record's, of the same moment."""
+    def to_json(self, choices: Sequence[dict[str, Any]], listeners: int) -> dict[str, Any]:
+        """`GET /generations/{id}`: `choices` are those of the same moment that have had a delta."""
+        shown = self.in_list(listeners)
+        last = {name: shown.pop(name) for name in _BEHIND_THE_CHOICES}
+        return {
+            **shown,
+            "choices": with_all(choices, range(self.request.n), self.finish_reasons),
+            **last,
+        }
+
+    def in_list(self, listeners: int) -> dict[str, Any]:
+        """One of `GET /generations`: all but its text, so a list is small whatever it lists."""
         end = self.terminal.data if self.terminal else {}
         return {
             "id": self.id,
@@ -188,11 +212,10 @@ class Generation:
             "started": when(self.started_ms),
             "finished": when(self.finished_ms),
             "attempt": self.attempt,
-            "choices": choices_json(log, range(self.request.n), self.finish_reasons),
             "usage": end.get("usage"),
             "cost": end.get("cost"),
             "error": dict(end) if self.status == "failed" else None,
-            "question": self.request.question[:_QUESTION_SHOWN],
+            "question": self.request.question[:QUESTION_SHOWN],
             "metadata": dict(self.request.metadata),
             "page": self.page,
             "listeners": listeners,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from hub import sse
 from hub.channel import BEFORE_FIRST, order
-from hub.errors import FieldError
-from hub.event import Event, compact_json
+from hub.errors import FieldError, NotFound
 from hub.fanout.channel_kind import Snapshot, View
+from hub.fanout.pace import json_parts
 from hub.store.frame import Frame
-from hub.store.history import History, Record
+from hub.store.history import Record
+from workers.answers import Answers
 from workers.dialects import DIALECTS, OpenAI, Text
-from workers.generation import PREFIX, Generation, generation_of
-from workers.transcript import choices_json
+from workers.generation import BRIEF, PREFIX, Generation, generation_of
 
 
 class GenerationKind:
@@ -19,29 +19,31 @@ class GenerationKind:
 
     prefix = PREFIX
 
-    def __init__(self, history: History, history_events: int) -> None:
-        self._history = history
+    def __init__(self, answers: Answers, history_events: int) -> None:
+        self._answers = answers
         self._history_events = history_events
 
     def snapshot(self, channel: str) -> Snapshot | None:
-        """Everything so far, built from one reading of record, log and state.
-        Raises `RedisUnavailable`."""
-        record = self._history.record(channel)
-        generation = Generation.from_fields(_id(channel), record.fields)
-        if generation is None:
+        """Everything so far, as of one moment. Raises `RedisUnavailable`."""
+        try:
+            answer = self._answers.read(_id(channel))
+        except NotFound:
             return None
+        generation, record = answer.generation, answer.record
         position = record.state.before_end if record.state.end else record.state.head
         terminal = _terminal(generation, record)
-        if not record.log:
+        if not answer.choices:
             if self._begins_in_history(record):
                 return Snapshot(None, BEFORE_FIRST, None)
             return Snapshot(None, position, terminal)
         data = {
             "attempt": generation.attempt,
-            "choices": choices_json(record.log),
+            "choices": answer.choices,
             "status": generation.status,
         }
-        body = sse.encode(Event(compact_json(data), "snapshot"), position)
+        # JSON has no line ends: it is one line of data (`sse.encode`), written in short steps.
+        head = b"id: %s\nevent: snapshot\ndata: " % position.encode()
+        body = b"".join([head, *json_parts(data), b"\n\n"])
         n = record.state.n - (1 if record.state.end else 0)
         return Snapshot(Frame(position, position, n, body), position, terminal)
 
@@ -49,7 +51,7 @@ class GenerationKind:
         """Raises `FieldError`, `NotFound`, `RedisUnavailable`."""
         if dialect not in DIALECTS:
             raise FieldError("format", "must be events, openai or text", code="invalid-format")
-        record = self._history.record(channel, log=False)
+        record = self._answers.history.record(channel, *BRIEF)
         generation = generation_of(_id(channel), record)
         # Without any event's id in hand nothing was sent; with one, something was, because these
         # dialects show no other ids than those of what they have sent.

@@ -21,6 +21,8 @@ MAX_CHOICES = 16
 MAX_TOKENS = 10_000_000
 MAX_STOPS = 16
 MAX_METADATA = 16
+QUESTION_SHOWN = 2_000
+"""How many characters of a question a list or a page shows."""
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _MODEL = re.compile(r"[^\s\x00-\x1f\x7f]{1,256}")
@@ -59,6 +61,18 @@ class Request:
     @classmethod
     def from_json(cls, text: str) -> Request:
         return cls(**json.loads(text))
+
+    def brief(self) -> Request:
+        """What lists, pages and streams show of a request: small, whatever it holds. No provider
+        is asked with it."""
+        return Request(
+            [{"role": "user", "content": self.question[:QUESTION_SHOWN]}],
+            n=self.n,
+            stop=[],
+            tools=[],
+            metadata=self.metadata,
+            usage_in_stream=self.usage_in_stream,
+        )
 
     @property
     def question(self) -> str:

@@ -25,7 +25,9 @@ from hub.errors import HubError, KeyReused, NotFound, Refused
 from hub.settings import Settings
 from hub.store.history import IDEMPOTENCY_SECONDS, History, IdempotencyKey, Producer, RecordWrite
 from hub.store.redis_link import Script
+from workers.answers import Answer, Answers
 from workers.generation import (
+    BRIEF,
     Generation,
     Terminal,
     channel_of,
@@ -74,6 +76,7 @@ class Generations:
             settings, max_event_bytes=max(settings.max_event_bytes, MIN_EVENT_BYTES)
         )
         self.history = History(history.link, self.settings)
+        self.answers = Answers(self.history, settings.folded_bytes)
         self.queue = queue
         self.now = now
         self._make_id = make_id
@@ -134,7 +137,7 @@ class Generations:
             )
         except Refused:
             # Sent before: by this call, or by the first with the same key. Or ended and deleted.
-            generation = self.get(generation.id)
+            generation = self.brief(generation.id)
         if generation.status == "queued":
             self.queue.enqueue(generation.id)
         return generation
@@ -143,15 +146,19 @@ class Generations:
 
     def get(self, generation_id: str) -> Generation:
         """Raises `NotFound`."""
-        return self.read(generation_id, log=False)[0]
+        return generation_of(generation_id, self.history.record(_channel(generation_id)))
 
-    def read(self, generation_id: str, *, log: bool = True) -> tuple[Generation, str]:
-        """A generation and its log, of one moment. Raises `NotFound`."""
-        record = self.history.record(channel_of(check_id(generation_id)), log=log)
-        return generation_of(generation_id, record), record.log
+    def brief(self, generation_id: str) -> Generation:
+        """The same without the whole of what was asked. Raises `NotFound`."""
+        record = self.history.record(_channel(generation_id), *BRIEF)
+        return generation_of(generation_id, record)
+
+    def read(self, generation_id: str) -> Answer:
+        """A generation, in brief, and its choices, of one moment. Raises `NotFound`."""
+        return self.answers.read(generation_id)
 
     def newest(self, limit: int, owner: str | None = None) -> list[Generation]:
-        """The newest first: everybody's, or one owner's."""
+        """The newest first, in brief: everybody's, or one owner's."""
         index = _INDEX if owner is None else _owners(owner)
         found: list[Generation] = []
         at = 0
@@ -160,10 +167,12 @@ class Generations:
             if not ids:
                 break
             at += len(ids)
-            for generation_id in ids:
-                try:
-                    found.append(self.get(generation_id))
-                except NotFound:
+            records = self.history.records([channel_of(one) for one in ids], *BRIEF)
+            for generation_id, record in zip(ids, records, strict=True):
+                generation = Generation.from_fields(generation_id, record.fields)
+                if generation is not None:
+                    found.append(generation)
+                else:
                     self._forget(generation_id, owner or "")
                     at -= 1
         return found
@@ -184,7 +193,7 @@ class Generations:
     ) -> Generation:
         """End a generation from outside of its run. `terminal_for` may decline with None."""
         for _ in range(_TRIES):
-            generation = self.get(generation_id)
+            generation = self.brief(generation_id)
             terminal = terminal_for(generation) if generation.active else None
             if terminal is None:
                 return generation
@@ -254,7 +263,7 @@ class Generations:
 
     def _put_right(self, generation_id: str, created_ms: float) -> int:
         try:
-            generation = self.get(generation_id)
+            generation = self.brief(generation_id)
         except NotFound:
             if self.now_ms() - created_ms > _SETTLE_SECONDS * 1000:
                 self._forget(generation_id, "")
@@ -263,6 +272,10 @@ class Generations:
             return self.queue.enqueue(generation_id)
         self.close(generation_id)
         return 0
+
+
+def _channel(generation_id: str) -> str:
+    return channel_of(check_id(generation_id))
 
 
 def _owners(owner: str) -> str:

@@ -55,14 +55,14 @@ class Choice:
     def to_json(self) -> dict[str, Any]:
         """`{"index", "content", "reasoning", "tool_calls"}`, and `refusal` and `logprobs` where
         the model gave any."""
-        text = {kind: "".join(pieces) for kind, pieces in self._pieces.items()}
+        text = {kind: _joined(pieces) for kind, pieces in self._pieces.items()}
         refusal = text.pop("refusal")
         choice: dict[str, Any] = {"index": self.index, **text}
         choice["tool_calls"] = [call.to_json() for call in self._calls]
         if refusal:
             choice["refusal"] = refusal
         if self._logprobs:
-            choice["logprobs"] = self._logprobs
+            choice["logprobs"] = {name: list(given) for name, given in self._logprobs.items()}
         return choice
 
 
@@ -83,37 +83,46 @@ class _Call:
                 self._function.setdefault(name, []).append(value)
 
     def to_json(self) -> dict[str, Any]:
-        function = {name: "".join(pieces) for name, pieces in self._function.items()}
+        function = {name: _joined(pieces) for name, pieces in self._function.items()}
         return {"id": None, "type": "function", **self._own, "function": function}
 
 
-def fold(log: str) -> dict[int, Choice]:
-    """The choices that a record's log adds up to, by index; those without a delta are not there."""
-    choices: dict[int, Choice] = {}
-    for line in log.split("\n"):
-        if line:
-            delta = json.loads(line)
-            index = delta["index"]
-            choice = choices.get(index)
-            if choice is None:
-                choice = choices[index] = Choice(index)
-            choice.add(delta)
-    return choices
+class Transcript:
+    """What a record's log adds up to, as far as it was read (`log_reader`)."""
+
+    def __init__(self) -> None:
+        self._choices: dict[int, Choice] = {}
+
+    def add(self, delta: Mapping[str, Any]) -> None:
+        index = delta["index"]
+        choice = self._choices.get(index)
+        if choice is None:
+            choice = self._choices[index] = Choice(index)
+        choice.add(delta)
+
+    def __bool__(self) -> bool:
+        return bool(self._choices)
+
+    def choices_json(self) -> list[dict[str, Any]]:
+        """The choices that have had a delta, in order. Nothing of it changes when more is added."""
+        return [self._choices[index].to_json() for index in sorted(self._choices)]
 
 
-def choices_json(
-    log: str, indexes: Iterable[int] = (), finish_reasons: Mapping[int, str] | None = None
+def with_all(
+    choices: Iterable[dict[str, Any]], indexes: Iterable[int], finish_reasons: Mapping[int, str]
 ) -> list[dict[str, Any]]:
-    """The choices as JSON, in order. `indexes` are there even without a delta; `finish_reason` is
-    among the fields unless `finish_reasons` is None."""
-    choices = fold(log)
+    """The choices of these `indexes`, also those that have had no delta, and what ended each."""
+    found = {choice["index"]: choice for choice in choices}
     for index in indexes:
-        choices.setdefault(index, Choice(index))
-    found = [choices[index].to_json() for index in sorted(choices)]
-    if finish_reasons is not None:
-        for choice in found:
-            choice["finish_reason"] = finish_reasons.get(choice["index"])
-    return found
+        found.setdefault(index, Choice(index).to_json())
+    return [{**found[index], "finish_reason": finish_reasons.get(index)} for index in sorted(found)]
+
+
+def _joined(pieces: list[str]) -> str:
+    """The text, which takes the place of its pieces: whoever asks next shares it."""
+    if len(pieces) > 1:
+        pieces[:] = ["".join(pieces)]
+    return pieces[0] if pieces else ""
 
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))

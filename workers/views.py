@@ -6,22 +6,21 @@ A worker is not needed for any of it: a generation waits in its queue until ther
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
 
-from hub.errors import FieldError, NotFound
+from hub.errors import FieldError
 from hub.fanout.delivery import Delivery
 from hub.fanout.subscribe import SubscribeOptions
 from hub.query import whole
 from hub.sse import CONTENT_TYPE
 from hub.store.history import IdempotencyKey
-from hub.web.json_response import json_answer
+from hub.web.json_response import json_answer, long_json_answer
 from hub.web.publishing import UnsupportedMediaType, idempotency_key, read_body
 from hub.web.stream_response import subscribe
 from workers.dialects import DIALECTS
-from workers.generation import Generation, channel_of, check_id
+from workers.generation import channel_of, check_id
 from workers.request import MAX_BODY_BYTES, parse_body, request_from_json
 from workers.store import Created, Generations
 
@@ -55,17 +54,17 @@ def generations_blueprint(
     @blueprint.get("/generations")
     def newest() -> Response:
         limit = whole(request.args, "limit", 1, MAX_LIST, default=DEFAULT_LIST)
-        found = []
-        for generation in generations.newest(limit, subject() or None):
-            try:
-                found.append(_shown(*generations.read(generation.id)))
-            except NotFound:
-                pass  # deleted at this moment
-        return json_answer({"generations": found})
+        found = generations.newest(limit, subject() or None)
+        listeners = delivery.counts([generation.channel for generation in found])
+        shown = [one.in_list(count) for one, count in zip(found, listeners, strict=True)]
+        return json_answer({"generations": shown})
 
     @blueprint.get("/generations/<generation_id>")
     def inform(generation_id: str) -> Response:
-        return json_answer(_shown(*generations.read(generation_id)))
+        answer = generations.read(generation_id)
+        generation = answer.generation
+        listeners = delivery.count(generation.channel)
+        return long_json_answer(generation.to_json(answer.choices, listeners))
 
     @blueprint.get("/generations/<generation_id>/events")
     def watch(generation_id: str) -> Response:
@@ -85,7 +84,7 @@ def generations_blueprint(
     @blueprint.post("/generations/<generation_id>/share")
     def share(generation_id: str) -> Response:
         """A link to the page. While nobody has to show a token, the plain address is one."""
-        generation = generations.get(generation_id)
+        generation = generations.brief(generation_id)
         page = quote(generation.page, safe="/:@~")
         return json_answer({"url": request.host_url.rstrip("/") + page, "expires": None})
 
@@ -101,9 +100,6 @@ def generations_blueprint(
     def _options() -> SubscribeOptions:
         last_id = request.headers.get("Last-Event-ID")
         return SubscribeOptions.of(request.args, last_id, settings.heartbeat_seconds)
-
-    def _shown(generation: Generation, log: str) -> dict[str, Any]:
-        return generation.to_json(log, delivery.count(generation.channel))
 
     return blueprint
 

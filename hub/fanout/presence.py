@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
 
 import gevent
@@ -48,10 +48,10 @@ class Presence:
         self._changed.add(room)
         self._wake.set()
 
-    def elsewhere(self, channel: str, here: int) -> int:
-        """The other processes' listeners, asked now. `here`: how many this one has, for asking is
-        telling."""
-        return self._history.present(self._process, {channel: here}, self._lapse_ms)[0][0]
+    def elsewhere(self, here: Mapping[str, int]) -> list[int]:
+        """The other processes' listeners of these channels, asked now. `here`: how many this one
+        has, for asking is telling."""
+        return [count for count, _, _ in self._history.present(self._process, here, self._lapse_ms)]
 
     def run(self) -> None:
         """Write changes soon after they happen, and everything four times a period."""

@@ -95,11 +95,15 @@ class Appended:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What `RecordWrite`s have left, and the channel's state at the same moment."""
+    """What `RecordWrite`s have left, and the channel's state at the same moment.
+
+    `log` is the part of the log that was asked for, `log_bytes` the size of the whole.
+    """
 
     state: ChannelState
     fields: dict[str, str]
-    log: str
+    log: bytes
+    log_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +187,23 @@ class History:
         last, oldest, retained = self.link.run(_INSPECT, self._base(channel), self._keep)
         return Inspection(last.decode(), oldest.decode(), retained)
 
-    def record(self, channel: str, *, log: bool = True) -> Record:
-        """The channel's record; without fields where it is gone or never was."""
+    def record(self, channel: str, *fields: str, log_from: int = 0, log_bytes: int = 0) -> Record:
+        """The channel's record, all of it or the `fields` named, and at most `log_bytes` of its
+        log; without fields where it is gone or never was."""
         keys = [*self._base(channel), *_record_keys(channel)]
-        reply = self.link.run(_RECORD, keys, [*self._keep, "1" if log else ""])
-        pairs = [value.decode() for value in reply[7]]
-        return Record(
-            parse_state(reply), dict(zip(pairs[::2], pairs[1::2], strict=True)), reply[8].decode()
-        )
+        reply = self.link.run(_RECORD, keys, [*self._keep, log_from, log_bytes, *fields])
+        return _record(reply)
+
+    def records(self, channels: Sequence[str], *fields: str) -> list[Record]:
+        """These fields of many channels' records, in one round trip per Redis node."""
+        calls: list[Call] = [
+            (
+                [*self._base(channel), *_record_keys(channel)],
+                [*self._keep, 0, 0, *fields],
+            )
+            for channel in channels
+        ]
+        return [_record(reply) for reply in run_many(self.link, _RECORD, calls)]
 
     def delete(self, channel: str) -> None:
         """Forget the events and the record; ids go on growing and every listener is told by
@@ -292,6 +305,12 @@ class History:
             return self._free.pop()
         self._made += 1
         return f"{self._name}.{self._made}", 1
+
+
+def _record(reply: list[Any]) -> Record:
+    pairs = [value.decode() for value in reply[7]]
+    fields = dict(zip(pairs[::2], pairs[1::2], strict=True))
+    return Record(parse_state(reply), fields, reply[8], reply[9])
 
 
 def _record_keys(channel: str) -> tuple[str, str]:

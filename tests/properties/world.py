@@ -69,7 +69,7 @@ class Counting:
 
     def snapshot(self, channel: str) -> Snapshot | None:
         record = self._history.record(channel)
-        state, count = record.state, len(record.log)
+        state, count = record.state, record.log_bytes
         position = state.before_end if state.end else state.head
         terminal = frame = None
         if state.end:

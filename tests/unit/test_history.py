@@ -126,8 +126,10 @@ def test_an_append_that_finds_another_record_than_expected_changes_nothing(
     assert refused.value.found == {"attempt": "1"}
     following = RecordWrite(expect={"attempt": "1"}, log="lo")
     history.append(CHANNEL, [Event("c")], record=following)
-    found = history.record(CHANNEL)
-    assert (found.fields, found.log) == ({"attempt": "1"}, "Hello")
+    found = history.record(CHANNEL, log_bytes=100)
+    assert (found.fields, found.log, found.log_bytes) == ({"attempt": "1"}, b"Hello", 5)
+    part = history.record(CHANNEL, "attempt", "nothing", log_from=3, log_bytes=1)
+    assert (part.fields, part.log, part.log_bytes) == ({"attempt": "1"}, b"l", 5)
     assert texts(history) == ["a", "c"]
 
 

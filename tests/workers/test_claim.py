@@ -46,9 +46,9 @@ def test_a_later_attempt_begins_with_restarted_and_an_empty_text(
     assert told(generations.history, generation)[1:] == [
         ("restarted", {"attempt": 2, "reason": "worker-lost"})
     ]
-    found, log = generations.read(generation.id)
-    assert (found.attempt, log) == (2, "")
-    assert found.restarted_at == generations.history.state(generation.channel).last
+    answer = generations.read(generation.id)
+    assert (answer.generation.attempt, answer.choices) == (2, [])
+    assert answer.generation.restarted_at == generations.history.state(generation.channel).last
 
 
 def test_after_three_lost_attempts_it_fails_with_worker_lost(

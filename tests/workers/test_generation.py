@@ -8,7 +8,6 @@ from hub.channel import check_channel
 from hub.errors import NotFound
 from workers.generation import Generation, Terminal, channel_of, check_id, new_id
 from workers.request import Request
-from workers.transcript import delta_json
 
 ASKED = Request([{"role": "user", "content": "Why?"}], n=2, stop=[], tools=[], metadata={"a": "b"})
 QUEUED = Generation("abc", ASKED, "queued", 1_700_000_000_123, model="m", owner="ann")
@@ -43,7 +42,7 @@ def test_without_a_record_there_is_no_generation() -> None:
 
 
 def test_a_queued_one_has_its_choices_and_no_times() -> None:
-    found = stored().to_json("", 3)
+    found = stored().to_json([], 3)
     assert list(found) == [
         "id", "status", "model", "created", "started", "finished", "attempt", "choices", "usage",
         "cost", "error", "question", "metadata", "page", "listeners",
@@ -58,7 +57,7 @@ def test_a_completed_one_tells_reasons_usage_and_cost() -> None:
     usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
     end = Terminal.completed({1: "length", 0: "stop"}, usage, 0.5)
     found = stored(started="1700000000200", attempt="2", **end.fields(1_700_000_001_000))
-    body = found.to_json(delta_json(1, "content", "x") + "\n", 0)
+    body = found.to_json([{"index": 1, "content": "x"}], 0)
     assert body["status"] == "completed"
     assert [(c["content"], c["finish_reason"]) for c in body["choices"]] == [
         ("", "stop"),
@@ -70,7 +69,7 @@ def test_a_completed_one_tells_reasons_usage_and_cost() -> None:
 
 def test_a_failed_one_tells_why() -> None:
     end = Terminal.failed("stall-timeout", "nothing came", retryable=True)
-    body = stored(**end.fields(1)).to_json("", 0)
+    body = stored(**end.fields(1)).to_json([], 0)
     assert body["error"] == {
         "code": "stall-timeout",
         "message": "nothing came",

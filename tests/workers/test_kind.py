@@ -13,7 +13,7 @@ from hub.errors import FieldError, NotFound
 from hub.event import Event
 from hub.settings import Settings
 from hub.store.frame import Frame, StoredEvent
-from hub.store.history import History, RecordWrite
+from hub.store.history import RecordWrite
 from tests.workers.conftest import Ask, Attempts
 from workers.dialects import OpenAI, Text
 from workers.generation import Generation, Terminal
@@ -26,8 +26,8 @@ END = Terminal.completed({0: "stop"}, None, None)
 
 
 @pytest.fixture
-def kind(real_history: History, settings: Settings) -> GenerationKind:
-    return GenerationKind(real_history, settings.history_events)
+def kind(generations: Generations, settings: Settings) -> GenerationKind:
+    return GenerationKind(generations.answers, settings.history_events)
 
 
 def data_of(frame: Frame | None) -> Any:
@@ -129,10 +129,10 @@ def test_an_end_without_text_is_found_in_the_history_or_in_the_record(
     generation = ask()
     assert attempts.begin(generation.id).finish(END)
     state = generations.history.state(generation.channel)
-    found = GenerationKind(generations.history, 10_000).snapshot(generation.channel)
+    found = GenerationKind(generations.answers, 10_000).snapshot(generation.channel)
     assert found is not None
     assert (found.frame, found.position, found.terminal) == (None, BEFORE_FIRST, None)
-    trimmed = GenerationKind(generations.history, 1).snapshot(generation.channel)
+    trimmed = GenerationKind(generations.answers, 1).snapshot(generation.channel)
     assert trimmed is not None
     assert trimmed.frame is None
     assert trimmed.position == state.before_end

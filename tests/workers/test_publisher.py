@@ -62,8 +62,7 @@ def text_of(found: list[dict[str, Any]], index: int = 0, kind: str = "content") 
 
 
 def recorded(generations: Generations, generation: Generation, index: int = 0) -> str:
-    found, log = generations.read(generation.id)
-    text: str = found.to_json(log, 0)["choices"][index]["content"]
+    text: str = generations.read(generation.id).choices[index]["content"]
     return text
 
 
@@ -120,8 +119,7 @@ def test_tool_calls_keep_their_pieces(
     publisher.put(Delta(0, "tool_calls", [first]))
     publisher.put(Delta(0, "tool_calls", [{"index": 0, "function": {"arguments": "{}"}}]))
     publisher.finish(END)
-    found, log = generations.read(generation.id)
-    (choice,) = found.to_json(log, 0)["choices"]
+    (choice,) = generations.read(generation.id).choices
     assert choice["tool_calls"] == [
         {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     ]
@@ -186,8 +184,7 @@ def test_long_arguments_of_a_tool_call_are_cut_and_add_up_to_the_same(
     publisher.put(Delta(0, "tool_calls", [call]))
     publisher.finish(END)
     assert len(deltas(generations, generation)) > 10
-    found, log = generations.read(generation.id)
-    (made,) = found.to_json(log, 0)["choices"][0]["tool_calls"]
+    (made,) = generations.read(generation.id).choices[0]["tool_calls"]
     assert (made["id"], made["function"]) == ("a", {"name": "f", "arguments": arguments})
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from random import Random
+from typing import Any
 
 import pytest
 
-from workers.transcript import choices_json, delta_json, fold
+from workers.transcript import Transcript, delta_json, with_all
 
 HARD = ["  ", "\n", "\r\n", "\t", '"', "\\", "\u2028", "ß", "🙂", "\x00", "\x7f", "</script>", "a"]
 
 
-def lines(*deltas: tuple[int, str, object]) -> str:
-    return "".join(delta_json(*delta) + "\n" for delta in deltas)
+def folded(*deltas: tuple[Any, ...]) -> list[dict[str, Any]]:
+    transcript = Transcript()
+    for delta in deltas:
+        transcript.add(json.loads(delta_json(*delta)))
+    return transcript.choices_json()
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -27,7 +31,7 @@ def test_the_choices_are_byte_for_byte_the_deltas_in_order(seed: int) -> None:
         )
         for _ in range(200)
     ]
-    for choice in choices_json(lines(*deltas), range(3)):
+    for choice in folded(*deltas):
         for kind in ("content", "reasoning", "refusal"):
             text = "".join(t for i, k, t in deltas if (i, k) == (choice["index"], kind))
             assert choice.get(kind, "") == text
@@ -41,14 +45,13 @@ def test_a_delta_s_data_is_one_line_of_json(text: str) -> None:
 
 
 def test_tool_calls_are_put_together_by_their_index() -> None:
-    log = lines(
+    (choice,) = folded(
         (0, "tool_calls", [{"index": 0, "id": "a", "type": "function", "function": {"name": "f"}}]),
         (0, "tool_calls", [{"index": 1, "id": "b", "function": {"name": "g", "arguments": "{"}}]),
         (0, "tool_calls", [{"index": 0, "function": {"arguments": '{"x"'}}]),
         (0, "tool_calls", [{"index": 1, "function": {"arguments": "}"}}]),
         (0, "tool_calls", [{"index": 0, "function": {"arguments": ":1}"}}]),
     )
-    (choice,) = choices_json(log)
     assert choice["tool_calls"] == [
         {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"x":1}'}},
         {"id": "b", "type": "function", "function": {"name": "g", "arguments": "{}"}},
@@ -62,15 +65,24 @@ def test_a_choice_without_a_delta_is_there_if_it_was_asked_for() -> None:
         "tool_calls": [],
         "finish_reason": None,
     }
-    assert choices_json("", range(2), {}) == [{"index": 0, **empty}, {"index": 1, **empty}]
-    assert choices_json("") == []
+    assert with_all([], range(2), {}) == [{"index": 0, **empty}, {"index": 1, **empty}]
+    assert folded() == []
 
 
 def test_logprobs_are_gathered_with_their_choice() -> None:
-    log = "".join(
-        delta_json(0, "content", text, {"content": [{"token": text}], "refusal": None}) + "\n"
-        for text in "ab"
+    (choice,) = folded(
+        *((0, "content", t, {"content": [{"token": t}], "refusal": None}) for t in "ab")
     )
-    (choice,) = choices_json(log)
     assert choice["logprobs"] == {"content": [{"token": "a"}, {"token": "b"}]}
-    assert set(fold(log)) == {0}
+
+
+def test_what_was_read_does_not_change_when_more_is_added() -> None:
+    transcript = Transcript()
+    piece = {"index": 0, "function": {"arguments": "{"}}
+    delta = {"index": 0, "content": "a", "tool_calls": [piece], "logprobs": {"content": [1]}}
+    transcript.add(delta)
+    before = transcript.choices_json()
+    as_it_was = json.dumps(before)
+    transcript.add(delta)
+    assert json.dumps(before) == as_it_was
+    assert transcript.choices_json() != before

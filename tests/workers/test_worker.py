@@ -38,9 +38,8 @@ def asked(generations: Generations, prompt: str) -> Generation:
 
 
 def content(generations: Generations, generation: Generation) -> str:
-    found, log = generations.read(generation.id)
-    text: str = found.to_json(log, 0)["choices"][0]["content"]
-    return text
+    choices = generations.read(generation.id).choices
+    return "".join(choice["content"] for choice in choices)
 
 
 def begun(generations: Generations, gate: Gate) -> Generation:

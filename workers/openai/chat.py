@@ -17,11 +17,12 @@ from hub.fanout.channel_kind import View
 from hub.fanout.delivery import Delivery
 from hub.fanout.subscribe import SubscribeOptions
 from hub.store.history import IdempotencyKey
-from hub.web.json_response import json_answer
+from hub.web.json_response import json_answer, long_json_answer
 from hub.web.problems import problem
 from hub.web.publishing import idempotency_key, read_body
 from hub.web.request_head import head_of
 from hub.web.stream_response import subscribe
+from workers.answers import Answer
 from workers.generation import Generation
 from workers.openai.chat_request import Asked, UnknownModel, chat_request
 from workers.openai.chat_response import completion, failed
@@ -75,18 +76,16 @@ class OpenAIFace:
         answer.headers[HEADER] = generation.id
         return answer
 
-    def ended(
-        self, generation: Generation, *, cancel_on_disconnect: bool
-    ) -> tuple[Generation, str]:
-        """Wait for the end; the generation and its log then. Raises `Overloaded` where this process
-        ends before the generation does, `NotFound` where it was deleted."""
+    def ended(self, generation: Generation, *, cancel_on_disconnect: bool) -> Answer:
+        """Wait for the end; the generation and its choices then. Raises `Overloaded` where this
+        process ends before the generation does, `NotFound` where it was deleted."""
         cancel = self._canceller(generation) if cancel_on_disconnect else _stay
         address = head_of(request.environ).address
         wait_for_end(self.delivery, generation.channel, address, request.environ, cancel)
-        found, log = self.generations.read(generation.id)
-        if found.active:
-            raise Overloaded(f"this process is shutting down; generation {found.id} goes on")
-        return found, log
+        answer = self.generations.read(generation.id)
+        if answer.generation.active:
+            raise Overloaded(f"this process is shutting down; generation {generation.id} goes on")
+        return answer
 
     def by(self) -> str:
         return self._subject() or "anonymous"
@@ -110,8 +109,8 @@ def openai_blueprint(face: OpenAIFace, models: Callable[[], Sequence[str]]) -> B
         cancel = asked.cancel_on_disconnect
         if asked.stream:
             return face.stream(generation, cancel_on_disconnect=cancel, dialect="openai")
-        found, log = face.ended(generation, cancel_on_disconnect=cancel)
-        return refusal(found) or named(completion(found, log), found)
+        answer = face.ended(generation, cancel_on_disconnect=cancel)
+        return refusal(answer.generation) or named(completion(answer), generation)
 
     @blueprint.get("/v1/models")
     def list_models() -> Response:
@@ -139,7 +138,7 @@ def refusal(generation: Generation) -> Response | None:
 
 
 def named(body: object, generation: Generation) -> Response:
-    answer = json_answer(body)
+    answer = long_json_answer(body)
     answer.headers[HEADER] = generation.id
     return answer
 

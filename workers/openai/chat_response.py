@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from workers.answers import Answer
 from workers.generation import Generation
 from workers.provider import failure
-from workers.transcript import choices_json
+from workers.transcript import with_all
 
 _STATUS = {
     failure.RATE_LIMITED: 429,
@@ -43,9 +44,10 @@ def failed(generation: Generation) -> tuple[int, str, str, bool] | None:
     return failure_status(code), code, terminal.data["message"], terminal.data["retryable"]
 
 
-def completion(generation: Generation, log: str) -> dict[str, Any]:
+def completion(given: Answer) -> dict[str, Any]:
     """The `chat.completion` object."""
-    choices = choices_json(log, range(generation.request.n), generation.finish_reasons)
+    generation = given.generation
+    choices = with_all(given.choices, range(generation.request.n), generation.finish_reasons)
     answer: dict[str, Any] = {
         "id": f"chatcmpl-{generation.id}",
         "object": "chat.completion",

@@ -13,12 +13,12 @@ from flask import Blueprint, Response, request
 
 from hub.errors import FieldError, NotFound
 from hub.query import whole
-from workers.generation import Generation, check_id
+from workers.generation import check_id
 from workers.openai.chat import OpenAIFace, named, refusal
 from workers.openai.chat_request import Asked
 from workers.openai.responses_output import Output
 from workers.openai.responses_request import ResponseAsked, messages_after, response_request
-from workers.openai.responses_view import PREFIX, ResponseView, output_of, response_json
+from workers.openai.responses_view import PREFIX, ResponseView, read_items, response_json
 
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -37,26 +37,26 @@ def responses_blueprint(face: OpenAIFace) -> Blueprint:
             return face.stream(generation, cancel_on_disconnect=cancel, view=view)
         if asked.background:
             return named(response_json(generation, Output(generation.id)), generation)
-        found, log = face.ended(generation, cancel_on_disconnect=cancel)
-        return refusal(found) or _whole(found, log)
+        answer = face.ended(generation, cancel_on_disconnect=cancel)
+        return refusal(answer.generation) or _whole(generation.id)
 
     @blueprint.get("/v1/responses/<response_id>")
     def retrieve(response_id: str) -> Response:
-        generation, log = generations.read(_generation_id(response_id))
         starting_after = _starting_after()
         if not _flag("stream"):
-            return _whole(generation, log)
+            return _whole(_generation_id(response_id))
+        generation = generations.get(_generation_id(response_id))
         view = ResponseView.of(generation, starting_after)
         return face.stream(generation, cancel_on_disconnect=False, view=view)
 
     @blueprint.post("/v1/responses/<response_id>/cancel")
     def cancel(response_id: str) -> Response:
         generations.cancel(_generation_id(response_id), face.by())
-        return _whole(*generations.read(_generation_id(response_id)))
+        return _whole(_generation_id(response_id))
 
     @blueprint.delete("/v1/responses/<response_id>")
     def delete(response_id: str) -> Response:
-        generation = generations.get(_generation_id(response_id))
+        generation = generations.brief(_generation_id(response_id))
         generations.delete(generation.id, face.by())
         return named({"id": response_id, "object": "response", "deleted": True}, generation)
 
@@ -64,14 +64,14 @@ def responses_blueprint(face: OpenAIFace) -> Blueprint:
         return response_request(body, face.settings.models, _earlier)
 
     def _earlier(response_id: str) -> Sequence[Mapping[str, Any]]:
-        generation, log = generations.read(_generation_id(response_id))
-        return messages_after(generation.request, output_of(generation, log).to_json())
+        generation, output = read_items(generations.history, _generation_id(response_id))
+        return messages_after(generation.request, output.to_json())
+
+    def _whole(generation_id: str) -> Response:
+        generation, output = read_items(generations.history, generation_id)
+        return named(response_json(generation, output), generation)
 
     return blueprint
-
-
-def _whole(generation: Generation, log: str) -> Response:
-    return named(response_json(generation, output_of(generation, log)), generation)
 
 
 def _generation_id(response_id: str) -> str:

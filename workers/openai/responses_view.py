@@ -15,7 +15,16 @@ from typing import Any
 from hub import sse
 from hub.event import Event, compact_json
 from hub.store.frame import Frame
-from workers.generation import ENDED, Generation, Terminal
+from hub.store.history import History
+from workers.generation import (
+    ENDED,
+    Generation,
+    Terminal,
+    channel_of,
+    check_id,
+    generation_of,
+)
+from workers.log_reader import LogReader
 from workers.openai.responses_output import Output, Said
 from workers.run.claim import WORKER_LOST
 
@@ -155,15 +164,24 @@ def response_json(generation: Generation, output: Output) -> dict[str, Any]:
 _CUT_SHORT = ("failed", "cancelled", "incomplete")
 
 
-def output_of(generation: Generation, log: str) -> Output:
-    """The items that a record's log adds up to."""
-    output = Output(generation.id)
-    for line in log.split("\n"):
-        if line:
-            delta = json.loads(line)
-            if delta["index"] == 0:
-                output, _ = output.add(delta)
-    return output.finish()[0] if generation.status == "completed" else output
+class Items:
+    """The items that a record's log adds up to (`log_reader.Folding`)."""
+
+    def __init__(self, name: str) -> None:
+        self.output = Output(name)
+
+    def add(self, delta: Mapping[str, Any]) -> None:
+        if delta["index"] == 0:
+            self.output, _ = self.output.add(delta)
+
+
+def read_items(history: History, generation_id: str) -> tuple[Generation, Output]:
+    """A generation and its items, of one moment. Raises `NotFound`, `RedisUnavailable`."""
+    channel = channel_of(check_id(generation_id))
+    reader = LogReader(history, channel, lambda: Items(generation_id))
+    generation = generation_of(generation_id, reader.read())
+    output = reader.fold.output
+    return generation, output.finish()[0] if generation.status == "completed" else output
 
 
 def _status(generation: Generation) -> tuple[str, dict[str, str] | None]:

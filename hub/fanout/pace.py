@@ -1,0 +1,80 @@
+"""Long work in short steps: whatever takes a while lets the process's other greenlets run between.
+
+A loop over something that a client or a provider has made large calls `Pace.step` in each round.
+gevent's threads were refused for it: Python runs one thread at a time, and a call that holds the
+interpreter for a second holds the streams for a second, wherever it runs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from json.encoder import encode_basestring
+from typing import Any
+
+import gevent
+
+from hub.event import compact_json
+
+STEP_SECONDS = 0.005
+LONG_TEXT = 64 * 1024
+"""Characters of a text that are written as JSON in one step, and bytes of a part of the result."""
+
+_LONG_LIST = 1000
+_DOZENS = 32
+
+
+class Pace:
+    """Hands over to the others when `STEP_SECONDS` of work are done since it last did."""
+
+    __slots__ = ("_since",)
+
+    def __init__(self) -> None:
+        self._since = time.perf_counter()
+
+    def step(self) -> None:
+        if time.perf_counter() - self._since > STEP_SECONDS:
+            gevent.sleep(0)
+            self._since = time.perf_counter()
+
+
+def json_parts(value: object) -> Iterator[bytes]:
+    """`compact_json(value)` in UTF-8, in parts of about `LONG_TEXT`: each is made in a step of its
+    own, between which others run. Joined, they are the same bytes."""
+    pace, held, size = Pace(), [], 0
+    for text in _texts(value):
+        held.append(text)
+        size += len(text)
+        if size >= LONG_TEXT:
+            yield "".join(held).encode()
+            held, size = [], 0
+            pace.step()
+    yield "".join(held).encode()
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str) and len(value) > LONG_TEXT:
+        yield '"'
+        for at in range(0, len(value), LONG_TEXT):
+            yield encode_basestring(value[at : at + LONG_TEXT])[1:-1]
+        yield '"'
+    elif isinstance(value, dict) and value:
+        yield from _members("{", "}", ((f"{compact_json(str(k))}:", v) for k, v in value.items()))
+    elif isinstance(value, list) and len(value) > _LONG_LIST:
+        # Many things are small ones: one by one they would take ten times as long.
+        for at in range(0, len(value), _DOZENS):
+            yield "[" if at == 0 else ","
+            yield compact_json(value[at : at + _DOZENS])[1:-1]
+        yield "]"
+    elif isinstance(value, list) and value:
+        yield from _members("[", "]", (("", each) for each in value))
+    else:
+        yield compact_json(value)
+
+
+def _members(begin: str, end: str, members: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    for name, value in members:
+        yield begin + name
+        yield from _texts(value)
+        begin = ","
+    yield end
