@@ -62,4 +62,15 @@ def test_the_application_s_json_provider_serialises(app: Flask) -> None:
 @pytest.mark.parametrize("field", ["type", "id"])
 def test_nothing_breaks_out_of_its_field(field: str) -> None:
     with pytest.raises(FieldError, match=field):
-        str(Message("x", **{field: "a\ndata: b"}))  # type: ignore[arg-type]
+        str(Message("x", **{field: "a\ndata: b"}))
+
+
+@pytest.mark.parametrize("retry", [500, "500"])
+def test_a_retry_is_milliseconds_as_a_number_or_as_digits(retry: int | str) -> None:
+    assert str(Message("x", retry=retry)) == "retry: 500\ndata: x\n\n"
+
+
+@pytest.mark.parametrize("retry", ["soon", "1.5", "-1", "5\ndata: b", "٣"])
+def test_a_retry_that_no_listener_can_read_is_refused(retry: str) -> None:
+    with pytest.raises(FieldError, match="retry"):
+        str(Message("x", retry=retry))

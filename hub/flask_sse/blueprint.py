@@ -1,0 +1,219 @@
+"""The blueprint: publish, `messages()`, and the view that streams them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+from flask import Blueprint, Response, current_app, has_request_context, request
+from redis.exceptions import RedisError
+
+from hub import sse as event_stream
+from hub.channel import check_channel
+from hub.client.hub import RESERVED, Hub
+from hub.client.subscription import Subscription
+from hub.errors import FieldError, RedisUnavailable
+from hub.fanout.delivery import Delivery
+from hub.fanout.subscribe import SubscribeOptions
+from hub.flask_sse import plain_pubsub
+from hub.flask_sse.message import Message, StoredMessage
+from hub.flask_sse.plain_pubsub import PlainMessages
+from hub.flask_sse.pump import Pump
+from hub.web.stream_response import HEADERS, subscribe
+
+_EXTENSION = "hub.flask_sse"
+_OPEN = "hub.flask_sse.open"
+"""In a request's environment: what its `messages()` have opened, to be closed with its stream."""
+
+
+class ServerSentEventsBlueprint(Blueprint):
+    """A blueprint that publishes, subscribes and streams. Access is controlled as with any other
+    blueprint, by `before_request`."""
+
+    @property
+    def redis(self) -> Any:
+        """The Redis client of the current application."""
+        return _hub().history.link.client
+
+    def publish(
+        self,
+        data: Any,
+        type: str | None = None,
+        id: object = None,
+        retry: int | str | None = None,
+        channel: str = "sse",
+    ) -> str:
+        """Publish `data` to those who listen to `channel`; returns the event's id in history.
+
+        `type`, `id` and `retry` (milliseconds until a client that was cut off returns) are those of
+        the event. Raises `KeyError` where no Redis is configured, `hub.errors.HubError` where the
+        event could not be stored.
+        """
+        message = Message(data, type, id, retry)
+        hub = _hub()
+        stored = hub.history.append(_channel(channel), [message.event]).ids[0]
+        if _plain():
+            plain_pubsub.publish(hub.history.link.client, channel, message)
+        return stored
+
+    def messages(self, channel: str = "sse") -> Iterator[Message]:
+        """The events of `channel`: from now on, or, in the request of a listener that returns, from
+        behind what it has seen. JSON objects and arrays come as such. Subscribed when this returns,
+        not when the first message is asked for."""
+        hub = _hub()
+        opened = request.environ.get(_OPEN) if has_request_context() else None
+        after = _options(hub).last_id if has_request_context() else None
+        subscription = hub.subscribe(_channel(channel), after)
+        stored = _stored(subscription)
+        if opened is not None:
+            opened.append(subscription)
+        if not _plain():
+            return stored
+        plain = _plain_messages(hub, channel)
+        if opened is not None:
+            opened.append(plain)
+        return _merged(stored, plain, subscription)
+
+    def stream(self) -> Response:
+        """The view: streams the channel that the query parameter `channel` names, or `sse`."""
+        name = request.args.get("channel") or "sse"
+        hub = _hub()
+        overridden = type(self).messages is not ServerSentEventsBlueprint.messages
+        if overridden or _plain():
+            return self._streamed(name, hub)
+        if _under_gevent():
+            return subscribe(_delivery(hub), [_channel(name)], options=_options(hub))
+        return _threaded(hub, _channel(name))
+
+    def _streamed(self, name: str, hub: Hub) -> Response:
+        """What `messages()` yields, with comments between."""
+        opened: list[Subscription | PlainMessages] = []
+        request.environ[_OPEN] = opened
+        pump = Pump(iter(self.messages(channel=name)))
+
+        def body() -> Iterator[bytes]:
+            try:
+                yield event_stream.comment() + event_stream.retry(hub.settings.retry_ms)
+                while not pump.over:
+                    message = pump.next(hub.settings.heartbeat_seconds)
+                    if message is None:
+                        yield event_stream.comment()
+                    elif isinstance(message, Message):
+                        yield message.frame()
+                    else:
+                        yield str(message).encode()
+            finally:
+                for source in opened:
+                    source.close()
+                pump.close()
+
+        return current_app.response_class(body(), headers=HEADERS)
+
+
+def _stored(subscription: Subscription) -> Iterator[Message]:
+    with subscription as events:
+        for event in events:
+            if not event.lost:
+                yield StoredMessage(event)
+
+
+def _merged(
+    stored: Iterator[Message], plain: PlainMessages, subscription: Subscription
+) -> Iterator[Message]:
+    pump = Pump(stored, iter(plain))
+    try:
+        while (message := pump.next()) is not None:
+            yield message
+    finally:
+        subscription.close()
+        plain.close()
+        pump.close()
+
+
+def _plain() -> bool:
+    """Whether the application wants plain `PUBLISH` too."""
+    return str(current_app.config.get("SSE_REDIS_PUBSUB", "")).lower() in ("1", "true", "yes", "on")
+
+
+def _plain_messages(hub: Hub, channel: str) -> PlainMessages:
+    try:
+        return PlainMessages(hub.history.link.client, channel)
+    except RedisError as error:
+        raise RedisUnavailable("Redis does not take subscriptions") from error
+
+
+def _hub() -> Hub:
+    """The hub of the current application, made when it is first wanted."""
+    url = current_app.config.get("SSE_REDIS_URL") or current_app.config.get("REDIS_URL")
+    if not url:
+        raise KeyError("Must set a redis connection URL in app config.")
+    hubs: dict[str, Hub] = current_app.extensions.setdefault(_EXTENSION, {})
+    if url not in hubs:
+        hubs[url] = Hub.from_url(url)
+    return hubs[url]
+
+
+def _under_gevent() -> bool:
+    """Whether gevent has patched this process, so that one subscription can serve all greenlets."""
+    return socket.socket.__module__.startswith("gevent")
+
+
+def _delivery(hub: Hub) -> Delivery:
+    deliveries: dict[Hub, Delivery]
+    deliveries = current_app.extensions.setdefault(f"{_EXTENSION}.delivery", {})
+    if hub not in deliveries:
+        deliveries[hub] = Delivery(hub.history, hub.settings)
+    return deliveries[hub]
+
+
+def _options(hub: Hub) -> SubscribeOptions:
+    """A quiet stream behind the last id that the client saw. What else the query says is the
+    program's own."""
+    args = request.args
+    last_id = (
+        request.headers.get("Last-Event-ID") or args.get("last_event_id") or args.get("lastEventId")
+    )
+    return SubscribeOptions(
+        last_id=last_id or None,
+        start=None,
+        heartbeat_seconds=hub.settings.heartbeat_seconds,
+        heartbeat_comments=True,
+        quiet=True,
+        overload_503=False,
+    )
+
+
+def _threaded(hub: Hub, channel: str) -> Response:
+    """A stream with a subscription of its own, written by the thread that serves the request."""
+    events = hub.subscribe(channel, _options(hub).last_id)
+
+    def body() -> Iterator[bytes]:
+        with events:
+            yield event_stream.comment() + event_stream.retry(hub.settings.retry_ms)
+            while not events.over:
+                event = events.next(hub.settings.heartbeat_seconds)
+                if event is None:
+                    yield event_stream.comment()
+                elif not event.lost:
+                    yield event.frame
+
+    return current_app.response_class(body(), headers=HEADERS)
+
+
+def _channel(name: str) -> str:
+    """The hub's name for a channel of flask-sse's, which takes every string."""
+    try:
+        known = check_channel(name)
+    except FieldError:
+        known = ""
+    if known and not known.startswith(RESERVED):
+        return known
+    return f"sse~{sha256(name.encode()).hexdigest()[:40]}"
+
+
+sse = ServerSentEventsBlueprint("sse", __name__)
+"""The blueprint to register. Subclass `ServerSentEventsBlueprint` only to change what it does."""
+
+sse.add_url_rule(rule="", endpoint="stream", view_func=sse.stream)
