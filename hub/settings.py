@@ -181,6 +181,8 @@ class Settings:
     stall_timeout_seconds: float = _setting(
         "HUB_STALL_TIMEOUT_SECONDS", _number(0.05, 86_400), 60.0
     )
+    max_request_bytes: int = _setting("HUB_MAX_REQUEST_BYTES", _whole(1024, 2**40), 8 * 2**20)
+    max_answer_bytes: int = _setting("HUB_MAX_ANSWER_BYTES", _whole(1024, 2**40), 32 * 2**20)
     lease_seconds: float = _setting("HUB_LEASE_SECONDS", _number(0.2, 3600), 15.0)
     grace_seconds: float = _setting("HUB_GRACE_SECONDS", _number(0, 3600), 8.0)
     wait_replicas: int = _setting("HUB_WAIT_REPLICAS", _whole(0, 16), 0)

@@ -90,9 +90,13 @@ def feed(pieces: Iterable[bytes], n: int = 1) -> Read:
             break
         for part in answer.feed(piece):
             read.add(part)
+        if answer.failure is not None:
+            raise answer.failure
     if not answer.done:
         for part in answer.end():
             read.add(part)
+        if answer.failure is not None:
+            raise answer.failure
     for part in answer.summary():
         read.add(part)
     return read

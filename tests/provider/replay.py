@@ -22,8 +22,10 @@ class Reply:
     """`pieces` are sent one by one; a `threading.Event` among them is waited for.
 
     `framing`: `chunked` (each piece a chunk), `close` (the end of the connection is the end of the
-    body), `length` or `cut` (chunked, and broken off without the last chunk). `hold`: the
-    connection stays open after the pieces until the caller leaves.
+    body), `length`, `cut` (chunked, and broken off without the last chunk) or `raw` (the pieces are
+    all that is said, head and framing too). `hold`: the connection stays open after the pieces
+    until the caller leaves. `drip`: then this is said again and again instead, every few
+    milliseconds, as if there were no end of it.
     """
 
     pieces: Sequence[bytes | threading.Event] = ()
@@ -33,6 +35,7 @@ class Reply:
     framing: str = "chunked"
     hold: bool = False
     hold_headers: bool = False
+    drip: bytes = b""
 
 
 @dataclass
@@ -143,7 +146,8 @@ class ReplayServer:
         else:
             headers["Transfer-Encoding"] = "chunked"
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        connection.sendall(f"HTTP/1.1 {reply.status} As-Scripted\r\n{head}\r\n".encode())
+        if reply.framing != "raw":
+            connection.sendall(f"HTTP/1.1 {reply.status} As-Scripted\r\n{head}\r\n".encode())
         chunked = reply.framing in ("chunked", "cut")
         for piece in reply.pieces:
             if isinstance(piece, threading.Event):
@@ -155,12 +159,24 @@ class ReplayServer:
                     time.sleep(0.005)
             elif piece:
                 connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
+        if reply.drip:
+            self._drip(reply.drip, connection)
+            return False
         if reply.hold:
             self._hold(connection)
             return False
         if reply.framing == "chunked":
             connection.sendall(b"0\r\n\r\n")
         return reply.framing in ("chunked", "length")
+
+    def _drip(self, piece: bytes, connection: socket.socket) -> None:
+        while not self._closing:
+            try:
+                connection.sendall(piece)
+            except OSError:
+                self.left.set()
+                return
+            time.sleep(0.005)
 
     def _hold(self, connection: socket.socket) -> None:
         self.holding.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -67,28 +68,63 @@ def test_an_answer_that_stops_ends_with_stall_timeout(
     assert server.left.wait(5)
 
 
+def in_chunk(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
 @pytest.mark.parametrize(
     ("before", "code"), [(ROLE, "first-delta-timeout"), (TEXT, "stall-timeout")]
 )
-@pytest.mark.parametrize("noise", [b": OPENROUTER PROCESSING\n\n", b"data: {}\n\n", b"\n"])
-def test_comments_and_keep_alives_are_not_payload(
+@pytest.mark.parametrize(
+    "noise",
+    [b": OPENROUTER PROCESSING\n\n", b"data: {}\n\n", b"\n", b"data:\n", b": flood\n" * 100_000],
+    ids=["comment", "empty chunk", "line end", "data without an end", "flood"],
+)
+def test_noise_is_not_payload_however_long_it_goes_on(
     server: ReplayServer, asking: Asking, before: bytes, code: str, noise: bytes
 ) -> None:
     """Each re-arms the socket's own timeout, so only the clock can tell."""
-    gates = [threading.Event() for _ in range(8)]
-    seconds = 100.0
+    server.replies = [Reply([before], drip=in_chunk(noise))]
+    providers = asking(first_delta_timeout_seconds=0.2, stall_timeout_seconds=0.2)
+    assert failure_of(iter(providers.open(QUESTION))).code == code
+    assert server.left.wait(5)
 
-    def clock() -> float:
-        """At each look another 25 s are gone, and the provider says something."""
-        nonlocal seconds
-        seconds += 25
-        next((gate for gate in gates if not gate.is_set()), gates[0]).set()
-        return seconds
 
-    noises = [piece for gate in gates for piece in (gate, noise)]
-    server.replies = [Reply([before, *noises], hold=True)]
-    assert failure_of(iter(asking(clock=clock).open(QUESTION))).code == code
-    assert not all(gate.is_set() for gate in gates), "it went on for as long as there was noise"
+HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "drip", "code"),
+    [
+        (b"", b"H", "first-delta-timeout"),
+        (HEAD + b"X: ", b"x", "first-delta-timeout"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n", "provider-unavailable"),
+        (HEAD + b"\r\n", b"0", "first-delta-timeout"),
+        (HEAD + b"\r\n" + in_chunk(TEXT), b"0", "stall-timeout"),
+        (HEAD + b"\r\n" + in_chunk(TEXT) + b"0\r\n", b"X: y\r\n", "stall-timeout"),
+    ],
+    ids=["status line", "header", "100 Continue", "chunk size", "a later one", "trailers"],
+)
+def test_what_drips_byte_by_byte_does_not_outlive_its_deadline(
+    server: ReplayServer, asking: Asking, said: bytes, drip: bytes, code: str
+) -> None:
+    server.replies = [Reply([said], framing="raw", drip=drip) for _ in range(4)]
+    providers = asking(
+        first_delta_timeout_seconds=0.2, stall_timeout_seconds=0.2, wait=lambda *_: None
+    )
+    assert failure_of(iter(providers.open(QUESTION))).code == code
+    assert server.left.wait(5)
+
+
+def test_an_answer_that_is_whole_does_not_wait_for_what_drips_behind_it(
+    server: ReplayServer, asking: Asking
+) -> None:
+    said = HEAD + b"\r\n" + in_chunk(TEXT + DONE.encode()) + b"0\r\n"
+    server.replies = [Reply([said], framing="raw", drip=b"X: y\r\n")]
+    began = time.monotonic()
+    assert join(asking().open(QUESTION)).text == "x"
+    assert time.monotonic() - began < 10, "the deadlines are a minute each"
+    assert server.left.wait(5)
 
 
 def test_a_consumer_that_takes_its_time_is_not_a_stall(

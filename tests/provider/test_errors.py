@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from tests.provider.conftest import QUESTION, Reader
 from tests.provider.reading import chunk, join, line
 from tests.provider.replay import ReplayServer, Reply
-from workers.provider import ProviderConfig, ProviderFailure, Providers
+from workers.provider import Delta, ProviderConfig, ProviderFailure, Providers
+from workers.provider import stream as stream_module
 from workers.provider.failure import CODES, scrub
 
 Asking = Callable[..., Providers]
@@ -166,13 +167,12 @@ def test_an_error_body_without_end_is_not_read_to_its_end(
 
 
 def test_an_error_body_that_does_not_come_is_not_waited_for_for_long(
-    server: ReplayServer, asking: Asking
+    server: ReplayServer, asking: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seconds = iter(range(0, 1000, 3))
-    gates = [threading.Event()]
-    server.replies = [Reply([b"because", *gates], 400, hold=True)]
+    monkeypatch.setattr(stream_module, "_ERROR_BODY_SECONDS", 0.2)
+    server.replies = [Reply([b"because"], 400, hold=True)]
     with pytest.raises(ProviderFailure) as caught:
-        join(asking(clock=lambda: next(seconds)).open(QUESTION))
+        join(asking().open(QUESTION))
     assert caught.value.detail == "the provider answered 400: because"
 
 
@@ -209,3 +209,29 @@ def test_what_looks_like_a_secret_is_scrubbed_wherever_it_comes_from(words: str)
 def test_ordinary_words_are_left_alone() -> None:
     words = "the task-manager asked for gpt-4o-mini with top_k-sampling at https://x.org/a?b=1"
     assert scrub(words) == words
+
+
+@pytest.mark.parametrize("ending", ["\n\n", "\n", ""], ids=["whole", "no blank line", "no end"])
+@pytest.mark.parametrize("joint", ["\n\n", "\n"], ids=["two events", "one event"])
+def test_text_is_kept_whether_an_error_comes_with_it_or_after_it(
+    server: ReplayServer, asking: Asking, joint: str, ending: str
+) -> None:
+    text = chunk({"content": "x"}).rstrip("\n") + joint
+    error = line({"error": {"message": "on fire"}}).rstrip("\n") + ending
+    for pieces in ([text + error], [text, error], [text[:-1], text[-1] + error]):
+        server.replies = [Reply([piece.encode() for piece in pieces])]
+        stream = asking().open(QUESTION)
+        said: list[object] = []
+        with pytest.raises(ProviderFailure) as caught:
+            for part in stream:
+                said.append(part)
+        assert [part.value for part in said if isinstance(part, Delta)] == ["x"]
+        assert (caught.value.detail, stream.tries) == ("on fire", 1)
+
+
+def test_a_question_that_is_too_large_is_not_sent(server: ReplayServer, asking: Asking) -> None:
+    question = replace(QUESTION, messages=[{"role": "user", "content": "?" * 2000}])
+    with pytest.raises(ProviderFailure) as caught:
+        join(asking(max_request_bytes=2000).open(question))
+    assert (caught.value.code, caught.value.retryable) == ("request-too-large", False)
+    assert server.asked == []

@@ -12,7 +12,7 @@ from tests.provider.conftest import QUESTION, Reader
 from tests.provider.reading import DONE, chunk, feed, join
 from tests.provider.replay import ReplayServer, Reply
 from workers.provider import Delta, ProviderFailure, Providers
-from workers.provider.sse_reader import MAX_EVENT_BYTES
+from workers.provider.sse_reader import MAX_EVENT_BYTES, EventTooLong, SseReader
 
 BODY = chunk({"content": "a"}) + chunk({"content": "b"}) + chunk({}, "stop") + DONE
 
@@ -120,3 +120,10 @@ def test_a_long_event_in_tiny_reads_is_read_in_linear_time() -> None:
     """Copying what is held at every read would take minutes here."""
     body = (chunk({"content": "x" * 2_000_000}) + chunk({}, "stop")).encode()
     assert len(feed(body[at : at + 16] for at in range(0, len(body), 16)).text) == 2_000_000
+
+
+def test_an_endless_row_of_empty_data_lines_is_not_held() -> None:
+    reader = SseReader()
+    with pytest.raises(EventTooLong):
+        for _ in range(MAX_EVENT_BYTES // 10_000):
+            reader.feed(b"data:\n" * 10_000)

@@ -1,7 +1,7 @@
 """Chunks in any dialect → parts. No I/O: bytes in, parts out, so that each dialect is one test.
 
     answer = Answer(n)
-    parts = answer.feed(data)      # until answer.done, or the body ends:
+    parts = answer.feed(data)      # until answer.done or answer.failure, or the body ends:
     parts = answer.end()           # raises if the stream was cut
     parts = answer.summary()       # Finish for each choice, then Usage
 
@@ -13,7 +13,7 @@ them anyway.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from workers.provider import failure
@@ -41,25 +41,43 @@ class Answer:
         self._tool_calls: dict[int, ToolCalls] = {}
         self.done = False
         """`[DONE]` came: whatever follows is not part of the answer."""
+        self.failure: ProviderFailure | None = None
+        """What went wrong behind the parts that were returned last: nothing follows them."""
 
     def feed(self, data: bytes) -> list[Part]:
-        """The parts in these bytes; raises `ProviderFailure`."""
+        """The parts in these bytes. What cannot be read, or tells of an error, raises
+        `ProviderFailure`, or is `failure` where parts came before it: text that shares a read with
+        an error is not lost."""
         try:
             events = self._reader.feed(data)
         except EventTooLong:
             raise ProviderFailure(
                 failure.MALFORMED, f"one event of the stream is longer than {MAX_EVENT_BYTES} bytes"
             ) from None
+        return self._kept(lambda parts: self._events(events, parts))
+
+    def end(self) -> list[Part]:
+        """The body is over: the last parts, or `provider-truncated` where it was cut. Fails as
+        `feed` does."""
+        return self._kept(self._last)
+
+    def _kept(self, read: Callable[[list[Part]], None]) -> list[Part]:
         parts: list[Part] = []
+        try:
+            read(parts)
+        except ProviderFailure as error:
+            if not parts:
+                raise
+            self.failure = error
+        return parts
+
+    def _events(self, events: list[WireEvent], parts: list[Part]) -> None:
         for event in events:
             if self.done:
                 break
             self._event(event, parts)
-        return parts
 
-    def end(self) -> list[Part]:
-        """The body is over: the last parts, or `provider-truncated` where it was cut."""
-        parts: list[Part] = []
+    def _last(self, parts: list[Part]) -> None:
         for event in self._reader.end():
             if self.done:
                 break
@@ -73,7 +91,6 @@ class Answer:
             raise self._malformed(b"a JSON document without choices")
         if not (self.complete or self._reader.is_json):
             raise self._truncated()
-        return parts
 
     def summary(self) -> list[Part]:
         """What is known at the end: text held back, each choice's `Finish`, then the `Usage`."""

@@ -11,6 +11,8 @@
 | `provider-truncated` | the stream ended without `[DONE]` and without a finish reason | yes |
 | `first-delta-timeout` | nothing of the answer came in time | no |
 | `stall-timeout` | the answer began and then nothing of it came in time | no |
+| `request-too-large` | the question is larger than `HUB_MAX_REQUEST_BYTES` | no |
+| `answer-too-large` | the answer is larger than `HUB_MAX_ANSWER_BYTES` | no |
 
 The words are the provider's, cut to a bound and rid of anything that looks like a secret: they end
 in events that any watcher of the generation reads.
@@ -34,6 +36,8 @@ MALFORMED: Final = "provider-malformed"
 TRUNCATED: Final = "provider-truncated"
 FIRST_DELTA_TIMEOUT: Final = "first-delta-timeout"
 STALL_TIMEOUT: Final = "stall-timeout"
+REQUEST_TOO_LARGE: Final = "request-too-large"
+ANSWER_TOO_LARGE: Final = "answer-too-large"
 
 CODES: Final = frozenset(
     {
@@ -46,11 +50,13 @@ CODES: Final = frozenset(
         TRUNCATED,
         FIRST_DELTA_TIMEOUT,
         STALL_TIMEOUT,
+        REQUEST_TOO_LARGE,
+        ANSWER_TOO_LARGE,
     }
 )
 _ASKED_AGAIN = frozenset({RATE_LIMITED, UNAVAILABLE, MALFORMED, TRUNCATED})
 _RETRYABLE = _ASKED_AGAIN | {FIRST_DELTA_TIMEOUT, STALL_TIMEOUT}
-_ELSEWHERE = CODES - {REFUSED, CONTEXT_TOO_LONG}
+_ELSEWHERE = CODES - {REFUSED, CONTEXT_TOO_LONG, REQUEST_TOO_LARGE, ANSWER_TOO_LARGE}
 
 _MAX_WORDS = 1000
 _SECRETS = (

@@ -29,7 +29,7 @@ class Provider:
         self, config: ProviderConfig, settings: Settings, clock: Callable[[], float]
     ) -> None:
         self.config = config
-        self.connection = Session(config, idle=settings.worker_concurrency)
+        self.connection = Session(config, idle=settings.worker_concurrency, clock=clock)
         self.amendments: set[str] = set()
         self._preferred = settings.model
         self._allowed = settings.models
@@ -70,7 +70,7 @@ class Provider:
         whole = False
         try:
             response = exchange.send("GET", "models", None, seconds)
-            body, whole = exchange.read_body(_MAX_MODELS_BYTES, seconds, self._clock)
+            body, whole = exchange.read_body(_MAX_MODELS_BYTES, seconds)
         except (Silence, Cut):
             raise silent from None
         finally:
@@ -105,6 +105,7 @@ class Providers:
             wait=wait,
             first_delta_timeout_seconds=settings.first_delta_timeout_seconds,
             stall_timeout_seconds=settings.stall_timeout_seconds,
+            max_request_bytes=settings.max_request_bytes,
         )
 
     @classmethod

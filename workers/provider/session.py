@@ -5,22 +5,26 @@ exchange they serve, and `cut` shuts the socket itself down: the provider sees t
 whoever was reading wakes up. A connection that has gone back to the pool, or serves another
 exchange, is left alone.
 
+What is awaited has a total deadline (`due`), which cuts the exchange when it is over: a socket's
+own timeout is re-armed by every byte.
+
 `trust_env` is off because it costs every request a walk through the environment and a look for
 `.netrc`; proxies and certificates are read from the environment once instead.
 """
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import socket
+import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
-import urllib3
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -28,11 +32,13 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from workers.provider import failure
 from workers.provider.config import ProviderConfig
+from workers.provider.deadline import Deadline
 from workers.provider.failure import ProviderFailure
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 DRAIN_TIMEOUT_SECONDS = 0.02
 READ_BYTES = 65536
+_MAX_STATUSES = 16
 MAX_IDLE = 1000
 """Connections kept for the next generations, at most."""
 
@@ -40,7 +46,7 @@ _exchange: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
 
 class Silence(Exception):
-    """Nothing came within the read timeout."""
+    """What was due did not come in time."""
 
 
 class Cut(Exception):
@@ -74,12 +80,25 @@ class _Noted:
         return super().getresponse()  # type: ignore[misc]
 
 
+class _Response(http.client.HTTPResponse):
+    """http.client's own skips `100 Continue` for as long as one comes, without a pause for others
+    where they come fast."""
+
+    _statuses = 0
+
+    def _read_status(self) -> Any:
+        self._statuses += 1
+        if self._statuses > _MAX_STATUSES:
+            raise http.client.BadStatusLine("too many interim answers")
+        return super()._read_status()  # type: ignore[misc]
+
+
 class _NotedHTTPConnection(_Noted, HTTPConnection):
-    pass
+    response_class = _Response
 
 
 class _NotedHTTPSConnection(_Noted, HTTPSConnection):
-    pass
+    response_class = _Response
 
 
 class _HTTPPool(HTTPConnectionPool):
@@ -107,8 +126,14 @@ class _Adapter(HTTPAdapter):
 class Session:
     """The session of one provider; keeps up to `idle` connections for the next generations."""
 
-    def __init__(self, config: ProviderConfig, idle: int) -> None:
+    def __init__(
+        self,
+        config: ProviderConfig,
+        idle: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.config = config
+        self.clock = clock
         session = requests.Session()
         session.trust_env = False
         session.proxies.update(get_environ_proxies(config.base_url))
@@ -139,12 +164,18 @@ class Exchange:
         self.connection: Any = None
         self.socket: socket.socket | None = None
         self.is_cut = False
+        self._deadline = Deadline(self.cut)
+        self._expired = False
 
     def send(
-        self, method: str, path: str, body: bytes | None, read_timeout_seconds: float
+        self, method: str, path: str, body: bytes | None, within_seconds: float
     ) -> requests.Response:
-        """Send the request and wait for the headers; raises `Silence` or `ProviderFailure`."""
+        """Send the request and wait for the headers, with the connecting and whatever else comes
+        before them. What follows is due in the same time, unless `due` says otherwise.
+        Raises `Silence` or `ProviderFailure`."""
         config = self._owner.config
+        self._deadline = Deadline(self._expire, self._owner.clock)
+        self.due(within_seconds)
         token = _exchange.set(self)
         try:
             self._response = self._owner.session.request(
@@ -158,13 +189,15 @@ class Exchange:
                 },
                 stream=True,
                 allow_redirects=False,
-                timeout=(CONNECT_TIMEOUT_SECONDS, read_timeout_seconds),
+                timeout=(CONNECT_TIMEOUT_SECONDS, None),
             )
-        except requests.ReadTimeout:
-            raise Silence from None
         except requests.RequestException as error:
+            if self._expired:
+                raise Silence from None
             raise self._not_reached(error) from None
         except Exception as error:
+            if self._expired:
+                raise Silence from None
             # A socket cut in mid-handshake fails in whatever way the TLS layer finds.
             if self.is_cut:
                 raise Cut from None
@@ -178,37 +211,44 @@ class Exchange:
         """What has come, at least a byte; empty at the end. Raises `Silence` or `Cut`."""
         try:
             data: bytes = self._raw.read1(READ_BYTES, decode_content=True)
-            return data
-        except (urllib3.exceptions.ReadTimeoutError, TimeoutError):
-            raise Silence from None
         except Exception:
             # ProtocolError, SSLError, a decoder's error, or whatever a socket shut down beneath
             # its TLS layer raises: the body will not go on.
-            raise Cut from None
+            raise (Silence if self._expired else Cut) from None
+        if not data and self._expired:  # a body without a length ends where it is cut
+            raise Silence
+        return data
 
-    def read_body(
-        self, max_bytes: int, within_seconds: float, clock: Callable[[], float]
-    ) -> tuple[bytes, bool]:
+    def read_body(self, max_bytes: int, within_seconds: float) -> tuple[bytes, bool]:
         """A short body, and whether it is whole: what came of it within the bounds."""
-        body = b""
-        deadline = clock() + within_seconds
+        body = bytearray()
+        self.due(within_seconds)
         try:
-            while len(body) < max_bytes and clock() < deadline:
-                self.set_read_timeout(deadline - clock())
+            while len(body) < max_bytes and not self.overdue:
                 data = self.read()
                 if not data:
-                    return body, True
+                    return bytes(body), True
                 body += data
         except (Silence, Cut):
             pass
-        return body, False
+        return bytes(body), False
 
-    def set_read_timeout(self, seconds: float) -> None:
-        if self.socket is not None and self._is_ours():
-            try:
-                self.socket.settimeout(max(0.001, seconds))
-            except OSError:
-                pass  # gone meanwhile: the next read says so
+    def due(self, seconds: float) -> None:
+        """What is awaited must be there within `seconds` from now, or the exchange is cut and the
+        reader gets `Silence`."""
+        self._deadline.set(seconds)
+
+    def not_due(self) -> None:
+        """Nothing is awaited at the moment: the reader is busy with what came."""
+        self._deadline.suspend()
+
+    @property
+    def overdue(self) -> bool:
+        return self._deadline.over
+
+    def _expire(self) -> None:
+        self._expired = True
+        self.cut()
 
     def _is_ours(self) -> bool:
         """The body's last byte sends a connection back to the pool, for others to take."""
@@ -240,13 +280,14 @@ class Exchange:
             if reuse and not self.is_cut:
                 self._drain()
             response.close()
+        self._deadline.end()
         if self._is_ours():
             self.connection.exchange = None
         self.socket = None
 
     def _drain(self) -> None:
         """Behind `[DONE]` only the body's end is due: with it, the connection serves again."""
-        self.set_read_timeout(DRAIN_TIMEOUT_SECONDS)
+        self.due(DRAIN_TIMEOUT_SECONDS)
         try:
             for _ in range(4):
                 if not self.read():

@@ -15,6 +15,9 @@ from typing import NamedTuple
 MAX_EVENT_BYTES = 8 * 2**20
 """Longest event, or JSON answer, that is read."""
 
+_LINE_BYTES = 64
+"""What a line of data takes in memory beside its text: an endless row of empty ones is too long."""
+
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -69,7 +72,7 @@ class SseReader:
                 self._name = ""
             else:
                 self._name = ""
-        self._held = sum(map(len, self._data)) if self._data else 0
+        self._held = sum(map(len, self._data)) + _LINE_BYTES * len(self._data)
         if rest or self._held > MAX_EVENT_BYTES:
             self._hold(rest)
         return events

@@ -1,8 +1,10 @@
 """One generation's way through the providers: tries, pauses, fall-back, deadlines, and the end.
 
-Everything happens in whoever iterates; `close` may come from anywhere. The deadlines are the
-socket's own timeout while payload flows, so a delta costs no timer of ours; only a read that
-brought no payload (a comment, a keep-alive) looks at the clock and shortens the timeout.
+Everything happens in whoever iterates; `close` may come from anywhere. The deadlines are total: one
+for all that comes before the first delta, then one for each next piece of the answer, which only
+payload moves on. While the consumer is busy with what came, nothing is due.
+
+A provider that never pauses gets no more of the loop than `TURN_BYTES` at a time.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -26,6 +29,9 @@ _log = logging.getLogger(__name__)
 
 _MAX_ERROR_BYTES = 65536
 _ERROR_BODY_SECONDS = 5.0
+_MAX_HELD = 1000
+"""Parts that wait for the answer to begin."""
+TURN_BYTES = 32_768
 
 Parts = Generator[Part, None, None]
 
@@ -44,6 +50,7 @@ class Surroundings:
     wait: Callable[[threading.Event, float], object]
     first_delta_timeout_seconds: float
     stall_timeout_seconds: float
+    max_request_bytes: int
 
 
 class Candidate(Protocol):
@@ -148,9 +155,8 @@ class Stream:
             if self._closing.is_set():
                 return
             answer = Answer(self._request.n)
-            started = self._at.clock()
             self._send(candidate, exchange)
-            yield from self._read(exchange, answer, started)
+            yield from self._read(exchange, answer)
             if self._closing.is_set():
                 return
             reuse = True
@@ -167,12 +173,15 @@ class Stream:
     def _send(self, candidate: Candidate, exchange: Exchange) -> None:
         """Ask; returns once a 200 has come."""
         model = candidate.model_for(self._request, exchange)
-        body = amended(self._request.body(model), candidate.amendments)
+        body = json.dumps(amended(self._request.body(model), candidate.amendments)).encode()
+        if len(body) > self._at.max_request_bytes:
+            raise ProviderFailure(
+                failure.REQUEST_TOO_LARGE,
+                f"the request to the model takes {len(body)} bytes, "
+                f"at most {self._at.max_request_bytes} are sent",
+            )
         response = exchange.send(
-            "POST",
-            "chat/completions",
-            json.dumps(body).encode(),
-            self._at.first_delta_timeout_seconds,
+            "POST", "chat/completions", body, self._at.first_delta_timeout_seconds
         )
         if response.status_code != 200:
             error = failure.from_status(response.status_code, self._error_body(exchange))
@@ -186,16 +195,15 @@ class Stream:
 
     def _error_body(self, exchange: Exchange) -> str:
         """As much as comes soon: the status says enough without it."""
-        body, _ = exchange.read_body(_MAX_ERROR_BYTES, _ERROR_BODY_SECONDS, self._at.clock)
+        body, _ = exchange.read_body(_MAX_ERROR_BYTES, _ERROR_BODY_SECONDS)
         return body.decode("utf-8", "replace")
 
-    def _read(self, exchange: Exchange, answer: Answer, started: float) -> Parts:
-        clock, feed, read = self._at.clock, answer.feed, exchange.read
+    def _read(self, exchange: Exchange, answer: Answer) -> Parts:
+        """The parts as they come. Until the answer begins it may be asked anew, so what comes
+        before its first delta (the model's name) is held."""
+        feed, read, stall = answer.feed, exchange.read, self._at.stall_timeout_seconds
         held: list[Part] = []
-        deadline = started + self._at.first_delta_timeout_seconds
-        stall = self._at.stall_timeout_seconds
-        timeout = None  # what the socket has now, where it is not the whole stall
-        exchange.set_read_timeout(deadline - clock())
+        turn_bytes = 0
         while not answer.done:
             try:
                 data = read()
@@ -208,29 +216,30 @@ class Stream:
             if self._closing.is_set():
                 return
             parts = feed(data) if data else answer.end()
-            if self._began and parts:
-                yield from parts
-                deadline = clock() + stall
-                if timeout is not None:
-                    exchange.set_read_timeout(stall)
-                    timeout = None
-            elif any(type(part) is Delta for part in parts):
+            if parts and (self._began or any(type(part) is Delta for part in parts)):
+                exchange.not_due()
                 self._began = True
-                yield from held
+                if held:
+                    yield from held
+                    held = []
                 yield from parts
-                deadline = clock() + stall
-                exchange.set_read_timeout(stall)
-            elif data:
-                # Until the answer begins it may be asked anew: the model's name has to wait.
+                exchange.due(stall)
+            else:
                 held += parts
-                timeout = deadline - clock()
-                if timeout <= 0:
+                if exchange.overdue:
                     raise Silence
-                exchange.set_read_timeout(timeout)
+                if len(held) > _MAX_HELD:
+                    raise ProviderFailure(failure.MALFORMED, "the answer never begins")
+            if answer.failure is not None:
+                raise answer.failure
             if not data:
                 break
             if self._closing.is_set():
                 return
+            turn_bytes += len(data)
+            if turn_bytes >= TURN_BYTES:  # reading what is there already lets nobody else run
+                turn_bytes = 0
+                time.sleep(0)
         if not self._began:
             yield from held
 
