@@ -72,7 +72,7 @@ class Attempts:
     def __init__(self, generations: Generations, sender: Sender, settings: Settings) -> None:
         self.generations = generations
         self.claimer = Claimer(generations)
-        self.fenced: list[str] = []
+        self.over: list[str] = []
         self._sender = sender
         self._settings = settings
 
@@ -89,8 +89,9 @@ class Attempts:
             self.generations.history,
             self._sender,
             max_event_bytes=options.get("max_event_bytes", self._settings.max_event_bytes),
+            max_answer_bytes=options.get("max_answer_bytes", self._settings.max_answer_bytes),
             now=self.generations.now,
-            on_fenced=lambda: self.fenced.append(claim.fence),
+            on_over=lambda: self.over.append(claim.fence),
         )
 
     def begin(self, generation_id: str, **options: Any) -> Publisher:

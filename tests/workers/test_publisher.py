@@ -13,14 +13,14 @@ import pytest
 from hub.errors import RedisUnavailable
 from hub.settings import Settings
 from hub.store.frame import StoredEvent
-from hub.store.history import History
+from hub.store.history import History, Producer
 from hub.store.redis_link import RedisLink
 from tests.conftest import StartValkey
 from tests.support.deadline import eventually
 from tests.support.valkey import Valkey
 from tests.workers.conftest import ASKED, LEASE_SECONDS, Ask, Attempts
 from workers.generation import Generation, Terminal
-from workers.provider import Delta
+from workers.provider import Delta, ProviderFailure
 from workers.queue import Queue
 from workers.run import publisher as publisher_module
 from workers.run.publisher import Publisher
@@ -246,7 +246,7 @@ def test_after_a_cancel_nothing_is_stored_and_the_run_is_told(
     settle(lambda: publisher.first_delta_at)
     generations.cancel(generation.id, "ann")
     publisher.put(Delta(0, "content", "after"))
-    settle(lambda: attempts.fenced)
+    settle(lambda: attempts.over)
     assert not publisher.put(Delta(0, "content", "more"))
     assert not publisher.finish(END)
     assert recorded(generations, generation) == "before"
@@ -295,7 +295,7 @@ def test_a_batch_that_is_sent_again_is_stored_once_also_when_redis_forgot_the_pr
         return replies
 
     lane = publisher._sender._lane(publisher.channel)
-    lane._pipe.run = run_and_lose_the_reply  # type: ignore[method-assign]
+    lane._pipe.run = run_and_lose_the_reply  # type: ignore[method-assign, assignment]
     for piece in "abcdef":
         publisher.put(Delta(0, "content", piece))
         gevent.sleep(0.005)
@@ -368,3 +368,96 @@ def test_a_missing_script_is_loaded_and_nothing_is_lost(
         gevent.sleep(0.01)
     assert publisher.finish(END)
     assert recorded(generations, generation) == "abc"
+
+
+def failed(generations: Generations, generation: Generation) -> tuple[Any, int]:
+    """How it failed, and at which attempt."""
+    found = generations.get(generation.id)
+    assert found.status == "failed" and found.terminal is not None
+    assert events(generations, generation)[-1] == ("failed", dict(found.terminal.data))
+    return found.terminal.data["code"], found.attempt
+
+
+@pytest.mark.parametrize(
+    "logprobs",
+    [{"content": [{"token": "x" * 300_000}]}, {"content": [{"token": "\ud83d"}]}, {"content": {1}}],
+    ids=["too large for an event", "half a character", "no JSON"],
+)
+def test_what_cannot_be_written_ends_its_own_generation_in_words_and_no_other(
+    ask: Ask, attempts: Attempts, generations: Generations, logprobs: Any
+) -> None:
+    poisoned, healthy = ask(), ask()
+    publishers = [attempts.begin(poisoned.id), attempts.begin(healthy.id)]
+    for publisher in publishers:
+        assert publisher.put(Delta(0, "content", "before "))
+    settle(lambda: all(publisher.first_delta_at for publisher in publishers))
+    publishers[0].put(Delta(0, "content", "x", logprobs))
+    publishers[1].put(Delta(0, "content", "after"))
+    assert publishers[1].finish(END)
+    assert recorded(generations, healthy) == "before after"
+    settle(lambda: attempts.over)
+    assert not publishers[0].put(Delta(0, "content", "more"))
+    assert publishers[0].finish(END), "its end is stored, though another one than was meant"
+    assert failed(generations, poisoned) == ("provider-malformed", 1)
+    assert recorded(generations, poisoned) == "before "
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        Delta(0, "content", "é" * 600),
+        Delta(0, "tool_calls", [{"index": 0, "function": {"arguments": "x" * 1100}}]),
+        Delta(0, "content", "x", {"content": [{"token": "x" * 1100}]}),
+    ],
+)
+def test_an_answer_that_is_too_large_ends_in_words_and_what_came_before_stays(
+    ask: Ask, attempts: Attempts, generations: Generations, delta: Delta
+) -> None:
+    generation = ask()
+    publisher = attempts.begin(generation.id, max_answer_bytes=1100)
+    assert publisher.put(Delta(0, "content", "before"))
+    with pytest.raises(ProviderFailure) as caught:
+        publisher.put(delta)
+    assert (caught.value.code, caught.value.retryable) == ("answer-too-large", False)
+    publisher.finish(END)
+    assert recorded(generations, generation) == "before"
+
+
+def test_a_publisher_that_can_neither_go_on_nor_end_is_let_go_and_delays_no_other(
+    ask: Ask, attempts: Attempts, generations: Generations, sender: Sender
+) -> None:
+    class Hopeless:
+        channel = "generation:x"
+
+        def __init__(self, breaks_in: str) -> None:
+            self.breaks_in = breaks_in
+            self.told: list[Exception] = []
+
+        def call(self) -> Any:
+            if self.breaks_in == "call":
+                raise ZeroDivisionError
+            if self.breaks_in == "packing":
+                return ["\ud83d"], []
+            return generations.history.append_call(
+                self.channel, [], producer=Producer(self.breaks_in, 1, 0)
+            )
+
+        def settle(self, reply: Any) -> bool:
+            raise ZeroDivisionError
+
+        def broken(self, error: Exception) -> bool:
+            self.told.append(error)
+            raise RuntimeError
+
+    healthy = attempts.begin((generation := ask()).id)
+    hopeless = [Hopeless(step) for step in ("call", "packing", "settle")]
+    for each in hopeless:
+        sender.ready(each)
+    healthy.put(Delta(0, "content", "whole"))
+    assert healthy.finish(END)
+    assert recorded(generations, generation) == "whole"
+    assert [type(error) for each in hopeless for error in each.told] == [
+        ZeroDivisionError,
+        UnicodeEncodeError,
+        ZeroDivisionError,
+    ]

@@ -37,14 +37,19 @@ class Pipe:
         self._socket: Any = None
         self._reader = hiredis.Reader()
 
-    def run(self, calls: Sequence[Call]) -> list[Any]:
-        """The replies, an exception in the place of each that is an error.
+    def pack(self, call: Call) -> bytes:
+        """The call as it goes on the wire. Raises what packing raises (half a character)."""
+        keys, args = call
+        packed: bytes = hiredis.pack_command(("EVALSHA", self._script.sha, len(keys), *keys, *args))
+        return packed
+
+    def run(self, packed: Sequence[bytes]) -> list[Any]:
+        """The replies to packed calls, an exception in the place of each that is an error.
         Raises `RedisUnavailable` when not all came, or too few replicas have them: nobody knows
         which were carried out."""
-        sha, wait = self._script.sha, self._link.wait_command
-        packed = [hiredis.pack_command(("EVALSHA", sha, len(k), *k, *args)) for k, args in calls]
+        wait = self._link.wait_command
         if wait is not None:
-            packed.append(hiredis.pack_command(wait))
+            packed = [*packed, hiredis.pack_command(wait)]
         replies: list[Any] = []
         try:
             if self._socket is None:

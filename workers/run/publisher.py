@@ -7,7 +7,9 @@ once, also when the answer took longer than Redis remembers a producer.
 
 Every append expects the attempt's fence in the record. Where it is not there any more (another
 worker has taken over, the generation was cancelled or deleted, Redis was emptied) nothing is
-stored, `fenced` is set and `on_fenced` called: this attempt is over, without a word.
+stored and `fenced` is set: this attempt is over, without a word. What cannot be written, or is
+refused for good, is let go, and the generation's end with its reason (`failure`) takes its place.
+`on_over` is called in both.
 
 The model's pace is never Redis's pace: `put` does not wait, until `HELD_CHARS` are held. Then it
 holds the model back for a while, and gives up when Redis does not return in time.
@@ -21,11 +23,14 @@ from typing import Any
 
 from gevent.event import Event as Signal
 
-from hub.errors import Refused, TooLarge
+from hub.errors import Refused
 from hub.event import Event
 from hub.store.history import History, Producer, RecordWrite
 from workers.generation import Terminal
+from workers.provider import failure
+from workers.provider.failure import ProviderFailure
 from workers.provider.parts import Delta
+from workers.run import fault
 from workers.run.claim import Claim
 from workers.run.pipe import Call
 from workers.run.sender import Sender
@@ -38,6 +43,7 @@ FULL_SECONDS = 60.0
 
 _MERGED_CHARS = 16_384
 _BATCH_PIECES = 256
+_BATCH_CHARS = 1 << 18
 _OVERHEAD_BYTES = 64
 _ESCAPED_BYTES = 6
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -66,19 +72,23 @@ class Publisher:
         sender: Sender,
         *,
         max_event_bytes: int,
+        max_answer_bytes: int,
         now: Callable[[], float],
-        on_fenced: Callable[[], None],
+        on_over: Callable[[], None],
     ) -> None:
         self.channel = claim.generation.channel
         self.fenced = False
+        self.failure: Terminal | None = None
         self.stored_end = False
         self.stored_at = now()
         self.first_delta_at: float | None = None
+        self._id = claim.generation.id
         self._fence = claim.fence
         self._history = history
         self._sender = sender
         self._now = now
-        self._on_fenced = on_fenced
+        self._on_over = on_over
+        self._bytes_left = max_answer_bytes
         self._limit = max(1, (max_event_bytes - _OVERHEAD_BYTES) // _ESCAPED_BYTES)
         self._merged = min(self._limit, _MERGED_CHARS)
         self._pieces: list[_Piece] = []
@@ -97,8 +107,12 @@ class Publisher:
     # ── from the provider's loop ─────────────────────────────────────────────────────────────
 
     def put(self, delta: Delta) -> bool:
-        """Gather a delta. False: nothing more is taken, because it is over or Redis stays away."""
+        """Gather a delta. False: nothing more is taken, because it is over or Redis stays away.
+        Raises `ProviderFailure` where the answer becomes too large; what came before stays."""
+        if self._over.is_set() or self.failure is not None:
+            return False
         index, kind, value, logprobs = delta
+        self._count(value, logprobs)
         if isinstance(value, str):
             if self._half or (not value.isascii() and _SURROGATE.search(value)):
                 value = self._whole(index, kind, value)
@@ -112,18 +126,20 @@ class Publisher:
                 self._gather(index, kind, calls, logprobs, len(str(calls)))
         if self._held > HELD_CHARS and not self._wait_for_room():
             return False
-        return not self._over.is_set()
+        return not self._over.is_set() and self.failure is None
 
     def model(self, name: str) -> None:
         """The model's name as the provider says it: in the record with the next append."""
         self._fields["model"] = name
 
     def finish(self, terminal: Terminal) -> bool:
-        """Publish what is held and the end, and wait; False where it was fenced or abandoned."""
-        for (index, kind), half in self._half.items():
-            self._gather(index, kind, _mended(half), None, 1)
-        self._half = {}
-        self._terminal = terminal
+        """Publish what is held and the end, and wait; False where it was fenced or abandoned.
+        Where `failure` is set, that is the end instead."""
+        if self.failure is None:
+            for (index, kind), half in self._half.items():
+                self._gather(index, kind, _mended(half), None, 1)
+            self._half = {}
+            self._terminal = terminal
         self._report()
         self._over.wait()
         return self.stored_end
@@ -132,6 +148,15 @@ class Publisher:
         """Publish nothing more."""
         self._over.set()
         self._room.set()
+
+    def _count(self, value: object, logprobs: object) -> None:
+        self._bytes_left -= _size(value)
+        if logprobs is not None:
+            self._bytes_left -= _size(logprobs)
+        if self._bytes_left < 0:
+            raise ProviderFailure(
+                failure.ANSWER_TOO_LARGE, "the answer is larger than HUB_MAX_ANSWER_BYTES allows"
+            )
 
     def _gather(self, index: int, kind: str, value: Any, logprobs: object, size: int) -> None:
         self._held += size
@@ -182,10 +207,7 @@ class Publisher:
         if self._over.is_set():
             return None
         if self._under_way is None:
-            try:
-                self._under_way = self._next()
-            except TooLarge:
-                self._fenced_off()  # HUB_MAX_EVENT_BYTES is smaller than any delta's event
+            self._under_way = self._next()
         return self._under_way
 
     def settle(self, reply: Any) -> bool:
@@ -208,15 +230,28 @@ class Publisher:
         self._ready = bool(self._pieces) or self._terminal is not None
         return self._ready
 
+    def broken(self, error: Exception) -> bool:
+        """What is held cannot be stored: its reason takes its place (`sender.Ready`)."""
+        if self._over.is_set():
+            return False
+        reason = fault.terminal_for(error, self._id)
+        if self.failure is not None:  # not even that could be stored
+            self.abandon()
+            return False
+        self.failure = self._terminal = reason
+        self._pieces, self._half, self._fields, self._held = [], {}, {}, 0
+        self._under_way = None
+        self._room.set()
+        self._on_over()
+        return True
+
     def _next(self) -> Call:
-        pieces, self._pieces = self._pieces[:_BATCH_PIECES], self._pieces[_BATCH_PIECES:]
         events, lines, self._sizes = [], [], 0
-        for piece in pieces:
+        for piece in self._take_pieces():
             data = _data(piece)
             events.append(Event(data, "delta"))
             lines.append(data)
             self._sizes += piece.size
-        lines.append("")
         now = self._now()
         self._batch += 1
         fields = {**self._fields, "batch": str(self._batch)}
@@ -226,14 +261,28 @@ class Publisher:
             events.append(self._terminal.event)
             fields |= self._terminal.fields(int(now * 1000))
             del fields["fence"]
-        before = str(self._batch - 1) if self._batch > 1 else ""
+        expect = {"fence": self._fence}
+        if self.failure is None:  # else nobody knows how much of the batch before was carried out
+            expect["batch"] = str(self._batch - 1) if self._batch > 1 else ""
+        log = "".join([line + "\n" for line in lines]) if lines else None
         return self._history.append_call(
             self.channel,
             events,
             producer=Producer(self._fence, self._batch, now),
-            record=RecordWrite({"fence": self._fence, "batch": before}, fields, "\n".join(lines)),
+            record=RecordWrite(expect, fields, log),
             ends=self._ends,
         )
+
+    def _take_pieces(self) -> list[_Piece]:
+        """The pieces of the next batch: one call's size is bounded, however much is held."""
+        count, size = 0, 0
+        for piece in self._pieces[:_BATCH_PIECES]:
+            size += piece.size
+            if count and size > _BATCH_CHARS:
+                break
+            count += 1
+        pieces, self._pieces = self._pieces[:count], self._pieces[count:]
+        return pieces
 
     def _was_stored(self, reply: Any) -> bool:
         """Whether an earlier sending of this very batch was carried out: then only the count of
@@ -248,7 +297,7 @@ class Publisher:
     def _fenced_off(self) -> None:
         self.fenced = True
         self.abandon()
-        self._on_fenced()
+        self._on_over()
 
 
 def _data(piece: _Piece) -> str:
@@ -271,6 +320,12 @@ def _bounded(calls: list[dict[str, Any]], limit: int) -> Iterator[list[dict[str,
         for at in range(limit, len(arguments), limit):
             cut = {"arguments": arguments[at : at + limit]}
             yield [{"index": call["index"], "function": cut}]
+
+
+def _size(value: object) -> int:
+    """About what it takes as UTF-8, for counting."""
+    text = value if isinstance(value, str) else str(value)
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def _mended(text: str) -> str:

@@ -1,6 +1,7 @@
 """One attempt at a generation: the provider's stream in, events out, and the ways it can end.
 
-    completed / failed   the stream's end, published with the record's last fields in one append
+    completed / failed   the stream's end, published with the record's last fields in one append;
+                         or a fault here or in what the provider said (`fault`)
     fenced               the record is another's, ended or gone: nothing is said any more
     stopped              somebody here has stopped it (`stop`): cancelled, lost lease, shutdown
 
@@ -15,12 +16,15 @@ import time
 from collections.abc import Iterator
 from typing import Protocol
 
+import gevent
+
 from hub.errors import RedisUnavailable, Refused
 from hub.settings import Settings
 from hub.store.history import RecordWrite
 from workers.generation import Terminal
 from workers.provider import Delta, Finish, Model, ModelRequest, Part, ProviderFailure, Usage, cost
 from workers.request import Request
+from workers.run import fault
 from workers.run.claim import Claim
 from workers.run.publisher import Publisher
 from workers.run.sender import Sender
@@ -66,8 +70,10 @@ class Run:
             generations.history,
             sender,
             max_event_bytes=settings.max_event_bytes,
+            max_answer_bytes=settings.max_answer_bytes,
             now=generations.now,
-            on_fenced=lambda: self.stop("fenced"),
+            # Not in the sender's greenlet: what a stream does when it is closed delays no other's.
+            on_over=lambda: gevent.spawn(self._given_up),
         )
         request = claim.generation.request
         self._stream = opener.open(model_request(request, settings.system_prompt))
@@ -85,6 +91,7 @@ class Run:
         log.info("generation starts id=%s attempt=%d", generation.id, generation.attempt)
         terminal = self._answer()
         if terminal is not None and self._publisher.finish(terminal):
+            terminal = self._publisher.failure or terminal
             outcome = terminal.type
             self._close(outcome)
         else:
@@ -104,6 +111,13 @@ class Run:
         if not self.stopped:
             self.stopped = why
             self._publisher.abandon()
+            self._stream.close()
+
+    def _given_up(self) -> None:
+        """The publisher takes nothing more."""
+        if self._publisher.fenced:
+            self.stop("fenced")
+        else:
             self._stream.close()
 
     def check(self) -> None:
@@ -137,36 +151,33 @@ class Run:
 
     def _answer(self) -> Terminal | None:
         """Read the provider's stream to its end; None where the run was stopped."""
+        try:
+            terminal = self._read()
+        except ProviderFailure as failure:
+            terminal = Terminal.failed(failure.code, failure.detail, retryable=failure.retryable)
+        except Exception as error:
+            terminal = fault.terminal_for(error, self.claim.generation.id)
+        finally:
+            self._stream.close()
+        return None if self.stopped else terminal
+
+    def _read(self) -> Terminal:
         reasons: dict[int, str] = {}
         usage: Usage | None = None
         model = self.claim.generation.model
         put = self._publisher.put
-        try:
-            for part in self._stream:
-                if isinstance(part, Delta):
-                    if not put(part):
-                        return None if self.stopped else _REDIS_STAYED_AWAY
-                elif isinstance(part, Finish):
-                    reasons[part.index] = part.reason
-                elif isinstance(part, Model):
-                    model = part.name
-                    self._publisher.model(model)
-                else:
-                    usage = part
-        except ProviderFailure as failure:
-            terminal = Terminal.failed(failure.code, failure.detail, retryable=failure.retryable)
-        except Exception:
-            log.exception("generation breaks id=%s", self.claim.generation.id)
-            terminal = Terminal.failed("internal", "something went wrong here", retryable=True)
-        else:
-            terminal = Terminal.completed(
-                reasons,
-                usage and usage._asdict(),
-                self._cost(usage, model),
-            )
-        finally:
-            self._stream.close()
-        return None if self.stopped else terminal
+        for part in self._stream:
+            if isinstance(part, Delta):
+                if not put(part):
+                    return self._publisher.failure or _REDIS_STAYED_AWAY
+            elif isinstance(part, Finish):
+                reasons[part.index] = part.reason
+            elif isinstance(part, Model):
+                model = part.name
+                self._publisher.model(model)
+            else:
+                usage = part
+        return Terminal.completed(reasons, usage and usage._asdict(), self._cost(usage, model))
 
     def _cost(self, usage: Usage | None, model: str | None) -> float | None:
         """By the name that the provider gives its model, or by the one that was asked for."""

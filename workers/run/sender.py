@@ -4,6 +4,9 @@ Publishers that have something report here. While one round trip is under way, a
 ready waits and leaves with the next, so batches grow with the load. Where Redis does not answer,
 the same batches are sent again until it does: each is stored once, however often it is sent.
 
+One publisher's trouble is its own: whatever it raises, cannot be packed or is refused for good is
+told to that publisher (`broken`) and the others go on.
+
 In a Cluster there is one lane for each node, so that one that is away does not hold up the others.
 """
 
@@ -11,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import gevent
 from gevent.event import Event
@@ -43,6 +46,16 @@ class Ready(Protocol):
         """It was carried out; True where there is more to send."""
         ...
 
+    def broken(self, error: Exception) -> bool:
+        """It cannot be sent, now or later; True where there is something else to send instead."""
+        ...
+
+
+class _Sending(NamedTuple):
+    publisher: Ready
+    call: Call
+    packed: bytes
+
 
 class Sender:
     def __init__(self, history: History) -> None:
@@ -72,10 +85,14 @@ class Sender:
 
 
 class _Lane:
+    """`_in_hand` holds the publishers of the round under way until each is settled: a round that is
+    broken off loses none of them."""
+
     def __init__(self, history: History, pipe: Pipe) -> None:
         self._history = history
         self._pipe = pipe
         self._waiting: list[Ready] = []
+        self._in_hand: dict[Ready, None] = {}
         self._wake = Event()
         self._pause = _PAUSE_SECONDS
         self._away = False
@@ -90,6 +107,7 @@ class _Lane:
         self._pipe.close()
 
     def _run(self) -> None:
+        self._put_back()
         while True:
             self._wake.wait()
             self._wake.clear()
@@ -102,44 +120,84 @@ class _Lane:
 
     def _round(self) -> None:
         batch, self._waiting = self._waiting[:ROUND_CALLS], self._waiting[ROUND_CALLS:]
-        calls = [(publisher, call) for publisher in batch if (call := publisher.call())]
-        if not calls:
+        self._in_hand = dict.fromkeys(batch)
+        round_ = [sending for publisher in batch if (sending := self._sending(publisher))]
+        if not round_:
             return
         try:
-            replies = self._pipe.run([call for _, call in calls])
-        except RedisUnavailable as error:
-            if self._history.link.cluster:  # the slots may have gone to another node by now
-                self._slowly(calls)
-            else:
-                self._redis_is_away([publisher for publisher, _ in calls], error)
+            replies = self._pipe.run([sending.packed for sending in round_])
+        except RedisUnavailable:
+            # One by one: it may be one of them alone that Redis drops the connection for, and in a
+            # Cluster the slots may have gone to another node by now.
+            self._slowly(round_)
             return
         self._redis_is_back()
         troubled = []
-        for (publisher, call), reply in zip(calls, replies, strict=True):
+        for sending, reply in zip(round_, replies, strict=True):
             if isinstance(reply, Exception):
-                troubled.append((publisher, call))
-            elif publisher.settle(reply):
-                self._waiting.append(publisher)
+                troubled.append(sending)
+            else:
+                self._settle(sending.publisher, reply)
         self._slowly(troubled)
 
-    def _slowly(self, calls: list[tuple[Ready, Call]]) -> None:
+    def _sending(self, publisher: Ready) -> _Sending | None:
+        try:
+            call = publisher.call()
+            if call is not None:
+                return _Sending(publisher, call, self._pipe.pack(call))
+            del self._in_hand[publisher]
+        except Exception as error:
+            self._broken(publisher, error)
+        return None
+
+    def _slowly(self, round_: list[_Sending]) -> None:
         """One by one, with all that the link knows about finding the right server."""
-        for at, (publisher, call) in enumerate(calls):
+        for publisher, call, _ in round_:
             try:
                 reply = self._history.link.run(APPEND, *call, try_seconds=1, durable=True)
             except RedisUnavailable as error:
                 self._pipe.close()  # in a failover the old primary still answers, with refusals
-                self._redis_is_away([publisher for publisher, _ in calls[at:]], error)
+                self._redis_is_away(error)
                 return
+            except Exception as error:
+                self._broken(publisher, error)
+                continue
             self._redis_is_back()
-            if publisher.settle(reply):
-                self._waiting.append(publisher)
+            self._settle(publisher, reply)
 
-    def _redis_is_away(self, publishers: list[Ready], error: RedisUnavailable) -> None:
+    def _settle(self, publisher: Ready, reply: Any) -> None:
+        try:
+            more = publisher.settle(reply)
+        except Exception as error:
+            self._broken(publisher, error)
+            return
+        self._let_go(publisher, more)
+
+    def _broken(self, publisher: Ready, error: Exception) -> None:
+        try:
+            more = publisher.broken(error)
+        except Exception:
+            log.exception("%s can neither go on nor end", publisher.channel)
+            more = False
+        self._let_go(publisher, more)
+
+    def _let_go(self, publisher: Ready, more: bool) -> None:
+        self._in_hand.pop(publisher, None)
+        if more:
+            self._waiting.append(publisher)
+            self._wake.set()
+
+    def _put_back(self) -> None:
+        self._waiting = [*self._in_hand, *self._waiting]
+        self._in_hand = {}
+        if self._waiting:
+            self._wake.set()
+
+    def _redis_is_away(self, error: RedisUnavailable) -> None:
         if not self._away:
             log.warning("redis is away, deltas are held: %s", error.detail)
         self._away = True
-        self._waiting = publishers + self._waiting
+        self._put_back()
         gevent.sleep(self._pause)
         self._pause = min(self._pause * 2, _MAX_PAUSE_SECONDS)
 

@@ -30,8 +30,10 @@ from gevent.lock import Semaphore
 
 from hub.errors import RedisUnavailable
 from hub.fanout.feed import Feed
+from workers.generation import Generation, Terminal
 from workers.queue import CONTROL, Job
-from workers.run.claim import Claimer
+from workers.run import fault
+from workers.run.claim import Claim, Claimer
 from workers.run.runner import Opener, Run
 from workers.run.sender import Sender
 from workers.store import Generations
@@ -140,6 +142,7 @@ class Worker:
         greenlet.rawlink(self._greenlets.discard)
 
     def _run(self, job: Job) -> None:
+        claim = None
         try:
             claim = self._claimer.claim(job)
             if claim is None:
@@ -150,12 +153,26 @@ class Worker:
             self.outcomes[run.run()] += 1
         except RedisUnavailable as error:
             log.warning("job left to lapse id=%s: %s", job.generation_id, error.detail)
-        except Exception:
-            log.exception("job left to lapse id=%s", job.generation_id)
+        except Exception as error:
+            self._end(job, claim, fault.terminal_for(error, job.generation_id))
         finally:
             self._runs.pop(job.entry, None)
             del self._held[job.entry]
             self._slots.release()
+
+    def _end(self, job: Job, claim: Claim | None, terminal: Terminal) -> None:
+        """A fault here has ended the run: the next attempt would meet it, too."""
+
+        def ours(generation: Generation) -> Terminal | None:
+            return terminal if claim is None or claim.fence == generation.fence else None
+
+        self.outcomes["failed"] += 1
+        try:
+            self._generations.end(job.generation_id, ours)
+        except RedisUnavailable as error:
+            log.warning("job left to lapse id=%s: %s", job.generation_id, error.detail)
+        except Exception:
+            log.exception("job left to lapse id=%s", job.generation_id)
 
     # ── leases ───────────────────────────────────────────────────────────────────────────────
 

@@ -83,15 +83,17 @@ local renew = now_ms - tonumber(state[7] or 0) >= slack * 1000
 if count == 0 or ARGV[11] == '1' then renew, slack = true, 0 end
 local keep = ARGV[1] + slack
 
-if #fields > 0 then
-  redis.call('HSET', KEYS[5], unpack(fields))
-  if renew then redis.call('EXPIRE', KEYS[5], keep) end
-end
+-- The log is written first: it alone may grow beyond what Redis takes as one value, and a refusal must
+-- have stored nothing, or the sending again would be taken for one that was carried out.
 if ARGV[13] == 'append' then
   local length = redis.call('APPEND', KEYS[6], ARGV[14])
   if renew or length == #ARGV[14] then redis.call('EXPIRE', KEYS[6], keep) end
 elseif ARGV[13] == 'replace' then
   redis.call('SET', KEYS[6], ARGV[14], 'EX', keep)
+end
+if #fields > 0 then
+  redis.call('HSET', KEYS[5], unpack(fields))
+  if renew then redis.call('EXPIRE', KEYS[5], keep) end
 end
 if renew and ARGV[16] ~= '0' then redis.call('EXPIRE', KEYS[6], keep) end
 

@@ -1,0 +1,44 @@
+"""What a generation is told when the attempt at it breaks, whatever broke.
+
+A fault that would come again with the next attempt ends the generation at this one, in words and
+with a code: three paid answers and `worker-lost` would say less. The traceback is in the log.
+
+| what broke | code |
+| --- | --- |
+| Redis refuses the append for good | `redis-refused` |
+| a piece of the answer is no JSON, or larger than an event may be | `provider-malformed` |
+| anything else | `internal` |
+"""
+
+from __future__ import annotations
+
+import logging
+
+from hub.errors import HubError, TooLarge
+from workers.generation import Terminal
+from workers.provider import failure
+
+log = logging.getLogger("workers.run")
+
+REDIS_REFUSED = "redis-refused"
+INTERNAL = "internal"
+
+
+def terminal_for(error: Exception, generation_id: str) -> Terminal:
+    """The end of the generation that `error` broke; the error goes into the log."""
+    log.error("generation breaks id=%s", generation_id, exc_info=error)
+    if isinstance(error, HubError) and error.code == REDIS_REFUSED:
+        return Terminal.failed(
+            REDIS_REFUSED, "Redis refuses to store what this generation says", retryable=False
+        )
+    if isinstance(error, TooLarge):
+        return Terminal.failed(
+            failure.MALFORMED,
+            f"a piece of the answer is larger than an event may be ({error.detail})",
+            retryable=False,
+        )
+    if isinstance(error, ValueError | TypeError | RecursionError):  # UnicodeError is a ValueError
+        return Terminal.failed(
+            failure.MALFORMED, "a piece of the answer cannot be written as JSON", retryable=False
+        )
+    return Terminal.failed(INTERNAL, "something went wrong here", retryable=True)
