@@ -3,7 +3,7 @@
 
 import { ago, element, part } from "./dom.js";
 import { GenerationView } from "./generation_view.js";
-import { request, words } from "./session.js";
+import { address, request, words } from "./session.js";
 
 const form = /** @type {HTMLFormElement} */ (part(document, "ask"));
 const prompt = /** @type {HTMLTextAreaElement} */ (part(form, "prompt"));
@@ -100,7 +100,7 @@ async function refresh() {
 function row({ id, status, created, question }) {
   const item = element("li");
   const link = /** @type {HTMLAnchorElement} */ (element("a"));
-  link.href = `/g/${encodeURIComponent(id)}`;
+  link.href = address(`/g/${encodeURIComponent(id)}`);
   const text = `${question ?? ""}`.trim();
   const start = text.length > WORDS_SHOWN ? `${text.slice(0, WORDS_SHOWN)}…` : text;
   const state = element("span", status, "badge");

@@ -12,7 +12,7 @@ import { Fold, RequestError } from "../hubbub.js";
 import { ChoiceView } from "./choice.js";
 import { ConnectionView } from "./connection.js";
 import { element, part } from "./dom.js";
-import { hub, request, words } from "./session.js";
+import { address, hub, request, words } from "./session.js";
 import { Speech } from "./speech.js";
 
 /**
@@ -69,7 +69,7 @@ export class GenerationView {
     this.#root.dataset.generation = id;
     this.#root.hidden = false;
     const page = /** @type {HTMLAnchorElement} */ (part(this.#root, "page"));
-    page.href = `/g/${encodeURIComponent(id)}`;
+    page.href = address(`/g/${encodeURIComponent(id)}`);
     part(this.#root, "asked-box").hidden = true;
     this.#speech.reset();
     this.#drawAll();
@@ -295,7 +295,8 @@ export class GenerationView {
   async #share() {
     const path = `/generations/${encodeURIComponent(this.#id)}/share`;
     const shared = await hub.request(path, { method: "POST" }).catch(() => null);
-    const here = location.pathname.startsWith("/g/") ? location.href : `/g/${this.#id}`;
+    const page = address("/g/");
+    const here = location.pathname.startsWith(page) ? location.href : `${page}${this.#id}`;
     await this.#copy(new URL(shared?.url ?? here, location.href).href, part(this.#root, "share"));
   }
 

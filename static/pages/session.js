@@ -16,7 +16,19 @@ const HEARTBEAT_SECONDS = 5;
 
 const token = new URLSearchParams(location.search).get("token") ?? "";
 
-export const hub = connect({ token, heartbeatSeconds: HEARTBEAT_SECONDS });
+/** The path that the hub hangs under: empty, or such as `/hub`. */
+const base = document.documentElement.dataset.base ?? "";
+
+/** The address of one of the hub's paths, for links and requests. @param {string} path */
+export function address(path) {
+  return `${base}${path}`;
+}
+
+export const hub = connect({
+  base: `${location.origin}${base}`,
+  token,
+  heartbeatSeconds: HEARTBEAT_SECONDS,
+});
 
 /** @type {Promise<void> | null} */
 let asking = null;

@@ -8,7 +8,7 @@
 
 import { ago, element, part } from "./dom.js";
 import { Metrics, quantile } from "./metrics.js";
-import { hub, request, words } from "./session.js";
+import { address, hub, request, words } from "./session.js";
 
 const PERIOD_MS = 2_000;
 const GENERATIONS = 15;
@@ -24,7 +24,7 @@ let lagBefore = [];
 /** @param {string} path @returns {Promise<{ ok: boolean, status: number, text: string }>} */
 async function read(path) {
   try {
-    const answer = await fetch(path, { cache: "no-store", headers: { Accept: "*/*" } });
+    const answer = await fetch(address(path), { cache: "no-store", headers: { Accept: "*/*" } });
     return { ok: answer.ok, status: answer.status, text: await answer.text() };
   } catch {
     return { ok: false, status: 0, text: "" };
@@ -173,7 +173,7 @@ async function generations() {
 function generationRow({ id, status, model, created, usage, attempt }) {
   const row = element("tr");
   const link = /** @type {HTMLAnchorElement} */ (element("a", id));
-  link.href = `/g/${encodeURIComponent(id)}`;
+  link.href = address(`/g/${encodeURIComponent(id)}`);
   const name = element("td", "", "name");
   name.append(link);
   const badge = element("span", status, "badge");
