@@ -13,6 +13,10 @@ import tempfile
 
 from hub.settings import SettingError, Settings
 
+# gunicorn would cut it from every path, and fail at the probes that come without it.
+if _script_name := os.environ.pop("SCRIPT_NAME", ""):
+    os.environ.setdefault("HUB_BASE_PATH", _script_name)
+
 try:
     settings = Settings.from_environ(os.environ)
     settings.check_bind()

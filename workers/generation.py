@@ -172,14 +172,14 @@ class Generation:
             "brief": self.request.brief().to_json(),
         }
 
-    def accepted_json(self) -> dict[str, Any]:
-        """The answer to `POST /generations`."""
+    def accepted_json(self, prefix: str = "") -> dict[str, Any]:
+        """The answer to `POST /generations`, at a hub that hangs under `prefix`."""
         return {
             "id": self.id,
             "status": self.status,
             "channel": self.channel,
-            "events": f"/generations/{self.id}/events",
-            "page": self.page,
+            "events": f"{prefix}/generations/{self.id}/events",
+            "page": f"{prefix}{self.page}",
             "created": when(self.created_ms),
         }
 
@@ -191,9 +191,11 @@ class Generation:
     def finish_reasons(self) -> dict[int, str]:
         return self.terminal.finish_reasons if self.terminal else {}
 
-    def to_json(self, choices: Sequence[dict[str, Any]], listeners: int) -> dict[str, Any]:
+    def to_json(
+        self, choices: Sequence[dict[str, Any]], listeners: int, prefix: str = ""
+    ) -> dict[str, Any]:
         """`GET /generations/{id}`: `choices` are those of the same moment that have had a delta."""
-        shown = self.in_list(listeners)
+        shown = self.in_list(listeners, prefix)
         last = {name: shown.pop(name) for name in _BEHIND_THE_CHOICES}
         return {
             **shown,
@@ -201,7 +203,7 @@ class Generation:
             **last,
         }
 
-    def in_list(self, listeners: int) -> dict[str, Any]:
+    def in_list(self, listeners: int, prefix: str = "") -> dict[str, Any]:
         """One of `GET /generations`: all but its text, so a list is small whatever it lists."""
         end = self.terminal.data if self.terminal else {}
         return {
@@ -217,7 +219,7 @@ class Generation:
             "error": dict(end) if self.status == "failed" else None,
             "question": self.request.question[:QUESTION_SHOWN],
             "metadata": dict(self.request.metadata),
-            "page": self.page,
+            "page": f"{prefix}{self.page}",
             "listeners": listeners,
         }
 

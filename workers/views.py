@@ -17,7 +17,8 @@ from hub.query import whole
 from hub.sse import CONTENT_TYPE
 from hub.store.history import IdempotencyKey
 from hub.web.json_response import json_answer, long_json_answer
-from hub.web.publishing import UnsupportedMediaType, idempotency_key, read_body
+from hub.web.publishing import check_json, idempotency_key, read_body
+from hub.web.request_head import head_of
 from hub.web.stream_response import subscribe
 from workers.dialects import DIALECTS
 from workers.generation import channel_of, check_id
@@ -43,12 +44,13 @@ def generations_blueprint(
         created = _create(subject())
         generation = created.generation
         if options is None:
-            answer = json_answer(generation.accepted_json(), 202 if created.first else 200)
+            accepted = generation.accepted_json(_prefix())
+            answer = json_answer(accepted, 202 if created.first else 200)
         else:
             answer = subscribe(
                 delivery, [generation.channel], dialect=dialect, start="start", options=options
             )
-        answer.headers["Location"] = f"/generations/{generation.id}"
+        answer.headers["Location"] = f"{_prefix()}/generations/{generation.id}"
         return answer
 
     @blueprint.get("/generations")
@@ -56,7 +58,8 @@ def generations_blueprint(
         limit = whole(request.args, "limit", 1, MAX_LIST, default=DEFAULT_LIST)
         found = generations.newest(limit, subject() or None)
         listeners = delivery.counts([generation.channel for generation in found])
-        shown = [one.in_list(count) for one, count in zip(found, listeners, strict=True)]
+        prefix = _prefix()
+        shown = [one.in_list(count, prefix) for one, count in zip(found, listeners, strict=True)]
         return json_answer({"generations": shown})
 
     @blueprint.get("/generations/<generation_id>")
@@ -64,7 +67,7 @@ def generations_blueprint(
         answer = generations.read(generation_id)
         generation = answer.generation
         listeners = delivery.count(generation.channel)
-        return long_json_answer(generation.to_json(answer.choices, listeners))
+        return long_json_answer(generation.to_json(answer.choices, listeners, _prefix()))
 
     @blueprint.get("/generations/<generation_id>/events")
     def watch(generation_id: str) -> Response:
@@ -86,11 +89,10 @@ def generations_blueprint(
         """A link to the page. While nobody has to show a token, the plain address is one."""
         generation = generations.brief(generation_id)
         page = quote(generation.page, safe="/:@~")
-        return json_answer({"url": request.host_url.rstrip("/") + page, "expires": None})
+        return json_answer({"url": request.url_root.rstrip("/") + page, "expires": None})
 
     def _create(owner: str) -> Created:
-        if request.mimetype != "application/json":
-            raise UnsupportedMediaType("Content-Type: must be application/json")
+        check_json(request)
         name = idempotency_key(request)
         body = read_body(request, MAX_BODY_BYTES)
         asked = request_from_json(parse_body(body), settings.models)
@@ -117,6 +119,10 @@ def _dialect() -> str | None:
 def _wants_stream() -> bool:
     """Only who names the type: `*/*` is what every program sends that has thought of nothing."""
     return any(kind == _EVENT_STREAM and q > 0 for kind, q in request.accept_mimetypes)
+
+
+def _prefix() -> str:
+    return head_of(request.environ).prefix
 
 
 def _by(subject: str) -> str:

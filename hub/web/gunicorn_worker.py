@@ -3,28 +3,45 @@
 gunicorn's gevent worker ignores that a response was `ALREADY_HANDLED` and goes on in its keep-alive
 loop: it would parse whatever the client sends next and write an answer into the stream. This worker
 leaves the loop. It also starts the delivery with the process, ends the streams on SIGTERM, spread
-over `HUB_GRACE_SECONDS`, and lets the kernel find clients that have vanished.
+over `HUB_GRACE_SECONDS`, lets the kernel find clients that have vanished, and answers a head that
+gunicorn cannot parse in the hub's own form.
 
 gunicorn imports this module before gevent has patched the process: nothing here may import redis.
 """
 
 from __future__ import annotations
 
+import logging
 import socket
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import gevent
+from gunicorn import util
+from gunicorn.http import errors
 from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.ggevent import GeventWorker
 
+from hub.event import compact_json
+
 if TYPE_CHECKING:
     from hub.fanout.delivery import Delivery
+
+log = logging.getLogger("hub.gunicorn_worker")
 
 MARK = "hubbub.takeover"
 """In a request's environment: this worker will let go of the socket."""
 
 _KEEPALIVE_SECONDS = 30
 _UNSENT_BYTES = 256 * 1024
+
+_APPLICATION_S_FAULT = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
+_STATUS = {
+    errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
+    errors.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    errors.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
+}
+"""What a head that cannot be parsed is answered, where it is not 400."""
 
 
 class Worker(GeventWorker):  # type: ignore[misc]
@@ -69,6 +86,38 @@ class Worker(GeventWorker):  # type: ignore[misc]
             return
         if handled is False:
             raise StopIteration
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Answer what never became a request. Nothing of it is repeated, in the answer or the log:
+        its line may carry a token."""
+        if isinstance(exc, errors.ParseException) and not isinstance(exc, _APPLICATION_S_FAULT):
+            status = _STATUS.get(type(exc), HTTPStatus.BAD_REQUEST)
+            log.warning("request refused address=%s: %s", addr and addr[0], type(exc).__name__)
+        else:
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+            log.error("error outside of the application", exc_info=exc)
+        try:
+            util.write_nonblock(client, _unparsed(status))
+        except OSError:
+            pass  # it has left
+
+
+def _unparsed(status: HTTPStatus) -> bytes:
+    """The answer to a head that cannot be parsed, as RFC 9457 has it."""
+    body = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": "the request could not be read",
+        "code": status.phrase.lower().replace(" ", "-"),
+    }
+    content = compact_json(body).encode()
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\n"
+        "Content-Type: application/problem+json\r\nX-Content-Type-Options: nosniff\r\n"
+        f"Content-Length: {len(content)}\r\n\r\n"
+    )
+    return head.encode() + content
 
 
 def _find_the_vanished(sock: Any, stall_seconds: float) -> None:

@@ -56,6 +56,13 @@ def publication(request: Request, max_event_bytes: int) -> Publication:
     )
 
 
+def check_json(request: Request) -> None:
+    """A page of another origin may send text without asking first, and JSON not: what is not called
+    JSON is not read as it."""
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("Content-Type: must be application/json")
+
+
 def idempotency_key(request: Request) -> str | None:
     key = request.headers.get("Idempotency-Key")
     if key is None:

@@ -117,7 +117,7 @@ def test_a_second_request_on_the_connection_never_reaches_the_stream(
     stream = listen(f"{hub.url}/channels/{channel}/events", query={"heartbeat": 300})
     stream.next("subscribed")
     at = len(stream.raw)
-    stream.socket.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
+    stream.socket.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3)
     event_id = hub.publish(channel, "x")
     stream.take(1)
     assert bytes(stream.raw[at:]) == f"id: {event_id}\ndata: x\n\n".encode()
@@ -125,9 +125,9 @@ def test_a_second_request_on_the_connection_never_reaches_the_stream(
 
 def test_two_requests_in_one_packet_give_one_stream(hub: Web, channel: str) -> None:
     parts = urlsplit(hub.url)
-    request = f"GET /channels/{channel}/events?heartbeat=300 HTTP/1.1\r\nHost: x\r\n\r\n"
+    request = f"GET /channels/{channel}/events?heartbeat=300 HTTP/1.1\r\nHost: localhost\r\n\r\n"
     with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
-        connection.sendall((request + "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").encode())
+        connection.sendall((request + "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").encode())
         received = b""
         while b"subscribed" not in received:
             received += connection.recv(65536)

@@ -292,7 +292,7 @@ def test_a_chunked_body_is_published_whole(publisher: Publisher) -> None:
 def test_a_body_that_ends_before_its_length_is_not_stored(publisher: Publisher) -> None:
     parts = urlsplit(publisher.hub.url)
     head = (
-        f"POST {publisher.path} HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
+        f"POST {publisher.path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n"
         "Content-Length: 1000\r\n\r\nonly this"
     )
     with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:

@@ -19,7 +19,7 @@ from hub.fanout.subscribe import SubscribeOptions
 from hub.store.history import IdempotencyKey
 from hub.web.json_response import json_answer, long_json_answer
 from hub.web.problems import problem
-from hub.web.publishing import idempotency_key, read_body
+from hub.web.publishing import check_json, idempotency_key, read_body
 from hub.web.request_head import head_of
 from hub.web.stream_response import subscribe
 from workers.answers import Answer
@@ -47,6 +47,7 @@ class OpenAIFace:
 
     def ask(self, parse: Callable[[object], Asked]) -> tuple[Asked, Generation]:
         """Check the current request and create its generation. Raises `HubError`."""
+        check_json(request)
         check_room(self.delivery, head_of(request.environ).address)
         name = idempotency_key(request)
         body = read_body(request, MAX_BODY_BYTES)

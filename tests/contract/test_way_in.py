@@ -1,0 +1,271 @@
+"""Contract §1, §7: what is decided by a request's head, on every way in and before its body."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.contract.conftest import ORIGIN, Hubs
+from tests.support.stack import Web
+
+FOREIGN = "https://evil.example"
+
+READS = (
+    "/", "/g/x", "/status", "/static/style.css", "/healthz", "/readyz", "/metrics", "/nowhere",
+    "/channels/news", "/channels/news/history", "/channels/news/events", "/events?channel=a",
+    "/generations", "/generations/x/events", "/v1/models", "/v1/responses/resp_x",
+)  # fmt: skip
+CHANGES = (
+    ("POST", "/channels/news/events"), ("DELETE", "/channels/news"), ("POST", "/generations"),
+    ("POST", "/generations/x/cancel"), ("DELETE", "/generations/x"),
+    ("POST", "/generations/x/share"), ("POST", "/v1/chat/completions"), ("POST", "/v1/responses"),
+    ("POST", "/v1/responses/resp_x/cancel"), ("DELETE", "/v1/responses/resp_x"),
+    ("POST", "/nowhere"), ("PUT", "/channels/news"), ("POST", "/"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def code(self) -> str:
+        found: Any = json.loads(self.body)
+        code: str = found["error"]["code"] if "error" in found else found["code"]
+        return code
+
+
+def ask(web: Web, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
+    """One request, with nothing in its head but what is given. Of a stream, only the head."""
+    parts = urlsplit(web.url)
+    assert parts.hostname
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    try:
+        connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        connection.endheaders(body or None)
+        answer = connection.getresponse()
+        is_stream = (answer.getheader("Content-Type") or "").startswith("text/event-stream")
+        found = {name.lower(): value for name, value in answer.getheaders()}
+        return Answer(answer.status, found, b"" if is_stream else answer.read())
+    finally:
+        connection.close()
+
+
+def own_host(web: Web) -> str:
+    return urlsplit(web.url).netloc
+
+
+@pytest.fixture
+def opened(hubs: Hubs, way: str) -> Iterator[Web]:
+    """A hub that knows a name, and a proxy at 127.0.0.1 that it believes."""
+    yield hubs(
+        way,
+        "opened",
+        HUB_ALLOWED_HOSTS="hub.example,*.wild.example",
+        HUB_TRUSTED_PROXIES="127.0.0.1",
+    )
+
+
+@pytest.mark.parametrize("path", READS)
+def test_an_open_hub_does_not_answer_to_a_name_of_somebody_else_s(hub: Web, path: str) -> None:
+    answer = ask(hub, "GET", path, {"Host": "rebound.example:8000"})
+    assert (answer.status, answer.code) == (421, "unknown-host")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost", "LocalHost:80", "localhost.", "127.0.0.1", "127.0.0.1:9", "10.1.2.3", "[::1]",
+        "[::1]:8000", "hub.example", "HUB.example.:443", "a.wild.example", "a.b.wild.example:1",
+    ],
+)  # fmt: skip
+def test_an_open_hub_answers_to_localhost_to_addresses_and_to_names_that_it_was_given(
+    opened: Web, host: str
+) -> None:
+    for path in ("/healthz", "/channels/news/events"):
+        assert ask(opened, "GET", path, {"Host": host}).status == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "example", "localhost.example", "evil-localhost", "127.0.0.1.example", "wild.example", "x",
+        "awild.example", "hub.example.org", "hub.example@evil", "[::1].example", "127.1.example",
+        "localhost/evil", "a b", "localhost:port", "evil.example#localhost", "0x7f.1", "",
+    ],
+)  # fmt: skip
+def test_a_host_that_only_looks_like_one_of_its_own_is_unknown(opened: Web, host: str) -> None:
+    for path in ("/healthz", "/channels/news/events"):
+        assert ask(opened, "GET", path, {"Host": host}).status in (400, 421)
+
+
+def test_a_probe_of_http_1_0_need_not_name_a_host(hub: Web) -> None:
+    assert raw(hub, b"GET /healthz HTTP/1.0\r\n\r\n").split()[1] == b"200"
+
+
+def test_the_host_of_a_whole_address_in_the_request_line_counts(hub: Web) -> None:
+    line = b"GET http://evil.example/channels/news/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    assert raw(hub, line).split()[1] in (b"400", b"404", b"421")
+
+
+@pytest.mark.parametrize(("method", "path"), CHANGES)
+def test_a_page_of_another_origin_changes_nothing(hub: Web, method: str, path: str) -> None:
+    """Its body never comes: the answer did not wait for it."""
+    pages: tuple[dict[str, str], ...] = (
+        {"Origin": FOREIGN},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Origin": "http://localhost:1", "Sec-Fetch-Site": "same-site"},
+        {"Origin": hub.url, "Sec-Fetch-Site": "cross-site"},
+        {"Origin": FOREIGN, "Sec-Fetch-Site": "same-origin"},
+        {"Origin": f"{hub.url}.evil.example"},
+        {"Origin": hub.url.replace("http://", "https://")},
+        {"Origin": ""},
+    )
+    for page in pages:
+        head = {"Host": own_host(hub), "Content-Type": "text/plain", "Content-Length": "100"}
+        answer = ask(hub, method, path, head | page)
+        assert (answer.status, answer.code) == (403, "cross-origin"), page
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {},
+        {"Origin": ORIGIN, "Sec-Fetch-Site": "cross-site"},
+        {"Origin": ORIGIN.upper()},
+        {"Origin": "own", "Sec-Fetch-Site": "same-origin"},
+        {"Origin": "own"},
+        {"Sec-Fetch-Site": "none"},
+        {"Origin": "null", "Sec-Fetch-Site": "same-origin"},  # a form of a page without referrer
+        {"Origin": "tls", "Sec-Fetch-Site": "same-origin"},  # TLS ended in front
+    ],
+)
+def test_its_own_pages_those_of_allowed_origins_and_programs_may(
+    hub: Web, channel: str, page: dict[str, str]
+) -> None:
+    shown = {"own": hub.url, "tls": hub.url.replace("http://", "https://")}
+    head = {"Host": own_host(hub), "Content-Type": "text/plain", "Content-Length": "1"}
+    head |= {name: shown.get(value, value) for name, value in page.items()}
+    assert ask(hub, "POST", f"/channels/{channel}/events", head, b"x").status == 201
+
+
+def test_reading_is_nobody_s_secret_but_only_an_allowed_page_gets_to_see_it(
+    hub: Web, channel: str
+) -> None:
+    for path in (f"/channels/{channel}", f"/channels/{channel}/events"):
+        head = {"Host": own_host(hub), "Sec-Fetch-Site": "cross-site"}
+        refused = ask(hub, "GET", path, head | {"Origin": FOREIGN})
+        assert refused.status == 200
+        assert "access-control-allow-origin" not in refused.headers
+        shown = ask(hub, "GET", path, head | {"Origin": ORIGIN})
+        assert shown.headers["access-control-allow-origin"] == ORIGIN
+        assert shown.headers["access-control-allow-credentials"] == "true"
+        assert "Origin" in shown.headers["vary"] and "Origin" in refused.headers["vary"]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses", "/generations"])
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "x"])
+def test_json_is_read_only_from_what_is_called_json(hub: Web, path: str, kind: str) -> None:
+    body = b'{"messages":[{"role":"user","content":"Hi"}],"input":"Hi","prompt":"Hi"}'
+    head = {"Host": own_host(hub), "Content-Length": str(len(body))}
+    answer = ask(hub, "POST", path, head | ({"Content-Type": kind} if kind else {}), body)
+    assert (answer.status, answer.code) == (415, "unsupported-media-type")
+
+
+def test_a_slash_at_the_end_changes_nothing(hub: Web, channel: str) -> None:
+    for path in (f"/channels/{channel}", f"/channels/{channel}/events", "/v1/models", "/events"):
+        query = f"?channel={channel}" if path == "/events" else ""
+        head = {"Host": own_host(hub)}
+        plain, slashed = (ask(hub, "GET", path + end + query, head) for end in ("", "/"))
+        assert (slashed.status, slashed.body) == (plain.status, plain.body)
+    assert ask(hub, "GET", f"/channels//{channel}/events", {"Host": own_host(hub)}).status == 404
+    assert ask(hub, "GET", f"/channels/{channel}/events//", {"Host": own_host(hub)}).status == 404
+
+
+def test_the_client_s_address_is_the_one_that_a_trusted_proxy_tells(
+    opened: Web, channel: str
+) -> None:
+    head = {"Host": "localhost", "X-Forwarded-For": "1.2.3.4, 2001:db8::7"}
+    assert ask(opened, "GET", f"/channels/{channel}/events", head).status == 200
+    assert f"channels={channel} address=2001:db8::7 " in opened.log()
+
+
+def test_nobody_is_believed_where_no_proxy_is_trusted(hub: Web, channel: str) -> None:
+    head = {"Host": "localhost", "X-Forwarded-For": "9.9.9.9", "X-Forwarded-Host": "evil.example"}
+    head |= {"Forwarded": "for=9.9.9.9", "X-Forwarded-Prefix": "/evil"}
+    assert ask(hub, "GET", f"/channels/{channel}/events", head).status == 200
+    assert f"channels={channel} address=127.0.0.1 " in hub.log()
+
+
+def test_a_forwarded_host_is_judged_as_every_other(opened: Web) -> None:
+    for path in ("/healthz", "/channels/news/events"):
+        good = {"Host": "inner", "X-Forwarded-Host": "hub.example"}
+        bad = {"Host": "localhost", "X-Forwarded-Host": "evil.example"}
+        assert ask(opened, "GET", path, good).status == 200
+        assert ask(opened, "GET", path, bad).status == 421
+
+
+def test_an_allowed_page_s_origin_may_be_the_forwarded_one(opened: Web, channel: str) -> None:
+    head = {
+        "Host": "inner",
+        "X-Forwarded-Host": "hub.example",
+        "X-Forwarded-Proto": "https",
+        "Origin": "https://hub.example",
+        "Content-Type": "text/plain",
+        "Content-Length": "1",
+    }
+    path = f"/channels/{channel}/events"
+    assert ask(opened, "POST", path, head, b"x").status == 201
+    head["X-Forwarded-Proto"] = "http"
+    assert ask(opened, "POST", path, head, b"x").status == 403
+
+
+def raw(web: Web, request: bytes) -> bytes:
+    parts = urlsplit(web.url)
+    assert parts.hostname
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    connection.connect()
+    try:
+        connection.sock.sendall(request)
+        received: bytes = connection.sock.recv(65536)
+        return received
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        (b"GET /x?token=secret", b"400"),
+        (b"G@T / HTTP/1.1", b"400"),
+        (b"GET / HTTP/9.9", b"400"),
+        (b"GET /" + b"x" * 9000 + b" HTTP/1.1", b"414"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nbad header", b"400"),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 20_000, b"431"),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip", b"400"),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1", b"400"),
+    ],
+)
+def test_a_head_that_cannot_be_read_is_its_client_s_fault(
+    hubs: Hubs, request_line: bytes, status: bytes
+) -> None:
+    hub = hubs("taken over", "hub")
+    answer = raw(hub, request_line + b"\r\n\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.split()[1] == status
+    assert b"X-Content-Type-Options: nosniff" in head
+    assert json.loads(body)["status"] == int(status)
+    assert "secret" not in hub.log() and "Traceback" not in hub.log()
