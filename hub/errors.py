@@ -3,12 +3,14 @@
     HubError                    has a stable `code`, an HTTP `status`, a `title` and a `detail`
     ├── RequestError            the caller's fault: nothing was stored
     │   ├── FieldError          one named field of the request is wrong (400)
+    │   ├── Unauthorized        401: no token, or one that does not count
     │   ├── NotFound            404
     │   ├── Forbidden           403
     │   │   └── CrossOrigin     403, a change asked for by a page of another origin
     │   ├── UnknownHost         421, an open hub was called by a name that is not its own
     │   ├── TooLarge            413
-    │   └── KeyReused           422, an Idempotency-Key with another body
+    │   ├── KeyReused           422, an Idempotency-Key with another body
+    │   └── TooMany             429: a limit of this subject's or address' is reached
     ├── Refused                 the record did not hold what the writer expected: it was fenced off
     ├── Overloaded              503: no more streams at the moment
     └── RedisUnavailable        503: Redis did not answer, and nothing may be concluded
@@ -18,6 +20,8 @@ handler (`views`).
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 
 class HubError(Exception):
@@ -53,6 +57,15 @@ class FieldError(RequestError):
         self.field = field
 
 
+class Unauthorized(RequestError):
+    """`detail` is also the `error_description` of the answer's `WWW-Authenticate`: it must hold no
+    quotation mark and no backslash, and help nobody who forges."""
+
+    status = 401
+    code = "invalid-token"
+    title = "This hub asks for a token"
+
+
 class NotFound(RequestError):
     status = 404
     code = "not-found"
@@ -86,6 +99,20 @@ class KeyReused(RequestError):
     status = 422
     code = "idempotency-key-reused"
     title = "The Idempotency-Key was used with another body"
+
+
+class TooMany(RequestError):
+    """`headers` say what the limit is and when to come back."""
+
+    status = 429
+    code = "rate-limited"
+    title = "Too many requests"
+
+    def __init__(
+        self, detail: str, *, code: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail, code=code)
+        self.headers = dict(headers or {})
 
 
 class Refused(HubError):

@@ -75,6 +75,22 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _secret(value: str) -> str:
+    if len(value.encode()) < 32:
+        raise ValueError("must be at least 32 bytes long")
+    if value.startswith("-----BEGIN"):
+        raise ValueError("must be a secret and not a PEM key, which HUB_JWT_PUBLIC_KEY takes")
+    return value
+
+
+def _jwks_url(value: str) -> str:
+    parts = urlsplit(value)
+    local = parts.scheme == "http" and _is_loopback(parts.hostname or "")
+    if not parts.hostname or not (parts.scheme == "https" or local):
+        raise ValueError("must be an https:// URL, or an http:// one of this machine")
+    return value
+
+
 def _origins(value: str) -> tuple[str, ...]:
     origins = _list(value)
     for origin in origins:
@@ -131,15 +147,17 @@ def _log_format(value: str) -> str:
     return value
 
 
-def _setting(name: str, parse: Callable[[str], Any], default: Any) -> Any:
-    return field(default_factory=lambda: default, metadata={"name": name, "parse": parse})
+def _setting(name: str, parse: Callable[[str], Any], default: Any, *, secret: bool = False) -> Any:
+    """`secret`: it does not stand in what is printed of the settings."""
+    metadata = {"name": name, "parse": parse}
+    return field(default_factory=lambda: default, repr=not secret, metadata=metadata)
 
 
 @dataclass(frozen=True)
 class Settings:
     """Every setting of contract §8 under its name in lower case, without the `HUB_`."""
 
-    redis_url: str | None = _setting("REDIS_URL", _redis_url, None)
+    redis_url: str | None = _setting("REDIS_URL", _redis_url, None, secret=True)
     host: str = _setting("HOST", _text, "127.0.0.1")
     port: int = _setting("PORT", _whole(0, 65535), 8000)
     web_concurrency: int = _setting("WEB_CONCURRENCY", _whole(1, 256), 1)
@@ -148,7 +166,7 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = _setting("HUB_TRUSTED_PROXIES", _networks, ())
 
     openai_base_url: str | None = _setting("OPENAI_BASE_URL", _http_url, None)
-    openai_api_key: str | None = _setting("OPENAI_API_KEY", _text, None)
+    openai_api_key: str | None = _setting("OPENAI_API_KEY", _text, None, secret=True)
     model: str | None = _setting("HUB_MODEL", _text, None)
     models: tuple[str, ...] = _setting("HUB_MODELS", _list, ())
     providers_file: str | None = _setting("HUB_PROVIDERS", _text, None)
@@ -174,6 +192,8 @@ class Settings:
 
     folded_bytes: int = _setting("HUB_FOLDED_BYTES", _whole(0, 2**40), 64 * 2**20)
     generations_per_minute: int = _setting("HUB_GENERATIONS_PER_MINUTE", _whole(0, 10**6), 30)
+    running_generations: int = _setting("HUB_RUNNING_GENERATIONS", _whole(0, 10**6), 20)
+    publishes_per_second: int = _setting("HUB_PUBLISHES_PER_SECOND", _whole(0, 10**6), 0)
     worker_concurrency: int = _setting("HUB_WORKER_CONCURRENCY", _whole(1, 100_000), 200)
     first_delta_timeout_seconds: float = _setting(
         "HUB_FIRST_DELTA_TIMEOUT_SECONDS", _number(0.05, 86_400), 60.0
@@ -187,6 +207,13 @@ class Settings:
     grace_seconds: float = _setting("HUB_GRACE_SECONDS", _number(0, 3600), 8.0)
     wait_replicas: int = _setting("HUB_WAIT_REPLICAS", _whole(0, 16), 0)
 
+    jwt_secret: str | None = _setting("HUB_JWT_SECRET", _secret, None, secret=True)
+    jwt_public_key: str | None = _setting("HUB_JWT_PUBLIC_KEY", _text, None, secret=True)
+    jwt_jwks_url: str | None = _setting("HUB_JWT_JWKS_URL", _jwks_url, None, secret=True)
+    jwt_audience: str | None = _setting("HUB_JWT_AUDIENCE", _text, None)
+    jwt_issuer: str | None = _setting("HUB_JWT_ISSUER", _text, None)
+    jwt_claim: str = _setting("HUB_JWT_CLAIM", _text, "hub")
+    admin_port: int | None = _setting("HUB_ADMIN_PORT", _whole(1, 65535), None)
     cors_origins: tuple[str, ...] = _setting("HUB_CORS_ORIGINS", _origins, ())
     allow_anonymous: bool = _setting("HUB_ALLOW_ANONYMOUS", _flag, False)
 
@@ -209,7 +236,14 @@ class Settings:
                 values[setting.name] = setting.metadata["parse"](raw)
             except ValueError as error:
                 raise SettingError(f"{name} {_problem(error)}") from None
-        return cls(**values)
+        settings = cls(**values)
+        settings._check_keys(values)
+        return settings
+
+    @property
+    def keyed(self) -> bool:
+        """Whether everybody must show a token (contract §7). Without any key the hub is open."""
+        return any((self.jwt_secret, self.jwt_public_key, self.jwt_jwks_url))
 
     def check_bind(self) -> None:
         """Refuse an address that others could reach while nobody must show who they are (§7)."""
@@ -218,6 +252,17 @@ class Settings:
                 f"HOST={self.host} can be reached by others and the hub is open to all: "
                 "set HUB_ALLOW_ANONYMOUS=1 if that is meant, or HOST=127.0.0.1"
             )
+
+    def _check_keys(self, given: Mapping[str, Any]) -> None:
+        """What would be a lock without a door, or the same door twice, is a mistake to be told."""
+        for name in ("jwt_audience", "jwt_issuer", "jwt_claim"):
+            if name in given and not self.keyed:
+                raise SettingError(
+                    f"HUB_{name.upper()} says what tokens must hold, but there is no key to check "
+                    "them with: set HUB_JWT_SECRET, HUB_JWT_PUBLIC_KEY or HUB_JWT_JWKS_URL, too"
+                )
+        if self.admin_port is not None and self.admin_port == self.port:
+            raise SettingError("HUB_ADMIN_PORT must be another than PORT")
 
 
 def _problem(error: ValueError) -> str:

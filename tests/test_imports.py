@@ -15,7 +15,15 @@ from tests.support.real import ROOT
 
 OURS = ("hub", "workers", "hubbub", "app")
 
-FLOORS = ("hub", "hub.store", "hub.fanout", "hub.client", "hub.web", "hub.flask_sse")
+FLOORS = (
+    "hub",
+    "hub.store",
+    "hub.fanout",
+    "hub.access",
+    "hub.client",
+    "hub.web",
+    "hub.flask_sse",
+)
 """The hub's folders from the bottom up. The files at its top are values: no I/O, no folder."""
 
 FRONT_DOORS = ("hub.__main__",)
@@ -24,7 +32,7 @@ FRONT_DOORS = ("hub.__main__",)
 MAY_IMPORT = {
     "flask": ("hubbub.application", "hub.web", "hub.flask_sse", "workers.views", "workers.openai"),
     "werkzeug": ("hub.web", "workers.views", "workers.openai"),
-    "gevent": ("hub.fanout", "hub.web", "hub.flask_sse", "workers"),
+    "gevent": ("hub.fanout", "hub.access", "hub.web", "hub.flask_sse", "workers"),
     "gunicorn": ("hub.web", "hubbub.web"),
     "redis": (
         "hub.store",
@@ -34,7 +42,9 @@ MAY_IMPORT = {
         "workers.run",
     ),
     "hiredis": ("hub.fanout.feed_connection", "workers.run.pipe"),
-    "requests": ("workers.provider", "hub.client"),
+    "requests": ("workers.provider", "hub.client", "hub.access.jwks"),
+    "jwt": ("hub.access",),
+    "limits": ("hub.access.limits",),
 }
 """Libraries that leave their mark on whatever touches them, and who may: a module or a folder."""
 

@@ -66,6 +66,15 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("HUB_CORS_ORIGINS", "https://a.example/path"),
         ("HUB_ALLOW_ANONYMOUS", "perhaps"),
         ("HUB_LOG_FORMAT", "xml"),
+        ("HUB_JWT_SECRET", "thirty-one bytes are too few ..."[:31]),
+        ("HUB_JWT_SECRET", "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEF"),
+        ("HUB_JWT_JWKS_URL", "http://id.example/keys"),
+        ("HUB_JWT_JWKS_URL", "file:///etc/keys"),
+        ("HUB_JWT_JWKS_URL", "https:///keys"),
+        ("HUB_JWT_AUDIENCE", "hub"),
+        ("HUB_JWT_ISSUER", "https://id.example"),
+        ("HUB_JWT_CLAIM", "rights"),
+        ("HUB_ADMIN_PORT", "8000"),
         ("HUB_MAX_EVENT_BYTES", "256k"),
     ],
 )
@@ -82,6 +91,23 @@ def test_a_secret_is_not_repeated_in_the_line_about_it() -> None:
     with pytest.raises(SettingError) as refused:
         Settings.from_environ({"REDIS_URL": "amqp://user:hunter2@host"})
     assert "hunter2" not in str(refused.value)
+
+
+def test_what_is_printed_of_the_settings_holds_no_secret() -> None:
+    given = {
+        "HUB_JWT_SECRET": "hunter2 hunter2 hunter2 hunter2 hunter2",
+        "OPENAI_API_KEY": "hunter2",
+        "REDIS_URL": "redis://:hunter2@host",
+    }
+    assert "hunter2" not in repr(Settings.from_environ(given))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://id.example/keys", "http://127.0.0.1:9/keys", "http://[::1]:9/", "http://localhost/"],
+)
+def test_a_provider_s_keys_come_over_tls_or_from_this_machine(url: str) -> None:
+    assert Settings.from_environ({"HUB_JWT_JWKS_URL": url}).jwt_jwks_url == url
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "localhost", "::1", "[::1]"])
