@@ -24,6 +24,8 @@ from workers.openai.models import known_models
 from workers.openai.responses import responses_blueprint
 from workers.queue import Queue
 from workers.store import Generations
+from workers.thread_views import threads_blueprint
+from workers.threads import Threads
 from workers.views import generations_blueprint
 
 
@@ -45,7 +47,9 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
     headers.register(app)
     cors.register(app, settings.cors_origins)
     app.register_blueprint(channels_blueprint(delivery))
-    app.register_blueprint(generations_blueprint(generations, delivery))
+    threads = Threads(history, settings.history_seconds)
+    app.register_blueprint(generations_blueprint(generations, delivery, threads))
+    app.register_blueprint(threads_blueprint(threads, generations))
     face = OpenAIFace(generations, delivery, lambda: "")
     app.register_blueprint(openai_blueprint(face, known_models(settings, os.environ)))
     app.register_blueprint(responses_blueprint(face))

@@ -40,6 +40,7 @@ _POLLED = "hub:{jobs}:polled"
 _WORKERS = "hub:{jobs}:workers"
 _TOTALS = "hub:{jobs}:totals"
 _GONE_MS = 3_600_000
+_COUNTED_AHEAD = 1_000
 
 
 def _script(name: str) -> Script:
@@ -56,6 +57,7 @@ _RELEASE = _script("release")
 _TAKE_OVER = _script("take_over")
 _TIDY = _script("tidy")
 _COUNTS = _script("counts")
+_AHEAD = _script("ahead")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,11 @@ class Queue:
         values = [value.decode() for value in totals]
         sums = {name: float(n) for name, n in zip(values[::2], values[1::2], strict=True)}
         return Counts(max(0, jobs - running), running, workers, sums)
+
+    def ahead(self, generation_id: str) -> int | None:
+        """How many jobs wait that come before this one; None where it does not wait."""
+        found = self._link.run(_AHEAD, [_STREAM, _ENTRIES], [generation_id, _COUNTED_AHEAD])
+        return None if found is None else int(found)
 
     # ── for a worker ─────────────────────────────────────────────────────────────────────────
 

@@ -75,12 +75,17 @@ class Request:
         )
 
     @property
-    def question(self) -> str:
-        """The last thing that the user said, as text: what a list or a page shows of a request."""
+    def asked(self) -> Any:
+        """The last thing that the user said, as it was given: text, or a list of parts."""
         for message in reversed(self.messages):
             if message.get("role") == "user":
-                return _plain_text(message.get("content"))
+                return message.get("content")
         return ""
+
+    @property
+    def question(self) -> str:
+        """The same as text: what a list shows of a request."""
+        return _plain_text(self.asked)
 
 
 def parse_body(body: bytes) -> object:

@@ -24,6 +24,7 @@ from workers.dialects import DIALECTS
 from workers.generation import channel_of, check_id
 from workers.request import MAX_BODY_BYTES, parse_body, request_from_json
 from workers.store import Created, Generations
+from workers.threads import Threads, thread_of
 
 DEFAULT_LIST = 20
 MAX_LIST = 100
@@ -31,7 +32,10 @@ _EVENT_STREAM = CONTENT_TYPE.partition(";")[0]
 
 
 def generations_blueprint(
-    generations: Generations, delivery: Delivery, subject: Callable[[], str] = lambda: ""
+    generations: Generations,
+    delivery: Delivery,
+    threads: Threads,
+    subject: Callable[[], str] = lambda: "",
 ) -> Blueprint:
     """The blueprint `generations`. `subject()` is who asks: '' where nobody has to say."""
     blueprint = Blueprint("generations", __name__)
@@ -67,7 +71,15 @@ def generations_blueprint(
         answer = generations.read(generation_id)
         generation = answer.generation
         listeners = delivery.count(generation.channel)
-        return long_json_answer(generation.to_json(answer.choices, listeners, _prefix()))
+        shown = generation.to_json(answer.choices, listeners, _prefix())
+        if generation.status == "queued":
+            shown["ahead"] = generations.queue.ahead(generation_id)
+        return long_json_answer(shown)
+
+    @blueprint.get("/generations/<generation_id>/question")
+    def question(generation_id: str) -> Response:
+        """What was asked last, as it was given: all of it, its pictures too."""
+        return long_json_answer({"content": generations.get(generation_id).request.asked})
 
     @blueprint.get("/generations/<generation_id>/events")
     def watch(generation_id: str) -> Response:
@@ -97,7 +109,13 @@ def generations_blueprint(
         body = read_body(request, MAX_BODY_BYTES)
         asked = request_from_json(parse_body(body), settings.models)
         key = None if name is None else IdempotencyKey.of(owner, name, body)
-        return generations.create(asked, owner=owner, key=key)
+        thread_id = thread_of(asked.metadata)
+        if thread_id is None:
+            return generations.create(asked, owner=owner, key=key)
+        threads.check_room(thread_id, owner)
+        created = generations.create(asked, owner=owner, key=key)
+        threads.add(thread_id, created.generation)
+        return created
 
     def _options() -> SubscribeOptions:
         last_id = request.headers.get("Last-Event-ID")

@@ -209,3 +209,11 @@ def test_consumers_that_hold_nothing_and_are_long_gone_are_forgotten(
 def idle_seconds(link: RedisLink, entry: str) -> float:
     (pending,) = link.client.xpending_range("hub:{jobs}:stream", "workers", entry, entry, 1)
     return float(pending["time_since_delivered"] / 1000)
+
+
+def test_a_job_knows_how_many_wait_before_it(queue: Queue) -> None:
+    assert queue.ahead("a") is None
+    queue.enqueue("a", "b", "c")
+    assert [queue.ahead(one) for one in "abc"] == [0, 1, 2]
+    claimed(queue)
+    assert [queue.ahead(one) for one in "abc"] == [None, 0, 1]

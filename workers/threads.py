@@ -1,0 +1,212 @@
+"""Threads: generations that belong to one conversation.
+
+A generation whose metadata names a `thread` is added to it as a turn, under the `parent` (another
+turn's id, or none) that its metadata names. So a conversation is a tree: asking again makes a second
+child of the same parent. What the turns say is in the generations alone; a thread is the list of
+their ids, a title and who began it.
+
+Each change is also published on the channel `thread:<id>` (`turn`, `renamed`, `deleted`), so that
+every page that shows the thread follows it. The events are hints: the thread itself is the truth,
+and a listener that doubts reads it. Refused: the channel's history *as* the list, which would be
+trimmed, and would let whoever may publish there write into somebody's conversation.
+
+Redis: the hash `hub:{generations}:thread:<id>`, and an index of all threads and of each owner's.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib import resources
+from typing import Any
+
+from hub.errors import FieldError, NotFound
+from hub.event import Event, compact_json
+from hub.store.history import History
+from hub.store.redis_link import Script
+from workers.generation import Generation, when
+
+PREFIX = "thread:"
+MAX_TURNS = 1_000
+MAX_NAME = 200
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:@-]{0,99}")
+_TITLE = 120
+_TURN = "turn:"
+_INDEX = "hub:{generations}:threads"
+_ADD = Script.of(resources.files("workers").joinpath("lua", "thread.lua").read_text())
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One generation's place in a thread. `parent` '' begins the conversation."""
+
+    generation_id: str
+    parent: str
+    created_ms: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "id": self.generation_id,
+            "parent": self.parent or None,
+            "created": when(self.created_ms),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A conversation. `turns` are in the order in which they were asked."""
+
+    id: str
+    owner: str
+    name: str
+    created_ms: int
+    updated_ms: int
+    turns: tuple[Turn, ...]
+
+    @property
+    def channel(self) -> str:
+        return PREFIX + self.id
+
+    @classmethod
+    def from_fields(cls, thread_id: str, fields: Mapping[str, str]) -> Thread:
+        turns = []
+        for name, value in fields.items():
+            if name.startswith(_TURN):
+                created, _, parent = value.partition(" ")
+                turns.append(Turn(name.removeprefix(_TURN), parent, int(created)))
+        return cls(
+            id=thread_id,
+            owner=fields.get("owner", ""),
+            name=fields.get("name") or fields.get("title", ""),
+            created_ms=int(fields["created"]),
+            updated_ms=int(fields["updated"]),
+            turns=tuple(sorted(turns, key=lambda turn: (turn.created_ms, turn.generation_id))),
+        )
+
+    def summary_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "name": self.name,
+            "created": when(self.created_ms),
+            "updated": when(self.updated_ms),
+            "turns": len(self.turns),
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        generations = [turn.to_json() for turn in self.turns]
+        return {**self.summary_json(), "channel": self.channel, "generations": generations}
+
+
+class Threads:
+    """All threads on one Redis. `keep_seconds`: how long one is kept after its last turn."""
+
+    def __init__(
+        self, history: History, keep_seconds: int, now: Callable[[], float] = time.time
+    ) -> None:
+        self._history = history
+        self._keep_seconds = keep_seconds
+        self._now = now
+
+    def add(self, thread_id: str, generation: Generation) -> None:
+        """Make `generation` a turn; a repetition changes nothing. Raises `FieldError`."""
+        parent = generation.request.metadata.get("parent", "")
+        args = [
+            thread_id,
+            generation.owner,
+            generation.id,
+            parent,
+            int(self._now() * 1000),
+            generation.request.question.strip()[:_TITLE],
+            MAX_TURNS,
+            self._keep_seconds,
+        ]
+        keys = [_key(thread_id), _INDEX, _owners(generation.owner)]
+        if self._history.link.run(_ADD, keys, args) == b"full":
+            raise _full()
+        self._tell(thread_id, "turn", {"id": generation.id, "parent": parent or None})
+
+    def check_room(self, thread_id: str, owner: str) -> None:
+        """May `owner` add a turn? A conversation is its beginner's to continue, and has a limit.
+        Raises `FieldError`."""
+        found = self.find(thread_id)
+        if found is not None and found.owner != owner:
+            raise FieldError("metadata.thread", "is somebody else's")
+        if found is not None and len(found.turns) >= MAX_TURNS:
+            raise _full()
+
+    def find(self, thread_id: str) -> Thread | None:
+        if not _ID.fullmatch(thread_id):
+            return None
+        found = self._history.link.call(lambda client: client.hgetall(_key(thread_id)))
+        fields = {name.decode(): value.decode() for name, value in found.items()}
+        return Thread.from_fields(thread_id, fields) if "created" in fields else None
+
+    def get(self, thread_id: str) -> Thread:
+        """Raises `NotFound`."""
+        found = self.find(thread_id)
+        if found is None:
+            raise NotFound(f"there is no thread {thread_id[:100]!r}, or not any more")
+        return found
+
+    def newest(self, limit: int, owner: str | None = None) -> list[Thread]:
+        """The one with the latest turn first: everybody's, or one owner's."""
+        index = _INDEX if owner is None else _owners(owner)
+        ids = self._history.link.call(lambda client: client.zrevrange(index, 0, limit - 1))
+        found = [self.find(thread_id.decode()) for thread_id in ids]
+        return [thread for thread in found if thread is not None]
+
+    def rename(self, thread: Thread, name: str) -> None:
+        key = _key(thread.id)
+        self._history.link.call(lambda client: client.hset(key, "name", name))
+        self._tell(thread.id, "renamed", {"name": name})
+
+    def delete(self, thread: Thread) -> None:
+        """Forget the thread. Its generations are the caller's to delete."""
+        self._history.link.call(lambda client: client.delete(_key(thread.id)))
+        for index in {_INDEX, _owners(thread.owner)}:
+            self._forget(index, thread.id)
+        self._tell(thread.id, "deleted", {})
+
+    def _forget(self, index: str, thread_id: str) -> None:
+        self._history.link.call(lambda client: client.zrem(index, thread_id))
+
+    def _tell(self, thread_id: str, kind: str, data: Mapping[str, Any]) -> None:
+        self._history.append(PREFIX + thread_id, [Event(compact_json(data), kind)])
+
+
+def thread_of(generation_metadata: Mapping[str, str]) -> str | None:
+    """The thread that a generation's metadata names, if any. Raises `FieldError`."""
+    thread_id = generation_metadata.get("thread")
+    if thread_id is not None and not _ID.fullmatch(thread_id):
+        raise FieldError(
+            "metadata.thread",
+            "must be 1 to 100 of A-Z a-z 0-9 . _ ~ : @ -, a letter or digit first",
+        )
+    return thread_id
+
+
+def _full() -> FieldError:
+    return FieldError("metadata.thread", f"has {MAX_TURNS} turns, which is the most")
+
+
+def check_name(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise FieldError("name", "must be a string that is not empty")
+    if len(value) > MAX_NAME:
+        raise FieldError("name", f"must have at most {MAX_NAME} characters")
+    return value.strip()
+
+
+def _key(thread_id: str) -> str:
+    return f"hub:{{generations}}:thread:{thread_id}"
+
+
+def _owners(owner: str) -> str:
+    """The index of one owner's threads; the one of all where there is no owner."""
+    if not owner:
+        return _INDEX
+    return f"{_INDEX}:of:{sha256(owner.encode()).hexdigest()[:40]}"
