@@ -22,7 +22,9 @@ from workers.metrics import families
 from workers.openai.chat import OpenAIFace, openai_blueprint
 from workers.openai.models import known_models
 from workers.openai.responses import responses_blueprint
+from workers.preview import preview
 from workers.queue import Queue
+from workers.request import MAX_BODY_BYTES
 from workers.store import Generations
 from workers.thread_views import threads_blueprint
 from workers.threads import Threads
@@ -60,7 +62,13 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
             more_metrics=lambda: families(queue.counts()),
         )
     )
-    app.register_blueprint(pages_blueprint(lambda one: bool(generations.brief(one))))
+    app.register_blueprint(
+        pages_blueprint(
+            lambda one: preview(generations, one),
+            kept_seconds=settings.history_seconds,
+            most_bytes=MAX_BODY_BYTES,
+        )
+    )
     app.wsgi_app = Entrance(app.wsgi_app, delivery, open_to_all=True)  # type: ignore[method-assign]
     return app
 

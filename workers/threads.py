@@ -1,9 +1,9 @@
 """Threads: generations that belong to one conversation.
 
 A generation whose metadata names a `thread` is added to it as a turn, under the `parent` (another
-turn's id, or none) that its metadata names. So a conversation is a tree: asking again makes a second
+turn's id, or none) that its metadata names. So a conversation is a tree: asking again makes another
 child of the same parent. What the turns say is in the generations alone; a thread is the list of
-their ids, a title and who began it.
+their ids, a title and its owner.
 
 Each change is also published on the channel `thread:<id>` (`turn`, `renamed`, `deleted`), so that
 every page that shows the thread follows it. The events are hints: the thread itself is the truth,

@@ -7,7 +7,10 @@ do with them is in `headers.py`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 
 from flask import Blueprint, Response, render_template
 
@@ -15,10 +18,28 @@ from hub.errors import NotFound, RedisUnavailable
 from hub.web.files import STATIC, TEMPLATES
 
 
-def pages_blueprint(exists: Callable[[str], bool] | None = None) -> Blueprint:
-    """The blueprint `pages`. `exists(generation_id)` tells whether whoever asks may see a
-    generation: where not, its page is a 404 (which says so in words, from the same template, and
-    asks for a token where one would help). It may raise `HubError`.
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a link to a generation's page shows of it where links are shown with a preview."""
+
+    title: str
+    description: str
+
+
+NOTHING_TO_SEE = Preview("Hubbub", "One answer, watched live by any number of people.")
+
+
+def pages_blueprint(
+    preview: Callable[[str], Preview | None] | None = None,
+    *,
+    kept_seconds: int,
+    most_bytes: int,
+) -> Blueprint:
+    """The blueprint `pages`. `preview(generation_id)` is None, or raises `NotFound`, where the
+    caller may not see a generation: its page is a 404 then (which says so in words, from the same
+    template, and asks for a token where one would help). It may raise `HubError`.
+
+    `kept_seconds` is how long conversations are kept, `most_bytes` how large a question may be.
     """
     pages = Blueprint(
         "pages",
@@ -30,35 +51,72 @@ def pages_blueprint(exists: Callable[[str], bool] | None = None) -> Blueprint:
 
     @pages.after_request
     def always_fresh(response: Response) -> Response:
-        # A page and its modules belong together: each is asked for anew, and costs a 304.
+        # A page and its modules belong together: each is asked for again, and costs a 304.
         response.headers.setdefault("Cache-Control", "no-cache")
         return response
 
     @pages.get("/")
     def ask() -> str:
-        return render_template("ask.html")
+        return _page("ask", kept=_duration(kept_seconds), most_bytes=most_bytes)
 
     @pages.get("/g/<generation_id>")
     def generation(generation_id: str) -> tuple[str, int]:
-        status = 200 if exists is None or _seen(exists, generation_id) else 404
-        return render_template("generation.html", id=generation_id), status
+        found = NOTHING_TO_SEE if preview is None else _seen(preview, generation_id)
+        shown = found or NOTHING_TO_SEE
+        page = _page(
+            "generation", id=generation_id, title=shown.title, description=shown.description
+        )
+        return page, 200 if found else 404
 
     @pages.get("/notifications")
     def notifications() -> str:
-        return render_template("notifications.html")
+        return _page("notifications")
 
     @pages.get("/status")
     def status() -> str:
-        return render_template("status.html")
+        return _page("status")
 
     return pages
 
 
-def _seen(exists: Callable[[str], bool], generation_id: str) -> bool:
+def _page(name: str, **values: object) -> str:
+    script = f"pages/{name}.js"
+    return render_template(f"{name}.html", script=script, modules=_modules(script), **values)
+
+
+def _seen(preview: Callable[[str], Preview | None], generation_id: str) -> Preview | None:
     """Where Redis does not answer, the page comes all the same and waits for it."""
     try:
-        return exists(generation_id)
+        return preview(generation_id)
     except NotFound:
-        return False
+        return None
     except RedisUnavailable:
-        return True
+        return NOTHING_TO_SEE
+
+
+_IMPORT = re.compile(r'^(?:import|export)\b[^"\';]*?from\s+"(\.[^"]+)"', re.MULTILINE)
+
+
+@lru_cache
+def _modules(script: str) -> tuple[str, ...]:
+    """All modules that a script imports, at any depth: a page names them (`modulepreload`), so that
+    a browser fetches them at once and not one level after another."""
+    found: dict[str, None] = {}
+    waiting = [script]
+    while waiting:
+        name = waiting.pop()
+        folder = (STATIC / name).parent
+        for path in _IMPORT.findall((STATIC / name).read_text()):
+            module = (folder / path).resolve().relative_to(STATIC).as_posix()
+            if module not in found:
+                found[module] = None
+                waiting.append(module)
+    return tuple(found)
+
+
+def _duration(seconds: int) -> str:
+    for name, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= length:
+            count = round(seconds / length)
+            return f"{count} {name}{'' if count == 1 else 's'}"
+    return f"{seconds} seconds"

@@ -22,15 +22,19 @@
  * @property {string} refusal
  * @property {ToolCall[]} tool_calls
  * @property {string | null} finish_reason
+ * @property {any[]} [images]         these and others: where the provider sends them
+ * @property {any[]} [annotations]
+ * @property {any[]} [citations]
  *
  * @typedef {"queued" | "running" | "completed" | "failed" | "cancelled"} Status
  *
  * @typedef {{ kind: "append", index: number, field: "content" | "reasoning" | "refusal", text: string }
- *   | { kind: "tools", index: number }
+ *   | { kind: "parts", index: number }
  *   | { kind: "reset" }
  *   | { kind: "status" }
  *   | { kind: "none" }} Change
- *   `reset`: draw `choices` anew; `append`: only this much was added
+ *   `reset`: draw `choices` again; `append`: only this much was added; `parts`: what stands beside
+ *   the text is another (tool calls, and members that only some providers send: `images`, …)
  */
 
 const TEXT_FIELDS = /** @type {const} */ (["content", "reasoning", "refusal"]);
@@ -44,6 +48,7 @@ export function isTerminal(type) {
 /** @param {any} from @returns {Choice} */
 function choice(from) {
   return {
+    ...from,
     index: from.index ?? 0,
     content: from.content ?? "",
     reasoning: from.reasoning ?? "",
@@ -147,11 +152,12 @@ export class Fold {
         return { kind: "append", index: at.index, field, text };
       }
     }
-    if (Array.isArray(data.tool_calls)) {
-      for (const call of data.tool_calls) mergeToolCall(at.tool_calls, call);
-      return { kind: "tools", index: at.index };
+    for (const [name, value] of Object.entries(data)) {
+      if (name === "index" || value === null) continue;
+      if (name === "tool_calls") for (const call of value) mergeToolCall(at.tool_calls, call);
+      else carry(at, name, value);
     }
-    return { kind: "none" };
+    return { kind: "parts", index: at.index };
   }
 
   /** @param {any} data @returns {Change} */
@@ -193,6 +199,18 @@ export class Fold {
     }
     return this.choices[index];
   }
+}
+
+/**
+ * A member that the hub only carries: lists grow, anything else takes the place of what was there.
+ *
+ * @param {any} choice
+ * @param {string} name
+ * @param {any} value
+ */
+function carry(choice, name, value) {
+  const before = choice[name];
+  choice[name] = Array.isArray(value) && Array.isArray(before) ? [...before, ...value] : value;
 }
 
 /**

@@ -1,128 +1,173 @@
 // @ts-check
-/** `/`: ask a model and watch; what was asked lately stands beside it. @module */
+/** `/`: conversations with a model, watched live. @module */
 
-import { ago, element, part } from "./dom.js";
-import { GenerationView } from "./generation_view.js";
-import { address, request, words } from "./session.js";
+import { address, threadPage } from "./address.js";
+import { copyText } from "./clipboard.js";
+import { Composer } from "./composer.js";
+import { ConnectionView } from "./connection.js";
+import { Conversation } from "./conversation.js";
+import { part } from "./dom.js";
+import { Follow } from "./follow.js";
+import { request } from "./session.js";
+import { ThreadList } from "./thread_list.js";
+import { WatchersView } from "./watchers.js";
 
-const form = /** @type {HTMLFormElement} */ (part(document, "ask"));
-const prompt = /** @type {HTMLTextAreaElement} */ (part(form, "prompt"));
-const send = /** @type {HTMLButtonElement} */ (part(form, "send"));
-const problem = part(form, "problem");
-const recent = part(document, "recent");
-const view = new GenerationView(part(document, "generation"), () => refresh());
-const RECENT = 12;
-const WORDS_SHOWN = 90;
+/** @typedef {import("./generation_view.js").GenerationView} GenerationView */
 
+const title = document.title;
+const connection = new ConnectionView(part(document, "connection"));
+const watchers = new WatchersView(part(document, "watchers"));
+const follow = new Follow(document.body, part(document, "to-end"));
+const stop = part(document, "stop-thread");
+
+/** The turn whose question is being edited, and the one it follows. @type {{ parent: string } | null} */
+let editing = null;
 /** One key for one question: trying again after a lost answer must not ask twice. */
-let key = "";
+let attempt = { body: "", key: "" };
+/** What the conversation will be called whose first question has not been asked yet. */
+let unborn = randomId();
 
-form.addEventListener("submit", (event) => {
+const conversation = new Conversation(part(document, "turns"), {
+  named: name,
+  changed: drawState,
+  state: (state) => connection.show(state),
+  watchers: (channel, listeners, tabs) => {
+    if (listeners > 0) watchers.show(channel, listeners, tabs);
+    else watchers.drop(channel);
+  },
+  note: (text) => {
+    part(document, "thread-note").textContent = text;
+    part(document, "thread-note").hidden = !text;
+  },
+  edit: (view, parent) => edit({ parent }, view.asked),
+  again: (view, parent) => ask(view.asked, composer.options, parent).catch((error) => composer.say(`${error.message}`)),
+});
+
+const composer = new Composer(/** @type {HTMLFormElement} */ (part(document, "ask")), async (content, options) => {
+  await ask(content, options, editing ? editing.parent : (conversation.last?.id ?? ""));
+  edit(null);
+});
+
+const list = new ThreadList(part(document, "threads"), {
+  open: (id) => {
+    history.pushState(null, "", threadPage(id));
+    show();
+    composer.focus();
+  },
+  deleted: (id) => {
+    if (id === conversation.id) fresh();
+  },
+});
+
+/**
+ * Ask: the thread so far, and then this.
+ *
+ * @param {unknown} content
+ * @param {Record<string, unknown>} options
+ * @param {string} parent   the turn that it follows, or ""
+ */
+async function ask(content, options, parent) {
+  const thread = conversation.id || unborn;
+  const body = {
+    messages: [...conversation.messages(parent), { role: "user", content }],
+    ...options,
+    metadata: { thread, ...(parent ? { parent } : {}) },
+  };
+  const text = JSON.stringify(body);
+  if (attempt.body !== text) attempt = { body: text, key: randomId() };
+  const headers = { "Idempotency-Key": attempt.key };
+  const generation = await request("/generations", { method: "POST", body, headers });
+  attempt = { body: "", key: "" };
+  unborn = randomId();
+  if (!conversation.id) {
+    history.pushState(null, "", threadPage(thread));
+    conversation.open(thread);
+    list.current = thread;
+  }
+  conversation.add({ id: generation.id, parent: parent || null });
+  follow.toEnd();
+  list.changed();
+}
+
+/** @returns {string} */
+function randomId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** @param {{ parent: string } | null} turn @param {unknown} [asked] */
+function edit(turn, asked) {
+  editing = turn;
+  part(document, "editing").hidden = !turn;
+  if (turn) composer.fill(asked);
+}
+
+/** @param {string} text */
+function name(text) {
+  part(document, "thread-name").textContent = text || "A picture";
+  document.title = text ? `${text} · ${title}` : title;
+}
+
+/** What depends on the turns and their states. */
+function drawState() {
+  const last = conversation.last;
+  const empty = !conversation.id;
+  part(document, "welcome").hidden = !empty;
+  part(document, "thread-head").hidden = empty;
+  const busy = Boolean(last && !last.ended && !last.missing);
+  stop.hidden = !busy;
+  composer.busy = busy;
+}
+
+/** Show what the address names. */
+function show() {
+  const thread = new URLSearchParams(location.search).get("thread") ?? "";
+  edit(null);
+  composer.say("");
+  watchers.clear();
+  name("");
+  part(document, "thread-note").hidden = true;
+  conversation.open(thread);
+  list.current = thread;
+  openList(false);
+  if (thread) follow.toEnd();
+}
+
+function fresh() {
+  history.pushState(null, "", address("/"));
+  show();
+  composer.focus();
+}
+
+/** @param {boolean} open   the list, where it does not stand beside the conversation */
+function openList(open) {
+  part(document, "threads").classList.toggle("open", open);
+  part(document, "open-list").setAttribute("aria-expanded", `${open}`);
+}
+
+part(document, "open-list").onclick = () => openList(true);
+part(document, "close-list").onclick = () => {
+  openList(false);
+  part(document, "open-list").focus();
+};
+part(document, "new").onclick = (event) => {
+  if (event.metaKey || event.ctrlKey || event.shiftKey) return;
   event.preventDefault();
-  ask();
+  fresh();
+};
+part(document, "edit-stop").onclick = () => {
+  edit(null);
+  composer.fill("");
+};
+part(document, "thread-link").onclick = (event) => {
+  copyText(location.href, /** @type {HTMLElement} */ (event.currentTarget));
+};
+stop.onclick = () => conversation.last?.stop();
+for (const idea of document.querySelectorAll("[data-idea]")) {
+  idea.addEventListener("click", () => composer.fill(idea.textContent ?? ""));
+}
+addEventListener("popstate", show);
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape") openList(false);
 });
-prompt.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
-    event.preventDefault();
-    form.requestSubmit();
-  }
-});
-form.addEventListener("input", () => {
-  key = "";
-  problem.textContent = "";
-});
-document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible") refresh();
-});
-
-async function ask() {
-  const body = question();
-  if (!body || send.disabled) return;
-  send.disabled = true;
-  problem.textContent = "";
-  key ||= Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join("");
-  try {
-    const headers = { "Idempotency-Key": key };
-    const generation = await request("/generations", { method: "POST", body, headers });
-    key = "";
-    prompt.value = "";
-    // Who reloads the page goes on watching.
-    history.replaceState(null, "", `#${generation.id}`);
-    await view.watch(generation.id);
-    refresh();
-  } catch (error) {
-    problem.textContent = words(error);
-    prompt.focus();
-  } finally {
-    send.disabled = false;
-  }
-}
-
-/** What the form asks, or null while it cannot be asked. @returns {Record<string, unknown> | null} */
-function question() {
-  if (!prompt.value.trim()) {
-    problem.textContent = "Write something first.";
-    prompt.focus();
-    return null;
-  }
-  if (!form.reportValidity()) return null;
-  const fields = new FormData(form);
-  /** @type {Record<string, unknown>} */
-  const body = { prompt: prompt.value };
-  for (const name of ["model", "system"]) {
-    const value = `${fields.get(name) ?? ""}`.trim();
-    if (value) body[name] = value;
-  }
-  for (const name of ["temperature", "max_tokens", "n"]) {
-    const value = `${fields.get(name) ?? ""}`.trim();
-    if (value) body[name] = Number(value);
-  }
-  return body;
-}
-
-let refreshing = false;
-
-async function refresh() {
-  if (refreshing) return;
-  refreshing = true;
-  try {
-    const { generations } = await request(`/generations?limit=${RECENT}`);
-    recent.replaceChildren(...generations.map(row));
-    part(document, "recent-empty").hidden = generations.length > 0;
-  } catch (error) {
-    part(document, "recent-empty").hidden = false;
-    part(document, "recent-empty").textContent = words(error);
-  }
-  refreshing = false;
-}
-
-/** @param {any} generation */
-function row({ id, status, created, question }) {
-  const item = element("li");
-  const link = /** @type {HTMLAnchorElement} */ (element("a"));
-  link.href = address(`/g/${encodeURIComponent(id)}`);
-  const text = `${question ?? ""}`.trim();
-  const start = text.length > WORDS_SHOWN ? `${text.slice(0, WORDS_SHOWN)}…` : text;
-  const state = element("span", status, "badge");
-  state.dataset.status = status;
-  const about = element("span", "", "about");
-  about.append(state, element("time", ago(created)));
-  link.append(element("span", start || id, "start"), about);
-  item.append(link);
-  return item;
-}
-
-/** The models on offer, where the hub says. */
-async function models() {
-  const list = part(form, "models");
-  const { data } = await request("/v1/models").catch(() => ({ data: [] }));
-  for (const { id } of data ?? []) {
-    const option = /** @type {HTMLOptionElement} */ (element("option"));
-    option.value = id;
-    list.append(option);
-  }
-}
-
-if (location.hash) view.watch(decodeURIComponent(location.hash.slice(1)));
-refresh();
-models();
+show();

@@ -1,12 +1,25 @@
 // @ts-check
 /** `/g/{id}`: one generation. @module */
 
+import { ConnectionView } from "./connection.js";
 import { part } from "./dom.js";
 import { GenerationView } from "./generation_view.js";
+import { WatchersView } from "./watchers.js";
 
 const root = part(document, "generation");
 const title = document.title;
-const view = new GenerationView(root, () => {
-  document.title = `${part(root, "status").textContent} · ${title}`;
+const connection = new ConnectionView(part(document, "connection"));
+const watchers = new WatchersView(part(document, "watchers"));
+const view = new GenerationView(root, {
+  changed() {
+    document.title = `${part(root, "status").textContent} · ${title}`;
+    if (!view.ended) return;
+    connection.show({ name: "ended", reason: "", attempt: 0, until: null, problem: null });
+  },
+  state: (state) => connection.show(state),
+  watchers: (channel, listeners, tabs) => {
+    if (listeners > 0) watchers.show(channel, listeners, tabs);
+    else watchers.drop(channel);
+  },
 });
 view.watch(root.dataset.generation ?? "");

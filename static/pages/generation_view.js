@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * One generation, watched live: its text, how it stands, who else watches, and how to stop it.
+ * One generation, watched live: what was asked, its answer, how it stands, and how to stop it.
  *
  * First the record is read. If the generation is over, that is all; else its channel is heard,
  * which begins with everything so far and continues through every cut of the connection.
@@ -9,55 +9,114 @@
  */
 
 import { Fold, RequestError } from "../hubbub.js";
+import { pageOf } from "./address.js";
 import { ChoiceView } from "./choice.js";
-import { ConnectionView } from "./connection.js";
+import { copyText } from "./clipboard.js";
 import { element, part } from "./dom.js";
-import { address, hub, request, words } from "./session.js";
+import { picturesOf, pictures, textOf } from "./parts.js";
+import { hub, request, words } from "./session.js";
 import { Speech } from "./speech.js";
+import { duration, failure, money, standing, STATUS } from "./standing.js";
 
 /**
  * @typedef {import("../hubbub.js").HubEvent} HubEvent
  * @typedef {import("../hubbub.js").StreamState} StreamState
  * @typedef {import("../hubbub/fold.js").Change} Change
+ *
+ * @typedef {object} Hooks                            what the page around it wants to know
+ * @property {() => void} [changed]                   the status is another
+ * @property {(state: StreamState) => void} [state]   of the connection
+ * @property {(channel: string, listeners: number, tabs: number) => void} [watchers]
+ *   0 listeners: it has ended, and is watched no more
  */
 
-const STATUS = {
-  queued: "Waiting for a worker",
-  running: "Writing",
-  completed: "Complete",
-  failed: "Failed",
-  cancelled: "Stopped",
-};
 const PLAIN = "hubbub-plain";
 const RETRY_MS = 3_000;
+const LOOK_MS = 1_000;
+/** How often a queued one is asked how many are before it. */
+const QUEUE_MS = 3_000;
+
+export const MISSING =
+  "This generation is not here. It never was, it has expired or been deleted, or it is not yours to see.";
 
 export class GenerationView {
   #root;
+  #hooks;
   #id = "";
   #fold = new Fold();
   /** @type {ChoiceView[]} */
   #choices = [];
   /** @type {import("../hubbub.js").Subscription | null} */
   #subscription = null;
-  #connection;
   #speech;
   #plain = localStorage.getItem(PLAIN) === "1";
   /** @type {any} */
   #record = null;
-  /** @type {(() => void) | undefined} */
-  #changed;
+  /** @type {any} */
+  #asked = "";
+  /** @type {"" | "reasoning" | "content"} */
+  #writing = "";
+  #heardAt = Date.now();
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #clock;
+  #queueReadAt = 0;
 
-  /** @param {HTMLElement} root @param {() => void} [changed]   called when the status changes */
-  constructor(root, changed) {
+  /** @param {HTMLElement} root @param {Hooks} [hooks] */
+  constructor(root, hooks = {}) {
     this.#root = root;
-    this.#changed = changed;
-    this.#connection = new ConnectionView(part(root, "connection"));
+    this.#hooks = hooks;
     this.#speech = new Speech(part(root, "speech"));
-    part(root, "stop").onclick = () => this.#stop();
+    part(root, "stop").onclick = () => this.stop();
     part(root, "plain").onclick = () => this.#toggle();
-    part(root, "copy-text").onclick = () => this.#copyText();
+    this.#onCopy("copy-text", () => this.text);
+    this.#onCopy("copy-question", () => textOf(this.asked));
     part(root, "share").onclick = () => this.#share();
     this.#showPlain();
+  }
+
+  get root() {
+    return this.#root;
+  }
+
+  get id() {
+    return this.#id;
+  }
+
+  get channel() {
+    return `generation:${this.#id}`;
+  }
+
+  get status() {
+    return this.#fold.status;
+  }
+
+  get ended() {
+    return this.#fold.ended;
+  }
+
+  /** Whether there is no such generation, or not any more. */
+  get missing() {
+    return this.#root.dataset.status === "missing";
+  }
+
+  /** The record as it was read last, or null. @returns {any} */
+  get record() {
+    return this.#record;
+  }
+
+  /** The question as it was given: a text, or a list of parts. @returns {any} */
+  get asked() {
+    return this.#asked;
+  }
+
+  /** The answer's text; with several choices the first one's. */
+  get answer() {
+    return this.#fold.choices[0]?.content ?? "";
+  }
+
+  /** The text of all choices. */
+  get text() {
+    return this.#fold.choices.map((choice) => choice.content).join("\n\n");
   }
 
   /** @param {string} id */
@@ -67,9 +126,8 @@ export class GenerationView {
     this.#fold = new Fold();
     this.#record = null;
     this.#root.dataset.generation = id;
-    this.#root.hidden = false;
     const page = /** @type {HTMLAnchorElement} */ (part(this.#root, "page"));
-    page.href = address(`/g/${encodeURIComponent(id)}`);
+    page.href = pageOf(id);
     part(this.#root, "asked-box").hidden = true;
     this.#speech.reset();
     this.#drawAll();
@@ -77,8 +135,20 @@ export class GenerationView {
   }
 
   close() {
+    clearInterval(this.#clock);
     this.#subscription?.close();
     this.#subscription = null;
+  }
+
+  async stop() {
+    const button = /** @type {HTMLButtonElement} */ (part(this.#root, "stop"));
+    button.disabled = true;
+    try {
+      await request(`/generations/${encodeURIComponent(this.#id)}/cancel`, { method: "POST" });
+    } catch (error) {
+      this.#note(words(error));
+    }
+    button.disabled = false;
   }
 
   /** @returns {Promise<boolean>} whether there is such a generation */
@@ -86,11 +156,15 @@ export class GenerationView {
     const id = this.#id;
     for (;;) {
       try {
-        const record = await request(`/generations/${encodeURIComponent(id)}`);
+        const path = `/generations/${encodeURIComponent(id)}`;
+        const [record, question] = await Promise.all([
+          request(path),
+          hub.request(`${path}/question`).catch(() => null),
+        ]);
         if (id !== this.#id) return false;
         this.#record = record;
-        part(this.#root, "asked").textContent = record.question ?? "";
-        part(this.#root, "asked-box").hidden = !record.question;
+        this.#asked = question?.content ?? record.question ?? "";
+        this.#drawAsked();
         this.#note("");
         if (["completed", "failed", "cancelled"].includes(record.status)) {
           this.#fold.load(record);
@@ -102,14 +176,21 @@ export class GenerationView {
         const problem = error instanceof RequestError ? error.problem : null;
         const gone = problem && problem.status >= 400 && problem.status < 500;
         this.#note(gone && problem.status === 404 ? MISSING : words(error));
-        if (gone || id !== this.#id) return false;
+        if (gone || id !== this.#id) {
+          this.#root.dataset.status = "missing";
+          part(this.#root, "standing-box").hidden = true;
+          part(this.#root, "stop").hidden = true;
+          this.#hooks.changed?.();
+          return false;
+        }
       }
       await new Promise((wake) => setTimeout(wake, RETRY_MS));
     }
   }
 
   #listen() {
-    this.#subscription = hub.subscribe(`generation:${this.#id}`, {
+    this.#clock = setInterval(() => this.#look(), LOOK_MS);
+    this.#subscription = hub.subscribe(this.channel, {
       event: (event) => this.#take(event),
       state: (state) => this.#state(state),
       listeners: (listeners, tabs) => this.#watchers(listeners, tabs),
@@ -127,14 +208,15 @@ export class GenerationView {
 
   /** @param {HubEvent} event */
   #take(event) {
-    if (event.type === "restarted") this.#speech.finish("The answer begins anew.");
-    this.#draw(this.#fold.apply(event));
+    this.#heardAt = Date.now();
+    if (event.type === "restarted") this.#speech.finish("The answer begins again.");
+    this.#draw(this.#fold.apply(event), Number(event.id.split("-")[0]) || Date.now());
     if (this.#fold.ended) this.#over();
   }
 
   /** @param {StreamState} state */
   #state(state) {
-    this.#connection.show(state);
+    this.#hooks.state?.(state);
     if (state.name === "open") this.#count();
     if (state.name === "refused" && !this.#fold.ended) {
       if (state.problem?.status === 401) this.#readmit();
@@ -150,14 +232,13 @@ export class GenerationView {
 
   /** The count comes with every heartbeat; the first one now. */
   async #count() {
-    const channel = encodeURIComponent(`generation:${this.#id}`);
-    const information = await hub.request(`/channels/${channel}`).catch(() => null);
+    const path = `/channels/${encodeURIComponent(this.channel)}`;
+    const information = await hub.request(path).catch(() => null);
     if (information?.listeners > 0) this.#watchers(information.listeners, 0);
   }
 
   async #over() {
-    this.#subscription?.close();
-    this.#subscription = null;
+    this.close();
     const id = this.#id;
     const record = await hub.request(`/generations/${encodeURIComponent(id)}`).catch(() => null);
     if (record && id === this.#id) {
@@ -166,16 +247,28 @@ export class GenerationView {
     }
   }
 
-  /** @param {Change} change */
-  #draw(change) {
+  /** Once a second: silence is worth a word, too. */
+  async #look() {
+    this.#drawStanding();
+    if (this.#fold.status !== "queued" || Date.now() - this.#queueReadAt < QUEUE_MS) return;
+    this.#queueReadAt = Date.now();
+    const path = `/generations/${encodeURIComponent(this.#id)}`;
+    const record = await hub.request(path).catch(() => null);
+    if (record?.id === this.#id) this.#record = record;
+  }
+
+  /** @param {Change} change @param {number} atMs */
+  #draw(change, atMs) {
     if (change.kind === "append") {
-      this.#view(change.index).append(change.field, change.text);
+      this.#writing = change.field === "reasoning" ? "reasoning" : "content";
+      this.#view(change.index).append(change.field, change.text, atMs);
       if (change.field === "content" && change.index === 0) this.#speech.append(change.text);
-    } else if (change.kind === "tools") {
-      this.#view(change.index).tools(this.#fold.choices[change.index]);
+    } else if (change.kind === "parts") {
+      this.#writing = "content";
+      this.#view(change.index).parts(this.#fold.choices[change.index]);
     } else if (change.kind === "reset") this.#drawChoices();
-    if (change.kind !== "none" && this.#root.dataset.status !== this.#fold.status) this.#drawStatus();
-    else if (change.kind === "reset") this.#drawStatus();
+    if (change.kind === "reset" || this.#root.dataset.status !== this.#fold.status) this.#drawStatus();
+    else this.#drawStanding();
   }
 
   #drawAll() {
@@ -183,8 +276,20 @@ export class GenerationView {
     this.#drawStatus();
   }
 
+  #drawAsked() {
+    const text = textOf(this.asked);
+    const shown = pictures(picturesOf(this.asked));
+    part(this.#root, "asked").textContent = text;
+    part(this.#root, "asked").hidden = !text;
+    part(this.#root, "asked-pictures").replaceChildren(...shown);
+    part(this.#root, "asked-pictures").hidden = shown.length === 0;
+    part(this.#root, "asked-box").hidden = !text && shown.length === 0;
+  }
+
   #drawChoices() {
     if (!this.#fold.ended) this.#speech.catchUp(this.#fold.choices[0]?.content ?? "");
+    const first = this.#fold.choices[0];
+    this.#writing = first?.content ? "content" : first?.reasoning ? "reasoning" : "";
     for (const view of this.#choices.splice(this.#fold.choices.length)) view.remove();
     for (const choice of this.#fold.choices) this.#view(choice.index).set(choice);
   }
@@ -209,16 +314,28 @@ export class GenerationView {
     const again = part(this.#root, "attempt");
     again.hidden = attempt < 2;
     again.textContent = `Attempt ${attempt}`;
-    again.title = restartReason ? `It began anew: ${restartReason}` : "It began anew.";
+    again.title = restartReason ? `It began again: ${restartReason}` : "It began again.";
     if (status === "failed") this.#note(failure(error));
     if (ended) {
+      this.#hooks.watchers?.(this.channel, 0, 0);
       this.#choices.forEach((view, index) => view.finish(this.#fold.choices[index]));
       this.#speech.finish(`${STATUS[status]}.`);
-      part(this.#root, "watchers").hidden = true;
-      this.#connection.show({ name: "ended", reason: "", attempt: 0, until: null, problem: null });
     }
+    this.#drawStanding();
     this.#drawFacts();
-    this.#changed?.();
+    this.#hooks.changed?.();
+  }
+
+  #drawStanding() {
+    const shown = standing({
+      status: this.#fold.status,
+      ahead: this.#record?.ahead,
+      seconds: (Date.now() - this.#heardAt) / 1000,
+      writing: this.#writing,
+    });
+    const node = part(this.#root, "standing");
+    if (node.textContent !== shown) node.textContent = shown;
+    part(this.#root, "standing-box").hidden = !shown && this.#fold.attempt < 2;
   }
 
   #drawFacts() {
@@ -226,35 +343,35 @@ export class GenerationView {
     const usage = this.#fold.usage ?? record.usage;
     const cost = this.#fold.cost ?? record.cost;
     const seconds = (Date.parse(record.finished) - Date.parse(record.started)) / 1000;
+    const model = this.#fold.model ?? record.model;
+    const tokens = [
+      usage?.prompt_tokens == null ? "" : `${usage.prompt_tokens.toLocaleString()} in`,
+      usage?.completion_tokens == null ? "" : `${usage.completion_tokens.toLocaleString()} out`,
+    ];
     /** @type {[string, string | null | undefined][]} */
     const facts = [
-      ["Model", this.#fold.model ?? record.model],
-      ["Tokens asked", usage?.prompt_tokens?.toLocaleString()],
-      ["Tokens answered", usage?.completion_tokens?.toLocaleString()],
+      ["Model", model],
+      ["Tokens", tokens.filter(Boolean).join(", ")],
       ["Cost", typeof cost === "number" ? money(cost) : null],
-      ["Time", seconds >= 0 ? `${seconds.toFixed(1)} s` : null],
-      ["Started", record.created ? new Date(record.created).toLocaleString() : null],
+      ["Time", this.#fold.ended && seconds >= 0 ? duration(seconds) : null],
     ];
-    if (this.#fold.status === "completed" && !usage) facts[1][1] = "not told by the provider";
+    part(this.#root, "facts").title = record.created
+      ? `Asked ${new Date(record.created).toLocaleString()}`
+      : "";
     part(this.#root, "facts").replaceChildren(
-      ...facts.filter(([, value]) => value).map(([name, value]) => {
-        const row = element("div");
-        row.append(element("dt", name), element("dd", value ?? ""));
-        return row;
-      }),
+      ...facts
+        .filter(([, value]) => value)
+        .map(([name, value]) => {
+          const row = element("div");
+          row.append(element("dt", name), element("dd", value ?? ""));
+          return row;
+        }),
     );
   }
 
   /** @param {number} listeners @param {number} tabs */
   #watchers(listeners, tabs) {
-    const node = part(this.#root, "watchers");
-    if (this.#fold.ended) return;
-    node.dataset.listeners = `${listeners}`;
-    if (tabs) node.dataset.tabs = `${tabs}`;
-    const here = Number(node.dataset.tabs ?? 1);
-    node.textContent = `${listeners} watching${here > 1 ? ` · ${here} tabs here` : ""}`;
-    node.title = "Browsers and programs that hear it now; the tabs of one browser share a stream.";
-    node.hidden = false;
+    if (!this.#fold.ended) this.#hooks.watchers?.(this.channel, listeners, tabs);
   }
 
   /** @param {string} text */
@@ -262,17 +379,6 @@ export class GenerationView {
     const node = part(this.#root, "note");
     node.textContent = text;
     node.hidden = !text;
-  }
-
-  async #stop() {
-    const button = /** @type {HTMLButtonElement} */ (part(this.#root, "stop"));
-    button.disabled = true;
-    try {
-      await request(`/generations/${encodeURIComponent(this.#id)}/cancel`, { method: "POST" });
-    } catch (error) {
-      this.#note(words(error));
-    }
-    button.disabled = false;
   }
 
   #toggle() {
@@ -286,48 +392,20 @@ export class GenerationView {
     for (const view of this.#choices) view.plain = this.#plain;
   }
 
-  #copyText() {
-    const text = this.#fold.choices.map((choice) => choice.content).join("\n\n");
-    return this.#copy(text, part(this.#root, "copy-text"));
-  }
-
   /** Where the hub has keys, a link that lets others in; else the page's own address. */
   async #share() {
     const path = `/generations/${encodeURIComponent(this.#id)}/share`;
     const shared = await hub.request(path, { method: "POST" }).catch(() => null);
-    const page = address("/g/");
-    const here = location.pathname.startsWith(page) ? location.href : `${page}${this.#id}`;
-    await this.#copy(new URL(shared?.url ?? here, location.href).href, part(this.#root, "share"));
+    const url = new URL(shared?.url ?? pageOf(this.#id), location.href).href;
+    if (!(await copyText(url, part(this.#root, "share")))) this.#note(url);
   }
 
-  /** @param {string} text @param {HTMLElement} button */
-  async #copy(text, button) {
-    const label = button.textContent;
-    try {
-      await navigator.clipboard.writeText(text);
-      button.textContent = "Copied";
-    } catch {
+  /** @param {string} name @param {() => string} text */
+  #onCopy(name, text) {
+    const button = part(this.#root, name);
+    button.onclick = async () => {
       // No clipboard on an origin without HTTPS: show it, to be copied by hand.
-      this.#note(text);
-      return;
-    }
-    setTimeout(() => {
-      button.textContent = label;
-    }, 1_500);
+      if (!(await copyText(text(), button))) this.#note(text());
+    };
   }
-}
-
-const MISSING =
-  "This generation is not here. It never was, it has expired or been deleted, or it is not yours to see.";
-
-/** @param {{ code: string, message: string, retryable?: boolean } | null} error @returns {string} */
-function failure(error) {
-  if (!error) return "It failed.";
-  const again = error.retryable ? " Asking again may help." : "";
-  return `It failed: ${error.message || error.code}${again}`;
-}
-
-/** @param {number} cost */
-function money(cost) {
-  return cost === 0 ? "0" : cost.toPrecision(2);
 }

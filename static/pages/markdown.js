@@ -2,27 +2,36 @@
 /**
  * A model's Markdown as elements, while it is still being written.
  *
- * Two promises. The text never becomes markup of its own: HTML in it is shown as the letters it is
+ * Three promises. The text never becomes markup of its own: HTML in it is shown as the letters it is
  * made of, what marked renders goes through DOMPurify's short list of elements, and no picture is
- * fetched from anywhere. And the cost stays in proportion to the text: a block is rendered for good
- * once the next one has begun; only the unfinished last one is drawn again, and the seldomer the
- * longer that takes.
+ * fetched from anywhere. The cost stays in proportion to the text: a block is rendered for good once
+ * the next one has begun; only the unfinished last one is drawn again, and the seldomer the longer
+ * that takes. And the page stays quick to the touch: drawing stops after a few milliseconds and goes
+ * on in the next task, also where a long text comes at once.
  *
  * @module
  */
 
 import DOMPurify from "../vendor/dompurify-3.4.18.js";
 import { Marked } from "../vendor/marked-18.2.1.js";
+import { dress } from "./code.js";
 
 /** Of the time, at most this share goes into drawing the unfinished block again. */
 const SHARE = 0.1;
 const LONGEST_PAUSE_MS = 2_000;
+/** How long one task may draw. */
+const SLICE_MS = 8;
+/** How much of a text is read for its blocks at once. */
+const READ_CHARS = 16_384;
 
 const TAGS = (
   "p br hr h1 h2 h3 h4 h5 h6 strong em del code pre blockquote ul ol li table thead tbody tr th td a " +
   "input"
 ).split(" ");
-const ATTRIBUTES = ["href", "title", "align", "start", "type", "checked", "disabled"];
+const ATTRIBUTES = ["href", "title", "align", "start", "type", "checked", "disabled", "class"];
+const LANGUAGE = /^language-[\w+#.-]{1,30}$/;
+/** An address that is named apart from its link: it may stand behind all that refers to it. */
+const DEFINITION = /^ {0,3}\[[^\]\n]+\]:/m;
 
 /** @param {string} text */
 function escape(text) {
@@ -41,8 +50,11 @@ const marked = new Marked({
   },
 });
 
-/** A purifier of its own: a hook on the shared one would reach whoever else uses it. */
+/** A purifier of its own: a hook on the shared one would reach whatever else uses it. */
 const purifier = /** @type {any} */ (DOMPurify)(window);
+purifier.addHook("uponSanitizeAttribute", (/** @type {Element} */ _, /** @type {any} */ data) => {
+  if (data.attrName === "class") data.keepAttr = LANGUAGE.test(data.attrValue);
+});
 purifier.addHook("afterSanitizeAttributes", (/** @type {Element} */ node) => {
   if (node.tagName === "A") {
     node.setAttribute("target", "_blank");
@@ -53,12 +65,11 @@ purifier.addHook("afterSanitizeAttributes", (/** @type {Element} */ node) => {
     if (node.getAttribute("type") === "checkbox") node.setAttribute("disabled", "");
     else node.remove();
   }
+  // A wide table scrolls by itself, and can be reached with the keyboard.
+  if (node.tagName === "TABLE") node.setAttribute("tabindex", "0");
 });
 
-/**
- * @param {any[]} tokens   of marked's lexer
- * @returns {DocumentFragment}
- */
+/** @param {any[]} tokens   of marked's lexer @returns {DocumentFragment} */
 function render(tokens) {
   return purifier.sanitize(marked.parser(tokens), {
     ALLOWED_TAGS: TAGS,
@@ -71,12 +82,19 @@ function render(tokens) {
 
 export class MarkdownView {
   #root;
-  /** Everything, for the last drawing: a link's address may be named at the very end. @type {string[]} */
+  /** Everything, for the last drawing. @type {string[]} */
   #all = [];
-  /** What is not drawn for good yet. */
+  /** What has not been read for its blocks, or may still change. */
   #tail = "";
+  /** Whether the tail has grown since it was drawn. */
+  #stale = false;
+  /** Blocks that are whole and wait to be drawn for good. @type {any[]} */
+  #whole = [];
   /** The nodes that draw the tail. @type {ChildNode[]} */
   #open = [];
+  /** Where blocks go: into the page, or beside it until the last drawing is complete. @type {ParentNode} */
+  #into;
+  #finished = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #pauseMs = 0;
@@ -84,30 +102,53 @@ export class MarkdownView {
   /** @param {HTMLElement} root */
   constructor(root) {
     this.#root = root;
+    this.#into = root;
   }
 
   /** @param {string} text */
   append(text) {
+    if (!text) return;
     this.#all.push(text);
     this.#tail += text;
-    this.#timer ??= setTimeout(() => this.#draw(), this.#pauseMs);
+    this.#stale = true;
+    this.#plan(this.#pauseMs);
   }
 
   reset() {
     this.#cancel();
     this.#all = [];
     this.#tail = "";
+    this.#stale = false;
+    this.#whole = [];
     this.#open = [];
+    this.#into = this.#root;
+    this.#finished = false;
     this.#pauseMs = 0;
     this.#root.replaceChildren();
+    delete this.#root.dataset.drawing;
   }
 
-  /** Nothing follows: draw the whole once more, as one text. */
+  /** Nothing follows. */
   finish() {
+    if (this.#finished) return;
     this.#cancel();
-    this.#root.replaceChildren(render(marked.lexer(this.#all.join(""))));
-    this.#open = [];
-    this.#tail = "";
+    this.#finished = true;
+    this.#stale = this.#tail !== "";
+    const text = this.#all.join("");
+    if (DEFINITION.test(text)) {
+      // Links that were drawn as letters find their addresses now: once more, from the beginning.
+      this.#into = document.createDocumentFragment();
+      this.#open = [];
+      this.#whole = marked.lexer(text);
+      this.#stale = false;
+    }
+    this.#draw();
+  }
+
+  /** @param {number} inMs */
+  #plan(inMs) {
+    this.#root.dataset.drawing = "";
+    this.#timer ??= setTimeout(() => this.#draw(), inMs);
   }
 
   #cancel() {
@@ -118,20 +159,61 @@ export class MarkdownView {
   #draw() {
     this.#timer = undefined;
     const began = performance.now();
-    // The lexer does the same, and its tokens' lengths are counted off below.
-    this.#tail = this.#tail.replace(/\r\n?/g, "\n");
-    const tokens = marked.lexer(this.#tail);
-    const last = tokens.findLastIndex((token) => token.type !== "space");
-    const done = tokens.slice(0, Math.max(last, 0));
-    for (const node of this.#open) node.remove();
-    if (done.length > 0) {
-      this.#root.append(render(done));
-      this.#tail = this.#tail.slice(done.reduce((length, token) => length + token.raw.length, 0));
+    while ((this.#whole.length > 0 || this.#stale) && performance.now() < began + SLICE_MS) {
+      if (this.#whole.length > 0) this.#drawWhole(began + SLICE_MS);
+      else this.#read();
     }
-    const unfinished = render(tokens.slice(Math.max(last, 0)));
-    this.#open = [...unfinished.childNodes];
-    this.#root.append(unfinished);
+    if (this.#whole.length > 0 || this.#stale) {
+      this.#plan(0);
+      return;
+    }
     const took = performance.now() - began;
     this.#pauseMs = Math.min(Math.max(16, took / SHARE), LONGEST_PAUSE_MS);
+    if (this.#into !== this.#root) {
+      this.#root.replaceChildren(/** @type {DocumentFragment} */ (this.#into));
+      this.#into = this.#root;
+    }
+    delete this.#root.dataset.drawing;
+  }
+
+  /** Read the tail for its blocks. Those that are whole are put aside; one that is not is drawn. */
+  #read() {
+    // The lexer does the same, and its tokens' lengths are counted off below.
+    this.#tail = this.#tail.replace(/\r\n?/g, "\n");
+    let chars = READ_CHARS;
+    let { all, tokens, end } = this.#blocks(chars);
+    while (!all && end === 0) {
+      chars *= 2; // one block that is longer than what was read
+      ({ all, tokens, end } = this.#blocks(chars));
+    }
+    for (const node of this.#open.splice(0)) node.remove();
+    this.#whole = tokens.slice(0, end);
+    this.#tail = this.#tail.slice(this.#whole.reduce((sum, { raw }) => sum + raw.length, 0));
+    if (end === 0) {
+      const unfinished = render(tokens);
+      this.#open = [...unfinished.childNodes];
+      this.#into.append(unfinished);
+    }
+    this.#stale = end > 0 && this.#tail !== "";
+  }
+
+  /** The blocks at the beginning of the tail, and how many of them are whole. @param {number} chars */
+  #blocks(chars) {
+    const all = chars >= this.#tail.length;
+    const tokens = marked.lexer(all ? this.#tail : this.#tail.slice(0, chars));
+    const last = tokens.findLastIndex((token) => token.type !== "space");
+    return { all, tokens, end: all && this.#finished ? tokens.length : Math.max(last, 0) };
+  }
+
+  /** @param {number} until   the time at which to stop */
+  #drawWhole(until) {
+    let count = 0;
+    do {
+      const fragment = render([this.#whole[count]]);
+      dress(fragment);
+      this.#into.append(fragment);
+      count += 1;
+    } while (count < this.#whole.length && performance.now() < until);
+    this.#whole.splice(0, count);
   }
 }

@@ -9,20 +9,13 @@
  */
 
 import { connect, RequestError } from "../hubbub.js";
+import { base } from "./address.js";
 import { part } from "./dom.js";
 
 /** Watchers come and go while somebody looks at the number. */
 const HEARTBEAT_SECONDS = 5;
 
 const token = new URLSearchParams(location.search).get("token") ?? "";
-
-/** The path that the hub hangs under: empty, or such as `/hub`. */
-const base = document.documentElement.dataset.base ?? "";
-
-/** The address of one of the hub's paths, for links and requests. @param {string} path */
-export function address(path) {
-  return `${base}${path}`;
-}
 
 export const hub = connect({
   base: `${location.origin}${base}`,

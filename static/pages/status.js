@@ -6,9 +6,10 @@
  * @module
  */
 
+import { address } from "./address.js";
 import { ago, element, part } from "./dom.js";
 import { Metrics, quantile } from "./metrics.js";
-import { address, hub, request, words } from "./session.js";
+import { hub, request, words } from "./session.js";
 
 const PERIOD_MS = 2_000;
 const GENERATIONS = 15;

@@ -301,7 +301,7 @@ def test_usage_and_model_are_shown_when_it_has_ended(
     eventually(lambda: "Time" in watcher.part("facts"))
     facts = watcher.part("facts")
     assert record["model"] in facts
-    assert f"Tokens answered{record['usage']['completion_tokens']}" in facts
+    assert f"{record['usage']['completion_tokens']} out" in facts
 
 
 def test_an_unknown_generation_says_so_and_is_a_404(hub: Stack, context: BrowserContext) -> None:
@@ -321,10 +321,12 @@ def test_an_empty_question_and_a_refused_one_are_told_beside_the_field(
     page.get_by_role("button", name="Ask").click()
     assert problem.inner_text() == "Write something first."
     page.get_by_label("Your question").fill("x")
-    page.get_by_text("Options").click()
-    page.get_by_label("Model").fill("no spaces in a name")
+    page.get_by_text("Options", exact=True).click()
+    page.get_by_label("Most tokens").fill("99999999999")
+    page.keyboard.press("Escape")
     page.get_by_role("button", name="Ask").click()
-    eventually(lambda: "model" in problem.inner_text())
+    eventually(lambda: "max_tokens" in problem.inner_text())
+    assert page.get_by_label("Your question").input_value() == "x"
 
 
 def test_a_hub_that_is_away_is_waited_for_and_the_text_goes_on(
@@ -342,13 +344,14 @@ def test_a_hub_that_is_away_is_waited_for_and_the_text_goes_on(
     shows(watcher.until_ended(), hub.finished(watcher.generation_id))
 
 
-def test_a_generation_asked_elsewhere_appears_among_the_recent_ones(
+def test_a_generation_asked_elsewhere_is_offered_beside_the_conversations(
     hub: Stack, context: BrowserContext
 ) -> None:
     generation_id = hub.generate("elsewhere")
     hub.finished(generation_id)
     page = context.new_page()
     page.goto(f"{hub.url}/")
+    page.get_by_text("Asked elsewhere").click()
     page.locator(f'[data-recent] a[href="/g/{generation_id}"]').click()
     Watcher(page).until_ended()
 

@@ -12,7 +12,7 @@ ENDED = ("completed", "failed", "cancelled")
 
 
 class Watcher:
-    """A page that shows a generation: its own, `/g/{id}`, or `/` after a question."""
+    """A page that shows a generation: its own, `/g/{id}`, or `/`, whose last turn is looked at."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -25,13 +25,17 @@ class Watcher:
 
     def text(self, choice: int = 0) -> str:
         """The text as it stands in the page, shown or not; '' before there is any."""
-        found: list[str] = self.page.eval_on_selector_all(
-            f'[data-choice="{choice}"] [data-text]', "all => all.map(one => one.textContent)"
-        )
-        return found[0] if found else ""
+        return self._last(f'[data-choice="{choice}"] [data-text]', "one.textContent")
 
     def attribute(self, name: str) -> str:
-        return self.page.get_attribute("article.generation", f"data-{name}") or ""
+        return self._last("", f"one.getAttribute('data-{name}')")
+
+    def _last(self, selector: str, expression: str) -> str:
+        """What an expression says of `one`, a part of the last generation; '' where it is not."""
+        found: list[str | None] = self.page.eval_on_selector_all(
+            f"article.generation:last-of-type {selector}", f"all => all.map(one => {expression})"
+        )
+        return (found[0] or "") if found else ""
 
     @property
     def status(self) -> str:
@@ -46,7 +50,10 @@ class Watcher:
         return self.page.get_attribute("[data-connection]", "data-state") or ""
 
     def part(self, name: str) -> str:
-        return self.page.text_content(f"article [data-{name}]") or ""
+        """The words of a part of the last generation, or of what stands above it."""
+        return self._last(f"[data-{name}]", "one.textContent") or (
+            self.page.text_content(f"main [data-{name}]") or ""
+        )
 
     def until_text(self, start: str, within_seconds: float = 15.0) -> None:
         eventually(lambda: self.text().startswith(start), within_seconds)
@@ -54,10 +61,12 @@ class Watcher:
     def until_ended(self, status: str = "completed", within_seconds: float = 20.0) -> Watcher:
         eventually(lambda: self.status in ENDED, within_seconds)
         assert self.status == status, self.part("note")
+        eventually(lambda: self.page.locator("[data-drawing]").count() == 0)
         return self
 
     def is_shown(self, name: str) -> bool:
-        return self.page.is_visible(f"article [data-{name}]")
+        inner = self.page.locator(f"article.generation:last-of-type [data-{name}]")
+        return (inner if inner.count() else self.page.locator(f"main [data-{name}]")).is_visible()
 
 
 def shows(watcher: Watcher, record: dict[str, Any]) -> None:
