@@ -176,6 +176,7 @@ export class ThreadList {
 /** @param {HTMLDialogElement} dialog @returns {Promise<boolean>} whether it was answered with yes */
 function chosen(dialog) {
   dialog.returnValue = "";
+  part(dialog, "cancel").onclick = () => dialog.close("");
   dialog.showModal();
   return new Promise((done) => {
     dialog.onclose = () => done(dialog.returnValue === "yes");

@@ -208,11 +208,11 @@ def test_conversations_are_found_renamed_and_deleted_in_every_tab(
     page.get_by_label("Search conversations").fill("")
     page.locator("summary", has_text="More about about pears").click()
     page.get_by_role("button", name="Rename").click()
-    page.get_by_label("Name").fill("Fruit")
+    page.get_by_role("textbox", name="Name").fill("Fruit")
     page.keyboard.press("Enter")
     for tab in (page, other):
         eventually(lambda tab=tab: tab.title().startswith("Fruit"))  # type: ignore[misc]
-        tab.locator("[data-thread-list]").get_by_text("Fruit").wait_for()
+        tab.locator("[data-thread-list]").get_by_text("Fruit", exact=True).wait_for()
     page.locator("summary", has_text="More about Fruit").click()
     page.locator("[data-menu][open]").get_by_role("button", name="Delete").click()
     page.locator("[data-delete-dialog]").get_by_role("button", name="Delete").click()
@@ -236,10 +236,11 @@ def test_the_window_follows_only_while_its_end_is_in_sight(
     page.mouse.move(600, 300)
     page.mouse.wheel(0, -400)
     eventually(lambda: not page.evaluate(at_end))
-    before = resting(page)
+    resting(page)
+    before = page.get_by_text("line 60", exact=True).bounding_box()
     gate.release(150)
     eventually(lambda: page.get_by_text("line 90", exact=True).count() == 1)
-    assert page.evaluate("scrollY") == before
+    assert page.get_by_text("line 60", exact=True).bounding_box() == before
     page.get_by_role("button", name="To the end").click()
     eventually(lambda: page.evaluate(at_end))
     gate.open()
