@@ -30,8 +30,15 @@ FRONT_DOORS = ("hub.__main__",)
 """Files at the top of `hub` that others come in by: they may use every floor."""
 
 MAY_IMPORT = {
-    "flask": ("hubbub.application", "hub.web", "hub.flask_sse", "workers.views", "workers.openai"),
-    "werkzeug": ("hub.web", "workers.views", "workers.openai"),
+    "flask": (
+        "hubbub.application",
+        "hub.web",
+        "hub.flask_sse",
+        "workers.views",
+        "workers.thread_views",
+        "workers.openai",
+    ),
+    "werkzeug": ("hub.web", "workers.views", "workers.thread_views", "workers.openai"),
     "gevent": ("hub.fanout", "hub.access", "hub.web", "hub.flask_sse", "workers"),
     "gunicorn": ("hub.web", "hubbub.web"),
     "redis": (
