@@ -269,3 +269,63 @@ def test_a_head_that_cannot_be_read_is_its_client_s_fault(
     assert b"X-Content-Type-Options: nosniff" in head
     assert json.loads(body)["status"] == int(status)
     assert "secret" not in hub.log() and "Traceback" not in hub.log()
+
+
+def test_every_answer_says_that_its_type_is_what_it_says(hub: Web, channel: str) -> None:
+    for path in (
+        *READS,
+        f"/channels/{channel}/events?from=x",
+        f"/channels/{channel}/events?quiet=1",
+    ):
+        for method in ("GET", "HEAD", "OPTIONS", "BREW"):
+            head = {"Host": own_host(hub), "Origin": ORIGIN}
+            assert ask(hub, method, path, head).headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/", "/g/nowhere", "/nowhere", "/channels/-/events"])
+def test_every_page_carries_its_policy_error_pages_too(hub: Web, path: str) -> None:
+    for host in (own_host(hub), "rebound.example"):
+        answer = ask(hub, "GET", path, {"Host": host, "Accept": "text/html"})
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert "require-trusted-types-for 'script'" in answer.headers["content-security-policy"]
+        assert "unsafe-inline" not in answer.headers["content-security-policy"]
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert b"<style" not in answer.body and b" style=" not in answer.body
+        assert "strict-transport-security" not in answer.headers
+
+
+def test_behind_tls_a_page_asks_to_be_asked_by_tls_alone(opened: Web) -> None:
+    head = {"Host": "hub.example", "X-Forwarded-Proto": "https", "Accept": "text/html"}
+    for path in ("/", "/nowhere"):
+        assert "max-age" in ask(opened, "GET", path, head).headers["strict-transport-security"]
+
+
+def test_an_answer_without_a_body_has_no_type(hub: Web, channel: str) -> None:
+    head = {"Host": own_host(hub)}
+    gone = ask(hub, "DELETE", f"/channels/{channel}", head)
+    assert gone.status == 204 and "content-type" not in gone.headers
+
+
+def test_every_origin_may_read_where_all_are_named_and_none_with_credentials(
+    hubs: Hubs, way: str, channel: str
+) -> None:
+    hub = hubs(way, "to all", HUB_CORS_ORIGINS="*")
+    head = {"Host": own_host(hub), "Origin": FOREIGN}
+    for path in (f"/channels/{channel}", f"/channels/{channel}/events"):
+        answer = ask(hub, "GET", path, head)
+        assert answer.headers["access-control-allow-origin"] == "*"
+        assert "access-control-allow-credentials" not in answer.headers
+
+
+def test_a_preflight_says_which_headers_may_be_sent_and_read(hub: Web, channel: str) -> None:
+    head = {"Host": own_host(hub), "Access-Control-Request-Method": "POST"}
+    for path in (f"/channels/{channel}/events", "/generations", "/v1/chat/completions"):
+        allowed = ask(hub, "OPTIONS", path, head | {"Origin": ORIGIN})
+        assert allowed.status == 200
+        names = allowed.headers["access-control-allow-headers"].lower().split(", ")
+        assert {"last-event-id", "authorization", "content-type", "idempotency-key"} <= set(names)
+        assert "POST" in allowed.headers["access-control-allow-methods"]
+        shown = allowed.headers["access-control-expose-headers"].lower()
+        assert shown == "location, hubbub-generation, retry-after"
+        refused = ask(hub, "OPTIONS", path, head | {"Origin": FOREIGN})
+        assert not [name for name in refused.headers if name.startswith("access-control")]

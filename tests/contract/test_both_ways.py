@@ -1,0 +1,107 @@
+"""A subscription is judged alike whether Flask sees it or not: on the short way past it, where the
+listener keeps its socket, and on the portable way through it."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.contract.conftest import ORIGIN, WAYS, Hubs
+from tests.contract.test_way_in import Answer, ask
+
+pytestmark = pytest.mark.slow
+
+SERVERS_OWN = {"date", "connection", "server", "transfer-encoding", "content-length", "keep-alive"}
+
+PATHS = [
+    f"/channels/{name}/events"
+    for name in (
+        "news", "n%65ws", "user:7:inbox", "user%3A7", "a%2Fb", "a%2fevents", "a%00", "%00",
+        "a%0d%0ab",
+        "a%20b", "a+b", "%2e", "%2E%2E", ".", "-a", "~", "a" * 128, "a" * 129, "%61" * 128, "a%",
+        "a%zz",
+        "%C3%A9", "%ff", "%F0%9F%92%A9", "%ED%A0%80", "a;b", "a%3Fb", "a%23b", "generation:x",
+        "a%25",
+        "a%5Cb", "a*", "@a", "a@b", "", "news/", "/news", "news//",
+    )
+]  # fmt: skip
+PATHS += [
+    "/channels/news/events/", "/Channels/news/events", "/channels/news/events/x", "//events",
+    "/channels/../events", "/events", "/events/", "/%65vents?channel=a",
+]  # fmt: skip
+QUERIES = [
+    "channel=a", "channel=a&channel=b", "channel=a&channel=a", "channel=", "channel", "channel=%00",
+    "channel=a%2Fb", "channel=a+b", "channel=%ff", "channel=%C3%A9", "Channel=a",
+    "channel=a;channel=b",
+    "&".join(f"channel=c{n}" for n in range(8)), "&".join(f"channel=c{n}" for n in range(9)),
+    "channel=a&from=now", "channel=a&from=Now", "channel=a&from=start&from=x", "channel=a&from=x",
+    "channel=a&from=", "channel=a&heartbeat=1", "channel=a&heartbeat=0", "channel=a&heartbeat=%31",
+    "channel=a&heartbeat=1.0", "channel=a&heartbeat=%D9%A1", "channel=a&heartbeat=301",
+    "channel=a&quiet=2",
+    "channel=a&heartbeat_style=comment", "channel=a&heartbeat_style=x", "channel=a&quiet=1",
+    "channel=a&last_event_id=%00", "channel=a&last_event_id=1-1", "channel=a&lastEventId=zzz",
+    "channel=a&overload=503", "channel=a&overload=1", "channel=a&unknown=1", "channel=a&envelope=3",
+    "channel=generation:x&channel=a", "channel=a&%66rom=x", "channel=a&from=%73tart",
+]  # fmt: skip
+HEADS: list[dict[str, str]] = [
+    {"Last-Event-ID": "1-1"}, {"Last-Event-ID": "\xff"}, {"Last-Event-ID": "x" * 4000},
+    {"Origin": ORIGIN}, {"Origin": "https://evil.example"}, {"Origin": "null"},
+    {"Sec-Fetch-Site": "cross-site"}, {"Host": "rebound.example"}, {"Host": "[::1]"}, {"Host": ""},
+    {"Host": "localhost", "X-Forwarded-Host": "evil"}, {"Accept": "text/html"}, {"Accept": "a/b"},
+]  # fmt: skip
+
+
+def shown(answer: Answer) -> tuple[int, Mapping[str, str], Any]:
+    """What a client can tell of an answer, but for what each server adds to every one."""
+    headers = {n: v for n, v in answer.headers.items() if n not in SERVERS_OWN}
+    if "vary" in headers:
+        headers["vary"] = ", ".join(sorted(headers["vary"].split(", ")))
+    if "json" in headers.get("content-type", ""):
+        return answer.status, headers, json.loads(answer.body)
+    return answer.status, headers, answer.body
+
+
+def compare(hubs: Hubs, path: str, head: Mapping[str, str] | None = None) -> int:
+    wanted = {"Host": "localhost", **(head or {})}
+    short, portable = (ask(hubs(way, "hub"), "GET", path, wanted) for way in WAYS)
+    assert shown(short) == shown(portable), path
+    assert short.status < 500
+    assert short.headers["x-content-type-options"] == "nosniff"
+    return short.status
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_paths_are_read_alike(hubs: Hubs, path: str) -> None:
+    compare(hubs, path)
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_queries_are_read_alike(hubs: Hubs, query: str) -> None:
+    compare(hubs, f"/events?{query}")
+    compare(hubs, f"/channels/news/events?{query}")
+
+
+@pytest.mark.parametrize("head", HEADS, ids=str)
+def test_heads_are_read_alike(hubs: Hubs, head: dict[str, str]) -> None:
+    compare(hubs, "/channels/news/events", head)
+    compare(hubs, "/events?channel=a&channel=b", head)
+
+
+def test_random_heads_are_read_alike(hubs: Hubs) -> None:
+    dice = random.Random(11)
+    statuses = set()
+    for _ in range(300):
+        path = dice.choice(PATHS).partition("?")[0]
+        if dice.random() < 0.3:
+            at = dice.randrange(1, len(path) + 1)
+            path = f"{path[:at]}%{dice.randrange(256):02X}{path[at:]}"
+        query = "&".join(dice.choice(QUERIES) for _ in range(dice.randrange(3)))
+        head: dict[str, str] = {}
+        for _ in range(dice.randrange(3)):
+            head |= dice.choice(HEADS)
+        statuses.add(compare(hubs, f"{path}?{query}", head))
+    assert statuses >= {200, 400, 404, 421}
