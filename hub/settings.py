@@ -127,14 +127,19 @@ def _networks(value: str) -> tuple[Network, ...]:
     return tuple(networks)
 
 
+_PRICED = frozenset({"prompt", "completion", "cached", "reasoning"})
+
+
 def _prices(value: str) -> Mapping[str, Mapping[str, float]]:
-    """`{"model": {"prompt": 0.15, "completion": 0.6}}`, per million tokens."""
+    """`{"model": {"prompt": 0.15, "completion": 0.6, "cached": 0.075}}`, per million tokens."""
     prices = json.loads(value)
     if not isinstance(prices, dict):
         raise ValueError("must be a JSON object of models")
     for model, price in prices.items():
-        if not isinstance(price, dict) or set(price) - {"prompt", "completion"}:
-            raise ValueError(f'{model}: must be {{"prompt": …, "completion": …}}')
+        if not isinstance(price, dict) or set(price) - _PRICED:
+            raise ValueError(
+                f'{model}: must be {{"prompt": …, "completion": …, "cached": …, "reasoning": …}}'
+            )
         for amount in price.values():
             if isinstance(amount, bool) or not isinstance(amount, int | float) or amount < 0:
                 raise ValueError(f"{model}: a price is a number, not less than 0")

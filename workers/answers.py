@@ -24,11 +24,12 @@ _KEPT_FROM_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A generation (in brief) and its choices so far (`Transcript.choices_json`), and the record
-    that says so, of one moment."""
+    """A generation (in brief), its choices so far (`Transcript.choices_json`) and what its provider
+    said beside them, and the record that says so, of one moment."""
 
     generation: Generation
     choices: list[dict[str, Any]]
+    beside: dict[str, Any]
     record: Record
 
 
@@ -57,7 +58,8 @@ class Answers:
             try:
                 record = kept.reader.read()
                 generation = generation_of(generation_id, record)
-                return Answer(generation, kept.reader.fold.choices_json(), record)
+                fold = kept.reader.fold
+                return Answer(generation, fold.choices_json(), fold.beside_json(), record)
             finally:
                 self._tidy(generation_id, kept)
 

@@ -14,6 +14,7 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from hub.errors import NotFound
@@ -21,7 +22,7 @@ from hub.event import Event, compact_json
 from hub.store.history import Record
 from hub.timestamp import rfc3339
 from workers.request import QUESTION_SHOWN, Request
-from workers.transcript import with_all
+from workers.transcript import with_all, within
 
 PREFIX = "generation:"
 ACTIVE = frozenset({"queued", "running"})
@@ -76,14 +77,23 @@ class Terminal:
 
     @classmethod
     def completed(
-        cls, finish_reasons: Mapping[int, str], usage: Mapping[str, int] | None, cost: float | None
+        cls, finish_reasons: Mapping[int, str], usage: Mapping[str, Any] | None, cost: float | None
     ) -> Terminal:
         choices = [{"index": i, "finish_reason": finish_reasons[i]} for i in sorted(finish_reasons)]
         return cls("completed", {"choices": choices, "usage": usage, "cost": cost})
 
     @classmethod
-    def failed(cls, code: str, message: str, *, retryable: bool) -> Terminal:
-        return cls("failed", {"code": code, "message": message, "retryable": retryable})
+    def failed(
+        cls,
+        code: str,
+        message: str,
+        *,
+        retryable: bool,
+        provider: Mapping[str, Any] | None = None,
+    ) -> Terminal:
+        """`provider`: what the provider itself answered (`ProviderFailure.told`)."""
+        told = {} if provider is None else {"provider": provider}
+        return cls("failed", {"code": code, "message": message, "retryable": retryable, **told})
 
     @classmethod
     def cancelled(cls, by: str) -> Terminal:
@@ -192,16 +202,22 @@ class Generation:
         return self.terminal.finish_reasons if self.terminal else {}
 
     def to_json(
-        self, choices: Sequence[dict[str, Any]], listeners: int, prefix: str = ""
+        self,
+        choices: Sequence[dict[str, Any]],
+        listeners: int,
+        prefix: str = "",
+        beside: Mapping[str, Any] = MappingProxyType({}),
     ) -> dict[str, Any]:
-        """`GET /generations/{id}`: `choices` are those of the same moment that have had a delta."""
+        """`GET /generations/{id}`: `choices` are those of the same moment that have had a delta,
+        `beside` is what the provider said beside them."""
         shown = self.in_list(listeners, prefix)
         last = {name: shown.pop(name) for name in _BEHIND_THE_CHOICES}
-        return {
+        own = {
             **shown,
             "choices": with_all(choices, range(self.request.n), self.finish_reasons),
             **last,
         }
+        return within(own, beside)
 
     def in_list(self, listeners: int, prefix: str = "") -> dict[str, Any]:
         """One of `GET /generations`: all but its text, so a list is small whatever it lists."""

@@ -10,8 +10,11 @@ from hub.fanout.pace import json_parts
 from hub.store.frame import Frame
 from hub.store.history import Record
 from workers.answers import Answers
-from workers.dialects import DIALECTS, OpenAI, Text
+from workers.dialects import DIALECTS
+from workers.dialects.openai import OpenAI
+from workers.dialects.text import Text
 from workers.generation import BRIEF, PREFIX, Generation, generation_of
+from workers.transcript import within
 
 
 class GenerationKind:
@@ -43,7 +46,7 @@ class GenerationKind:
         }
         # JSON has no line ends: it is one line of data (`sse.encode`), written in short steps.
         head = b"id: %s\nevent: snapshot\ndata: " % position.encode()
-        body = b"".join([head, *json_parts(data), b"\n\n"])
+        body = b"".join([head, *json_parts(within(data, answer.beside)), b"\n\n"])
         n = record.state.n - (1 if record.state.end else 0)
         return Snapshot(Frame(position, position, n, body), position, terminal)
 

@@ -35,12 +35,14 @@ from workers.generation import (
     generation_of,
     new_id,
 )
+from workers.provider.sse_reader import MAX_EVENT_BYTES
 from workers.queue import Queue
 from workers.request import Request
 from workers.totals import ended
 
-MIN_EVENT_BYTES = 65_536
-"""A generation's own events may always be so large: HUB_MAX_EVENT_BYTES is there for publishers."""
+MIN_EVENT_BYTES = 2 * MAX_EVENT_BYTES
+"""A generation's own events may always be so large: HUB_MAX_EVENT_BYTES is there for publishers.
+Its text comes in smaller pieces, but a picture is as large as its provider's chunk."""
 
 _INDEX = "hub:{generations}:index"
 _OPEN = "hub:{generations}:open"

@@ -4,6 +4,9 @@ The record's log holds the data of every `delta` event of the current attempt, o
 line, appended in the step that stored the events. Folding it therefore gives, byte for byte, what
 the listeners were sent. Nothing else keeps the text: what is kept once cannot differ.
 
+What the hub does not know of a provider's answer is in the same lines, and joins as the table says
+(`workers.provider.members`).
+
 Refused: keeping the text itself in the record. Several choices, reasoning, refusals and tool calls
 would each need a string of their own, appended in the same script, for a page that is read once.
 """
@@ -15,15 +18,35 @@ from collections.abc import Iterable, Mapping
 from json.encoder import encode_basestring
 from typing import Any
 
+from workers.provider.joining import Joined, JoinedCall
+from workers.provider.members import (
+    CHOICE,
+    COMPLETION,
+    DELTA,
+    OWN,
+    PARTS,
+    Carried,
+    flat,
+    unflat,
+)
+
 TEXT_KINDS = ("content", "reasoning", "refusal")
 
 
-def delta_json(index: int, kind: str, value: object, logprobs: object = None) -> str:
+def delta_json(
+    index: int, kind: str, value: object, logprobs: object = None, carried: Carried | None = None
+) -> str:
     """The data of a `delta` event: `{"index", <kind>: …}`. Written by hand: it is the hot path."""
-    text = encode_basestring(value) if isinstance(value, str) else _JSON.encode(value)
-    if logprobs is None:
-        return f'{{"index":{index},"{kind}":{text}}}'
-    return f'{{"index":{index},"{kind}":{text},"logprobs":{_JSON.encode(logprobs)}}}'
+    said = "" if kind == "carried" else f',"{kind}":{_encoded(value)}'
+    if logprobs is not None:
+        said += f',"logprobs":{_JSON.encode(logprobs)}'
+    if carried:
+        said += f",{_JSON.encode(flat(carried))[1:-1]}"
+    return f'{{"index":{index}{said}}}'
+
+
+def _encoded(value: object) -> str:
+    return encode_basestring(value) if isinstance(value, str) else _JSON.encode(value)
 
 
 class Choice:
@@ -32,68 +55,66 @@ class Choice:
     def __init__(self, index: int) -> None:
         self.index = index
         self._pieces: dict[str, list[str]] = {kind: [] for kind in TEXT_KINDS}
-        self._calls: list[_Call] = []
+        self._calls: dict[int, JoinedCall] = {}
         self._logprobs: dict[str, list[Any]] = {}
+        self._parts: list[tuple[int, Any]] = []
+        self.carried = Joined()
 
     def add(self, delta: Mapping[str, Any]) -> None:
         for kind in TEXT_KINDS:
             if kind in delta:
                 self._pieces[kind].append(delta[kind])
         for piece in delta.get("tool_calls") or ():
-            self._call(piece).add(piece)
+            index = piece["index"]
+            self._calls.setdefault(index, JoinedCall(index)).add(piece)
         for name, tokens in (delta.get("logprobs") or {}).items():
             if isinstance(tokens, list):
                 self._logprobs.setdefault(name, []).extend(tokens)
-
-    def _call(self, piece: Mapping[str, Any]) -> _Call:
-        for call in self._calls:
-            if call.index == piece["index"]:
-                return call
-        self._calls.append(_Call(piece["index"]))
-        return self._calls[-1]
+        if not OWN.issuperset(delta):
+            for (place, name), value in unflat(delta).items():
+                if name == PARTS:
+                    at = len(_joined(self._pieces["content"]))
+                    self._parts += [(at, part) for part in value]
+                else:
+                    self.carried.add(place, name, value)
 
     def to_json(self) -> dict[str, Any]:
-        """`{"index", "content", "reasoning", "tool_calls"}`, and `refusal` and `logprobs` where
-        the model gave any."""
+        """`{"index", "content", "reasoning", "tool_calls"}`, then `refusal`, `logprobs`,
+        `content_parts` and what is carried, where the model gave any."""
         text = {kind: _joined(pieces) for kind, pieces in self._pieces.items()}
         refusal = text.pop("refusal")
         choice: dict[str, Any] = {"index": self.index, **text}
-        choice["tool_calls"] = [call.to_json() for call in self._calls]
+        choice["tool_calls"] = [call.to_json() for call in self._calls.values()]
         if refusal:
             choice["refusal"] = refusal
         if self._logprobs:
             choice["logprobs"] = {name: list(given) for name, given in self._logprobs.items()}
+        if self._parts:
+            choice[PARTS] = list(self._content_parts())
+        if self.carried:
+            choice |= flat(self.carried.to_json(DELTA, CHOICE))
         return choice
 
-
-class _Call:
-    """A tool call, put together from its pieces as OpenAI does: by index."""
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self._own: dict[str, Any] = {}
-        self._function: dict[str, list[str]] = {"name": [], "arguments": []}
-
-    def add(self, piece: Mapping[str, Any]) -> None:
-        for name, value in piece.items():
-            if name not in ("index", "function") and value is not None:
-                self._own[name] = value
-        for name, value in (piece.get("function") or {}).items():
-            if isinstance(value, str):
-                self._function.setdefault(name, []).append(value)
-
-    def to_json(self) -> dict[str, Any]:
-        function = {name: _joined(pieces) for name, pieces in self._function.items()}
-        return {"id": None, "type": "function", **self._own, "function": function}
+    def _content_parts(self) -> Iterable[Any]:
+        """The content as OpenAI's list of parts: its texts and the others in their order."""
+        text, begun = _joined(self._pieces["content"]), 0
+        for at, part in [*self._parts, (len(text), None)]:
+            if begun < at:
+                yield {"type": "text", "text": text[begun:at]}
+            begun = at
+            if part is not None:
+                yield part
 
 
 class Transcript:
-    """What a record's log adds up to, as far as it was read (`log_reader`)."""
+    """What a record's log adds up to, as far as it was read (`log_reader`): all choices of a
+    generation, and what its provider said beside them."""
 
     def __init__(self) -> None:
         self._choices: dict[int, Choice] = {}
 
     def add(self, delta: Mapping[str, Any]) -> None:
+        """Take the data of a `delta` event."""
         index = delta["index"]
         choice = self._choices.get(index)
         if choice is None:
@@ -107,6 +128,14 @@ class Transcript:
         """The choices that have had a delta, in order. Nothing of it changes when more is added."""
         return [self._choices[index].to_json() for index in sorted(self._choices)]
 
+    def beside_json(self) -> dict[str, Any]:
+        """What was carried beside the choices, under its own names."""
+        found: dict[str, Any] = {}
+        for choice in self._choices.values():
+            around = choice.carried.to_json(COMPLETION)
+            found |= {name: value for (_, name), value in around.items()}
+        return found
+
 
 def with_all(
     choices: Iterable[dict[str, Any]], indexes: Iterable[int], finish_reasons: Mapping[int, str]
@@ -118,6 +147,23 @@ def with_all(
     return [{**found[index], "finish_reason": finish_reasons.get(index)} for index in sorted(found)]
 
 
+def within(own: Mapping[str, Any], beside: Mapping[str, Any]) -> dict[str, Any]:
+    """`own` and what was carried beside the choices in one object. A name of our own is ours: the
+    carried member of that name is `completion.<name>`."""
+    carried = {name if name not in own else f"{COMPLETION}.{name}": v for name, v in beside.items()}
+    return {**own, **carried}
+
+
+def apart(whole: Mapping[str, Any], own: Iterable[str]) -> dict[str, Any]:
+    """What `within` has put beside the members `own`."""
+    mine = frozenset(own)
+    return {
+        name.removeprefix(f"{COMPLETION}."): value
+        for name, value in whole.items()
+        if name not in mine
+    }
+
+
 def _joined(pieces: list[str]) -> str:
     """The text, which takes the place of its pieces: whoever asks next shares it."""
     if len(pieces) > 1:
@@ -125,4 +171,4 @@ def _joined(pieces: list[str]) -> str:
     return pieces[0] if pieces else ""
 
 
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)

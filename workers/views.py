@@ -71,7 +71,7 @@ def generations_blueprint(
         answer = generations.read(generation_id)
         generation = answer.generation
         listeners = delivery.count(generation.channel)
-        shown = generation.to_json(answer.choices, listeners, _prefix())
+        shown = generation.to_json(answer.choices, listeners, _prefix(), answer.beside)
         if generation.status == "queued":
             shown["ahead"] = generations.queue.ahead(generation_id)
         return long_json_answer(shown)

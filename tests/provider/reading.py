@@ -9,6 +9,8 @@ from typing import Any
 
 from workers.provider import Delta, Finish, Model, Part, Usage
 from workers.provider.answer import Answer
+from workers.provider.joining import Joined
+from workers.provider.members import CHOICE, COMPLETION, DELTA, flat
 
 
 @dataclass
@@ -18,6 +20,7 @@ class Choice:
     refusal: str = ""
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
     finish: str | None = None
+    carried: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -28,6 +31,11 @@ class Read:
     choices: dict[int, Choice] = field(default_factory=dict)
     usage: Usage | None = None
     logprobs: list[Any] = field(default_factory=list)
+    beside: dict[str, Any] = field(default_factory=dict)
+    """What was carried beside the choices."""
+
+    def __post_init__(self) -> None:
+        self._joined: dict[int, Joined] = {}
 
     @property
     def text(self) -> str:
@@ -54,9 +62,17 @@ class Read:
     def _delta(self, delta: Delta) -> None:
         choice = self.choices.setdefault(delta.index, Choice())
         assert choice.finish is None, "a delta came after its choice's end"
-        assert delta.value or delta.logprobs, "an empty delta"
+        assert delta.value or delta.logprobs or delta.carried, "an empty delta"
+        if delta.carried:
+            joined = self._joined.setdefault(delta.index, Joined())
+            for (place, name), value in delta.carried.items():
+                joined.add(place, name, value)
+            choice.carried = flat(joined.to_json(DELTA, CHOICE))
+            self.beside = {name: told for (_, name), told in joined.to_json(COMPLETION).items()}
         if delta.logprobs is not None:
             self.logprobs.append(delta.logprobs)
+        if delta.kind == "carried":
+            return
         if isinstance(delta.value, str):
             setattr(choice, delta.kind, getattr(choice, delta.kind) + delta.value)
             return

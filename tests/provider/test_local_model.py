@@ -31,7 +31,8 @@ def test_its_first_model_is_found_and_answers_with_usage(local_model: LocalModel
     assert answer.model
     assert answer.finish in ("stop", "length")
     assert answer.usage is not None
-    assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+    counted = answer.usage.to_json()
+    assert counted["total_tokens"] == counted["prompt_tokens"] + counted["completion_tokens"]
 
 
 def test_several_choices_are_kept_apart(local_model: LocalModel) -> None:

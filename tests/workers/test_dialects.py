@@ -12,7 +12,8 @@ from hub import sse
 from hub.event import Event, compact_json
 from hub.fanout.channel_kind import View
 from hub.store.frame import Frame
-from workers.dialects import OpenAI, Text
+from workers.dialects.openai import OpenAI
+from workers.dialects.text import Text
 
 OPENAI = OpenAI("abc", 1_700_000_000, "m")
 STARTED = ("started", {"id": "abc", "model": "m", "attempt": 1, "created": "…"})
@@ -203,12 +204,74 @@ def test_usage_comes_in_a_chunk_of_its_own_where_it_was_asked_for() -> None:
 
 
 @pytest.mark.parametrize(("end", "code"), [(FAILED, "stall-timeout"), (CANCELLED, "cancelled")])
-def test_a_failure_is_a_chunk_with_an_error(end: tuple[str, Any], code: str) -> None:
+def test_a_failure_is_an_error_and_nothing_beside_it(end: tuple[str, Any], code: str) -> None:
+    """With `choices` beside it, several clients take it for a chunk and the answer for finished."""
     parsed, view = rendered(OPENAI, delta("a"), end)
     _, error, done = chunks(parsed)
+    assert list(error) == ["error"]
+    assert set(error["error"]) == {"message", "type", "param", "code"}
     assert error["error"]["code"] == code
     assert error["error"]["message"]
-    assert (error["choices"], done, view) == ([], "[DONE]", None)
+    assert (done, view) == ("[DONE]", None)
+
+
+def test_a_provider_s_own_error_keeps_its_words_and_its_names() -> None:
+    said = {"message": "slow down", "type": "tokens", "param": "n", "code": "rate_limit_exceeded"}
+    failed = {
+        "code": "provider-rate-limited",
+        "message": "the provider answered 429: slow down",
+        "retryable": True,
+        "provider": {"status": 429, "error": {**said, "innererror": {"x": 1}}},
+    }
+    parsed, _ = rendered(OPENAI, delta("a"), ("failed", failed))
+    assert chunks(parsed)[1] == {"error": {**said, "innererror": {"x": 1}}}
+
+
+CARRIED: dict[str, Any] = {
+    "annotations": [{"type": "url_citation"}],
+    "content_filter_results": {"hate": {"filtered": False}},
+    "citations": ["https://example.org"],
+    "matched_stop": 2,
+    "choice.annotations": "of the choice",
+    "places": {"matched_stop": "choice", "choice.annotations": "choice"},
+}
+
+
+def test_what_is_carried_stands_where_the_provider_put_it() -> None:
+    parsed, _ = rendered(OPENAI, ("delta", {"index": 0, "content": "a", **CARRIED}))
+    (chunk,) = chunks(parsed)
+    assert chunk["citations"] == ["https://example.org"]
+    assert chunk["choices"] == [
+        {
+            "index": 0,
+            "delta": {
+                "role": "assistant",
+                "content": "a",
+                "annotations": [{"type": "url_citation"}],
+            },
+            "finish_reason": None,
+            "annotations": "of the choice",
+            "content_filter_results": {"hate": {"filtered": False}},
+            "matched_stop": 2,
+        }
+    ]
+
+
+def test_a_snapshot_s_chunk_has_what_was_carried_in_its_place_too() -> None:
+    choice = {"index": 0, "content": "a", "reasoning": "", "tool_calls": [], **CARRIED}
+    del choice["citations"]
+    data = {"attempt": 1, "choices": [choice], "status": "running", "citations": [7]}
+    parsed, _ = rendered(OPENAI, ("snapshot", data))
+    (chunk,) = chunks(parsed)
+    assert chunk["citations"] == [7]
+    assert chunk["choices"][0]["matched_stop"] == 2
+    assert chunk["choices"][0]["delta"]["annotations"] == [{"type": "url_citation"}]
+
+
+def test_a_picture_in_the_content_is_a_part_of_the_content() -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+    parsed, _ = rendered(OPENAI, ("delta", {"index": 0, "content_parts": [picture]}))
+    assert chunks(parsed)[0]["choices"][0]["delta"]["content"] == [picture]
 
 
 def test_a_restart_after_a_chunk_was_sent_ends_the_stream_as_worker_lost() -> None:

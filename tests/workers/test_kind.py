@@ -15,7 +15,8 @@ from hub.settings import Settings
 from hub.store.frame import Frame, StoredEvent
 from hub.store.history import RecordWrite
 from tests.workers.conftest import Ask, Attempts
-from workers.dialects import OpenAI, Text
+from workers.dialects.openai import OpenAI
+from workers.dialects.text import Text
 from workers.generation import Generation, Terminal
 from workers.kind import GenerationKind
 from workers.provider import Delta

@@ -25,7 +25,7 @@ from workers.queue import Queue
 from workers.run import publisher as publisher_module
 from workers.run.publisher import Publisher
 from workers.run.sender import Sender
-from workers.store import Generations
+from workers.store import MIN_EVENT_BYTES, Generations
 
 END = Terminal.completed({0: "stop"}, None, None)
 
@@ -123,6 +123,44 @@ def test_tool_calls_keep_their_pieces(
     assert choice["tool_calls"] == [
         {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     ]
+
+
+def test_pieces_of_a_call_that_gather_leave_as_one_piece_of_it(
+    ask: Ask, attempts: Attempts, generations: Generations
+) -> None:
+    """Clients join the pieces of a call between events, and lose them within one."""
+    generation = ask()
+    publisher = attempts.begin(generation.id)
+    for index, text in ((0, "{"), (1, "["), (0, "}"), (1, "]")):
+        begun = {"id": str(index), "type": "function"} if text in "{[" else {}
+        piece = {"index": index, **begun, "function": {"arguments": text}}
+        publisher.put(Delta(0, "tool_calls", [piece]))
+    publisher.finish(END)
+    (delta,) = deltas(generations, generation)
+    assert [(call["index"], call["function"]) for call in delta["tool_calls"]] == [
+        (0, {"arguments": "{}"}),
+        (1, {"arguments": "[]"}),
+    ]
+
+
+def test_what_is_carried_is_in_the_event_and_in_the_record(
+    ask: Ask, attempts: Attempts, generations: Generations
+) -> None:
+    generation = ask()
+    publisher = attempts.begin(generation.id)
+    picture = "data:image/png;base64," + "A" * 2_000_000
+    publisher.put(Delta(0, "content", "a", None, {("completion", "service_tier"): "flex"}))
+    publisher.put(Delta(0, "content", "b"))
+    publisher.put(Delta(0, "carried", "", None, {("delta", "images"): [{"url": picture}]}))
+    publisher.finish(END)
+    assert deltas(generations, generation) == [
+        {"index": 0, "content": "a", "service_tier": "flex"},
+        {"index": 0, "content": "b"},
+        {"index": 0, "images": [{"url": picture}]},
+    ]
+    answer = generations.read(generation.id)
+    assert answer.choices[0]["images"] == [{"url": picture}]
+    assert answer.beside == {"service_tier": "flex"}
 
 
 def test_deltas_with_logprobs_stay_apart(
@@ -380,7 +418,11 @@ def failed(generations: Generations, generation: Generation) -> tuple[Any, int]:
 
 @pytest.mark.parametrize(
     "logprobs",
-    [{"content": [{"token": "x" * 300_000}]}, {"content": [{"token": "\ud83d"}]}, {"content": {1}}],
+    [
+        {"content": [{"token": "x" * (MIN_EVENT_BYTES + 1)}]},
+        {"content": [{"token": "\ud83d"}]},
+        {"content": {1}},
+    ],
     ids=["too large for an event", "half a character", "no JSON"],
 )
 def test_what_cannot_be_written_ends_its_own_generation_in_words_and_no_other(

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from workers.transcript import Transcript, delta_json, with_all
+from workers.provider.members import CHOICE, COMPLETION, DELTA, OWN, Carried
+from workers.transcript import Transcript, apart, delta_json, with_all, within
 
 HARD = ["  ", "\n", "\r\n", "\t", '"', "\\", "\u2028", "ß", "🙂", "\x00", "\x7f", "</script>", "a"]
 
@@ -86,3 +87,122 @@ def test_what_was_read_does_not_change_when_more_is_added() -> None:
     transcript.add(delta)
     assert json.dumps(before) == as_it_was
     assert transcript.choices_json() != before
+
+
+def transcript_of(log: str) -> Transcript:
+    transcript = Transcript()
+    for line in log.split("\n")[:-1]:
+        transcript.add(json.loads(line))
+    return transcript
+
+
+def read(log: str) -> list[dict[str, Any]]:
+    return transcript_of(log).choices_json()
+
+
+def lines(*deltas: tuple[Any, ...]) -> str:
+    return "".join(delta_json(*delta) + "\n" for delta in deltas)
+
+
+def carried(**members: object) -> str:
+    return delta_json(0, "carried", "", None, {(DELTA, n): v for n, v in members.items()}) + "\n"
+
+
+def test_a_delta_s_data_may_hold_nothing_but_what_is_carried() -> None:
+    assert json.loads(carried(audio={"id": "a"})) == {"index": 0, "audio": {"id": "a"}}
+
+
+def test_carried_members_join_as_the_table_says() -> None:
+    log = (
+        carried(signature="a", note="x", annotations=[{"a": 1}], audio={"id": "1", "data": "AA"})
+        + carried(signature="b", note="y", annotations=[{"b": 2}], audio={"data": "BB"}, safe=True)
+        + carried(safe=False, audio={"expires_at": 7, "id": "1"})
+    )
+    (choice,) = read(log)
+    assert {name: choice[name] for name in choice if name not in OWN} == {
+        "signature": "b",
+        "note": "xy",
+        "annotations": [{"a": 1}, {"b": 2}],
+        "audio": {"id": "1", "data": "AABB", "expires_at": 7},
+        "safe": False,
+    }
+
+
+def test_reasoning_details_join_by_index_and_thoughts_go_on_until_they_are_signed() -> None:
+    def piece(index: int, **fields: str) -> dict[str, object]:
+        return {"type": "reasoning.text", "index": index, **fields}
+
+    log = (
+        carried(reasoning_details=[piece(0, text="a")])
+        + carried(reasoning_details=[piece(0, text="b", signature="s")])
+        + carried(reasoning_details=[piece(1, text="c")])
+        + carried(thinking_blocks=[{"type": "thinking", "thinking": "x"}])
+        + carried(thinking_blocks=[{"type": "thinking", "thinking": "y", "signature": "s"}])
+        + carried(thinking_blocks=[{"type": "thinking", "thinking": "z"}])
+    )
+    (choice,) = read(log)
+    assert choice["reasoning_details"] == [piece(0, text="ab", signature="s"), piece(1, text="c")]
+    assert choice["thinking_blocks"] == [
+        {"type": "thinking", "thinking": "xy", "signature": "s"},
+        {"type": "thinking", "thinking": "z"},
+    ]
+
+
+def test_what_stood_around_the_delta_is_replaced_and_keeps_its_place() -> None:
+    def around(stop: int) -> str:
+        members: Carried = {(CHOICE, "matched_stop"): stop, (COMPLETION, "citations"): [stop]}
+        return delta_json(0, "content", "a", None, members) + "\n"
+
+    transcript = transcript_of(around(1) + around(2))
+    (choice,) = transcript.choices_json()
+    assert (choice["content"], choice["matched_stop"]) == ("aa", 2)
+    assert choice["places"] == {"matched_stop": "choice"}
+    assert "citations" not in choice
+    assert transcript.beside_json() == {"citations": [2]}
+
+
+def test_a_carried_name_of_ours_is_told_apart() -> None:
+    own = {"status": "completed"}
+    whole = within(own, {"status": "theirs", "tier": 1})
+    assert whole == {"status": "completed", "completion.status": "theirs", "tier": 1}
+    assert apart(whole, own) == {"status": "theirs", "tier": 1}
+
+
+def test_parts_of_the_content_stand_among_its_texts_in_their_order() -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:,"}}
+    log = lines((0, "content", "a"), (0, "content", "b"))
+    log += carried(content_parts=[picture]) + lines((0, "content", "c"))
+    (choice,) = read(log)
+    assert choice["content"] == "abc"
+    assert choice["content_parts"] == [
+        {"type": "text", "text": "ab"},
+        picture,
+        {"type": "text", "text": "c"},
+    ]
+
+
+def test_a_custom_tool_s_call_keeps_its_type_and_a_call_what_is_said_of_it() -> None:
+    extra = {"google": {"thought_signature": "x"}}
+    first = {"index": 0, "id": "a", "type": "custom", "custom": {"name": "sh", "input": "l"}}
+    second = {"index": 1, "id": "b", "type": "function", "function": {"name": "f"}}
+    log = lines(
+        (0, "tool_calls", [first, {**second, "extra_content": extra}]),
+        (0, "tool_calls", [{"index": 0, "custom": {"input": "s"}}]),
+    )
+    (choice,) = read(log)
+    assert choice["tool_calls"] == [
+        {"id": "a", "type": "custom", "custom": {"name": "sh", "input": "ls"}},
+        {
+            "id": "b",
+            "type": "function",
+            "function": {"name": "f", "arguments": ""},
+            "extra_content": extra,
+        },
+    ]
+
+
+def test_an_answer_of_a_hundred_thousand_carried_pieces_is_folded_in_linear_time() -> None:
+    """Copying what there is at every piece would take minutes here."""
+    piece = carried(reasoning_details=[{"index": 0, "text": "x" * 100}])
+    (choice,) = read(piece * 100_000)
+    assert len(choice["reasoning_details"][0]["text"]) == 10_000_000

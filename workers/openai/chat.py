@@ -18,14 +18,14 @@ from hub.fanout.delivery import Delivery
 from hub.fanout.subscribe import SubscribeOptions
 from hub.store.history import IdempotencyKey
 from hub.web.json_response import json_answer, long_json_answer
-from hub.web.problems import problem
 from hub.web.publishing import check_json, idempotency_key, read_body
 from hub.web.request_head import head_of
 from hub.web.stream_response import subscribe
 from workers.answers import Answer
 from workers.generation import Generation
 from workers.openai.chat_request import Asked, UnknownModel, chat_request
-from workers.openai.chat_response import completion, failed
+from workers.openai.chat_response import completion
+from workers.openai.error import error_json, headers_of, status_of
 from workers.openai.waiting import check_room, wait_for_end
 from workers.request import MAX_BODY_BYTES, parse_body
 from workers.store import Generations
@@ -128,12 +128,15 @@ def openai_blueprint(face: OpenAIFace, models: Callable[[], Sequence[str]]) -> B
 
 def refusal(generation: Generation) -> Response | None:
     """The error that a generation without an answer is; None where there is an answer."""
-    problems = failed(generation)
-    if problems is None:
+    terminal = generation.terminal
+    if terminal is None or terminal.type == "completed":
         return None
-    status, code, words, again = problems
-    answer = problem(status, code, "The generation failed", words)
-    answer.headers["x-should-retry"] = "true" if again else "false"
+    failed = terminal.data
+    if terminal.type == "cancelled":
+        words = f"cancelled by {failed.get('by')}"
+        failed = {"code": "cancelled", "message": words, "retryable": False}
+    answer = json_answer({"error": error_json(failed)}, status_of(failed))
+    answer.headers.update(headers_of(failed))
     answer.headers[HEADER] = generation.id
     return answer
 

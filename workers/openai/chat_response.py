@@ -1,47 +1,13 @@
-"""A generation that has ended, in the words of OpenAI's chat completions: the answer or the error.
-
-A failure becomes an HTTP status, which is what OpenAI's packages look at: they ask again after 429
-and 5xx, so each answer also says whether that makes sense (`x-should-retry`).
-"""
+"""A generation that has ended, as OpenAI's `chat.completion`: with everything that its provider
+said, where the provider put it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from workers.answers import Answer
-from workers.generation import Generation
-from workers.provider import failure
+from workers.provider.members import CHOICE, PARTS, unflat
 from workers.transcript import with_all
-
-_STATUS = {
-    failure.RATE_LIMITED: 429,
-    failure.REFUSED: 400,
-    failure.CONTEXT_TOO_LONG: 400,
-    failure.AUTH: 502,
-    failure.UNAVAILABLE: 502,
-    failure.MALFORMED: 502,
-    failure.TRUNCATED: 502,
-    failure.FIRST_DELTA_TIMEOUT: 504,
-    failure.STALL_TIMEOUT: 504,
-    "cancelled": 400,
-}
-"""Not 401 for `provider-auth`: it is not the caller's key that is wrong."""
-
-
-def failure_status(code: str) -> int:
-    return _STATUS.get(code, 500)
-
-
-def failed(generation: Generation) -> tuple[int, str, str, bool] | None:
-    """Status, code, words, and whether asking again makes sense; None where it completed."""
-    terminal = generation.terminal
-    if terminal is None or terminal.type == "completed":
-        return None
-    if terminal.type == "cancelled":
-        by = terminal.data.get("by")
-        return failure_status("cancelled"), "cancelled", f"cancelled by {by}", False
-    code = terminal.data["code"]
-    return failure_status(code), code, terminal.data["message"], terminal.data["retryable"]
 
 
 def completion(given: Answer) -> dict[str, Any]:
@@ -49,6 +15,7 @@ def completion(given: Answer) -> dict[str, Any]:
     generation = given.generation
     choices = with_all(given.choices, range(generation.request.n), generation.finish_reasons)
     answer: dict[str, Any] = {
+        **given.beside,
         "id": f"chatcmpl-{generation.id}",
         "object": "chat.completion",
         "created": generation.created_ms // 1000,
@@ -61,7 +28,8 @@ def completion(given: Answer) -> dict[str, Any]:
     return answer
 
 
-def _choice(choice: dict[str, Any]) -> dict[str, Any]:
+def message_of(choice: dict[str, Any]) -> dict[str, Any]:
+    """A choice of the record as the message of an assistant."""
     calls = choice["tool_calls"]
     message: dict[str, Any] = {
         "role": "assistant",
@@ -71,12 +39,20 @@ def _choice(choice: dict[str, Any]) -> dict[str, Any]:
     if choice["reasoning"]:
         message["reasoning_content"] = choice["reasoning"]
     if calls:
-        message["tool_calls"] = [
-            {name: value for name, value in call.items() if name != "index"} for call in calls
-        ]
+        message["tool_calls"] = calls
+    for (place, name), value in unflat(choice).items():
+        if place != CHOICE:
+            message["content" if name == PARTS else name] = value
+    return message
+
+
+def _choice(choice: dict[str, Any]) -> dict[str, Any]:
+    carried = {name: value for (place, name), value in unflat(choice).items() if place == CHOICE}
     return {
+        **carried,
         "index": choice["index"],
-        "message": message,
+        "message": message_of(choice),
         "logprobs": choice.get("logprobs"),
-        "finish_reason": choice["finish_reason"] or ("tool_calls" if calls else "stop"),
+        "finish_reason": choice["finish_reason"]
+        or ("tool_calls" if choice["tool_calls"] else "stop"),
     }

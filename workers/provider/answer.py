@@ -7,7 +7,8 @@
 
 What a chunk may leave out, null, move or repeat is listed in docs/providers.md. Finish reasons are
 kept until the end: some servers say `stop` in every chunk, some take it back, and usage follows
-them anyway.
+them anyway. What the hub does not know (`members`) leaves with the next piece of its choice, and
+never before the answer has begun: until then it may be asked for anew.
 """
 
 from __future__ import annotations
@@ -16,14 +17,35 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from workers.provider import failure
+from workers.provider import failure, json_door
 from workers.provider.failure import ProviderFailure
+from workers.provider.json_door import TEXTS, Halves, NotJson, Unsound, checked, mended, short
+from workers.provider.members import (
+    CHOICE,
+    COMPLETION,
+    DELTA,
+    PARTS,
+    UNDERSTOOD,
+    Carried,
+    Place,
+    is_state,
+    known,
+)
 from workers.provider.parts import Delta, Finish, Model, Part, Usage
 from workers.provider.sse_reader import MAX_EVENT_BYTES, EventTooLong, SseReader, WireEvent
 from workers.provider.thought import ThoughtSplitter
 from workers.provider.tool_calls import ToolCalls
 
-_loads = json.loads
+MAX_LOGPROBS_BYTES = 262_144
+"""Of one chunk's."""
+_MAX_COUNT = 2**63
+
+_QUIET = frozenset({"id", "object", "created", "model", "choices", "obfuscation"})
+_PLAIN_CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs"})
+
+
+class _NotAChunk(ProviderFailure):
+    """Or not a whole one."""
 
 
 class Answer:
@@ -39,6 +61,13 @@ class Answer:
         self._splitters: dict[int, ThoughtSplitter] = {}
         self._plain: set[int] = set()
         self._tool_calls: dict[int, ToolCalls] = {}
+        self._halves = Halves()
+        self._data = b""  # of the event that is being read
+        self._torn = False
+        self._began = False
+        self._beside: dict[str, Any] = {}
+        self._waiting: dict[int, Carried] = {}
+        self._said: dict[tuple[int, Place, str], Any] = {}
         self.done = False
         """`[DONE]` came: whatever follows is not part of the answer."""
         self.failure: ProviderFailure | None = None
@@ -51,10 +80,11 @@ class Answer:
         try:
             events = self._reader.feed(data)
         except EventTooLong:
-            raise ProviderFailure(
-                failure.MALFORMED, f"one event of the stream is longer than {MAX_EVENT_BYTES} bytes"
-            ) from None
-        return self._kept(lambda parts: self._events(events, parts))
+            raise _unsound(f"one event is longer than {MAX_EVENT_BYTES} bytes") from None
+        parts = self._kept(lambda parts: self._events(events, parts))
+        if not self._began:
+            self._began = _has_delta(parts)
+        return parts
 
     def end(self) -> list[Part]:
         """The body is over: the last parts, or `provider-truncated` where it was cut. Fails as
@@ -83,8 +113,8 @@ class Answer:
                 break
             try:
                 self._event(event, parts)
-            except ProviderFailure as error:
-                if error.code == failure.MALFORMED and event.data[:1] in (b"{", b"["):
+            except _NotAChunk:
+                if event.data[:1] in (b"{", b"["):
                     raise self._truncated() from None  # half a chunk
                 raise
         if self._reader.is_json and not self._seen:
@@ -93,12 +123,20 @@ class Answer:
             raise self._truncated()
 
     def summary(self) -> list[Part]:
-        """What is known at the end: text held back, each choice's `Finish`, then the `Usage`."""
+        """What is known at the end: what was held back, each choice's `Finish`, the `Usage`."""
         if not self._seen:
             raise self._truncated()  # nothing but [DONE]
         parts: list[Part] = []
         for index in sorted(self._splitters):
             self._text(index, self._splitters[index].end(), None, parts)
+        for index, kind in self._halves.rest():
+            parts.append(Delta(index, kind, "\ufffd"))
+        for index, calls in self._tool_calls.items():
+            if rest := calls.end():
+                parts.append(Delta(index, "tool_calls", rest))
+        for index in sorted(self._waiting):
+            parts.append(Delta(index, "carried", "", None, self._waiting[index]))
+        self._waiting.clear()
         for index in sorted(self._seen):
             parts.append(Finish(index, self._reasons.get(index, "stop")))
         if self._usage is not None:
@@ -108,7 +146,7 @@ class Answer:
     def _malformed(self, data: object) -> ProviderFailure:
         """A broken chunk may be whole the next time; another kind of document will not."""
         shown = data.decode("utf-8", "replace") if isinstance(data, bytes) else json.dumps(data)
-        return ProviderFailure(
+        return _NotAChunk(
             failure.MALFORMED,
             f"the provider sent what is not a chat completion: {shown[:200]}",
             retryable=not self._reader.is_json,
@@ -130,16 +168,21 @@ class Answer:
     def _event(self, event: WireEvent, parts: list[Part]) -> None:
         data = event.data
         try:
-            chunk = _loads(data.decode("utf-8", "replace"))
-        except ValueError:
+            chunk = json_door.read(data)
+            self._data = data
+            if b"\\u" in data and json_door.is_torn(data):
+                chunk = mended(checked(chunk, data), TEXTS)
+                self._torn = True
+            else:
+                self._torn = bool(self._halves)
+            if event.name == "error":
+                raise failure.from_payload(chunk) or failure.from_error(chunk)
+            if event.name in ("", "message") or (type(chunk) is dict and "choices" in chunk):
+                self._chunk(chunk, parts)
+        except NotJson:
             self._not_json(event, parts)
-            return
-        except RecursionError:
-            raise self._malformed(data) from None
-        if event.name == "error":
-            raise failure.from_payload(chunk) or failure.from_error(chunk)
-        if event.name in ("", "message") or (type(chunk) is dict and "choices" in chunk):
-            self._chunk(chunk, parts)
+        except Unsound as problem:
+            raise _unsound(str(problem)) from None
 
     def _not_json(self, event: WireEvent, parts: list[Part]) -> None:
         data = event.data.strip()
@@ -160,55 +203,69 @@ class Answer:
             raise failure.from_payload(chunk) or self._malformed(chunk)
         choices = chunk.get("choices")
         if not choices:
-            self._without_choices(chunk)
+            self._around(chunk)
             return
-        if type(choices) is not list or chunk.get("error") or "x_groq" in chunk:
+        if type(choices) is not list or not (_QUIET.issuperset(chunk) or self._repeats(chunk)):
             self._around(chunk)
         model = chunk.get("model")
         if model != self._model and isinstance(model, str) and model and not self._model:
-            self._model = model
+            self._model = short(model, "the model's name")
             parts.append(Model(model))
-        if chunk.get("usage") is not None:
-            self._read_usage(chunk["usage"])
         for position, choice in enumerate(choices if type(choices) is list else ()):
             if type(choice) is dict:
-                self._choice(position, choice, chunk, parts)
+                self._choice(position, choice, parts)
 
-    def _without_choices(self, chunk: Mapping[str, Any]) -> None:
-        self._around(chunk)
-        self._read_usage(chunk.get("usage"))
+    def _repeats(self, chunk: Mapping[str, Any]) -> bool:
+        """Whether all that stands beside the choices was said before (many servers repeat it)."""
+        said = self._beside
+        for name, value in chunk.items():
+            if name not in _QUIET and value is not None and said.get(name, _QUIET) != value:
+                return False
+        return True
 
     def _around(self, chunk: Mapping[str, Any]) -> None:
-        """What stands beside the choices: an error, Groq's own object."""
+        """What stands beside the choices: an error, the usage, and what is carried."""
         error = failure.from_payload(chunk)
         if error is not None:
             raise error
+        self._read_usage(chunk.get("usage"))
         groq = chunk.get("x_groq")
         if isinstance(groq, Mapping):
             self._read_usage(groq.get("usage"))
+        self._carry(0, COMPLETION, chunk)
+        self._beside = {name: chunk[name] for name in chunk if name not in UNDERSTOOD[COMPLETION]}
 
-    def _choice(
-        self, position: int, choice: Mapping[str, Any], chunk: Mapping[str, Any], parts: list[Part]
-    ) -> None:
+    def _choice(self, position: int, choice: Mapping[str, Any], parts: list[Part]) -> None:
         index = self._index(choice.get("index"), position)
         self._seen.add(index)
+        if not _PLAIN_CHOICE.issuperset(choice):
+            self._read_usage(choice.get("usage"))
+            self._carry(index, CHOICE, choice)
         delta = choice.get("delta")
         if type(delta) is not dict:
             delta = choice.get("message")
         if type(delta) is dict:
             content = delta.get("content")
             logprobs = choice.get("logprobs")
-            if len(delta) == 1 and type(content) is str and content and index in self._plain:
+            if logprobs is not None:
+                logprobs = self._logprobs(logprobs)
+            if (
+                len(delta) == 1
+                and type(content) is str
+                and content
+                and index in self._plain
+                and not self._torn
+            ):
                 parts.append(Delta(index, "content", content, logprobs))
             else:
                 self._delta(index, delta, logprobs, parts)
         elif isinstance(choice.get("text"), str):
-            self._content(index, choice["text"], choice.get("logprobs"), parts)
+            self._content(index, choice["text"], self._logprobs(choice.get("logprobs")), parts)
+        if self._waiting:
+            self._flush(index, parts)
         reason = choice.get("finish_reason")
         if reason:
-            self._finish(index, reason, choice, chunk)
-        if "usage" in choice:
-            self._read_usage(choice["usage"])
+            self._finish(index, reason, choice)
 
     def _index(self, said: object, position: int) -> int:
         if self._n == 1:
@@ -217,13 +274,58 @@ class Answer:
             return said
         return min(position, self._n - 1)
 
+    def _carry(self, index: int, place: Place, members: Mapping[str, Any]) -> None:
+        """Keep what the hub does not know of `members` for the choice's next piece."""
+        names = known(place)
+        for name, value in members.items():
+            if name in names or value is None:
+                continue
+            if is_state(place, name, value):
+                said = (index, place, name)
+                if said in self._said and self._said[said] == value:
+                    continue
+                self._said[said] = value
+            elif not value and (index, place, name) in self._said:
+                continue
+            else:
+                self._said[index, place, name] = True
+            value = checked(mended(value) if self._torn else value, self._data)
+            waiting = self._waiting.setdefault(index, {})
+            waiting[place, short(name, "a member's name")] = value
+
+    def _flush(self, index: int, parts: list[Part]) -> None:
+        """Let what was carried leave with the choice's last piece of this chunk, or alone."""
+        last = parts[-1] if parts else None
+        if index not in self._waiting:
+            return
+        if type(last) is Delta and last.index == index and last.carried is None:
+            parts[-1] = last._replace(carried=self._waiting.pop(index))
+        elif self._began or _has_delta(parts):
+            parts.append(Delta(index, "carried", "", None, self._waiting.pop(index)))
+
+    def _logprobs(self, logprobs: Any) -> dict[str, Any] | None:
+        if logprobs is None:
+            return None
+        if type(logprobs) is not dict:
+            raise Unsound("its logprobs are no object")
+        if len(self._data) > MAX_LOGPROBS_BYTES:
+            size = json_door.encoded_size(logprobs)
+            if size > MAX_LOGPROBS_BYTES:
+                raise Unsound(f"its logprobs are longer than {MAX_LOGPROBS_BYTES} bytes")
+        found: dict[str, Any] = mended(logprobs) if self._torn else logprobs
+        return checked(found, self._data) if found else found
+
     def _delta(
-        self, index: int, delta: Mapping[str, Any], logprobs: Any, parts: list[Part]
+        self,
+        index: int,
+        delta: Mapping[str, Any],
+        logprobs: dict[str, Any] | None,
+        parts: list[Part],
     ) -> None:
         before = len(parts)
-        reasoning = _reasoning(delta)
-        if reasoning:
-            parts.append(Delta(index, "reasoning", reasoning))
+        if not UNDERSTOOD[DELTA].issuperset(delta):
+            self._carry(index, DELTA, delta)
+        self._reasoning(index, _reasoning(delta), parts)
         content = delta.get("content")
         if isinstance(content, str):
             if content:
@@ -234,19 +336,27 @@ class Answer:
             logprobs = None
         refusal = delta.get("refusal")
         if isinstance(refusal, str) and refusal:
-            parts.append(Delta(index, "refusal", refusal))
+            parts.append(Delta(index, "refusal", self._whole(index, "refusal", refusal)))
         calls = delta.get("tool_calls")
         if not calls and isinstance(delta.get("function_call"), Mapping):
             calls = [{"index": 0, "function": delta["function_call"]}]
         if calls:
             reader = self._tool_calls.setdefault(index, ToolCalls())
-            pieces = reader.read(calls)
+            pieces = reader.read(calls, torn=self._torn)
             if pieces:
-                parts.append(Delta(index, "tool_calls", pieces))
+                parts.append(Delta(index, "tool_calls", checked(pieces, self._data)))
         if logprobs is not None and len(parts) == before:
             parts.append(Delta(index, "content", "", logprobs))
 
+    def _reasoning(self, index: int, text: str, parts: list[Part]) -> None:
+        if text and self._torn:
+            text = self._whole(index, "reasoning", text)
+        if text:
+            parts.append(Delta(index, "reasoning", text))
+
     def _content(self, index: int, text: str, logprobs: Any, parts: list[Part]) -> None:
+        if self._torn:
+            text = self._whole(index, "content", text)
         if not text:
             return
         if index in self._plain:
@@ -265,38 +375,70 @@ class Answer:
             logprobs = None
 
     def _content_list(self, index: int, items: list[Any], logprobs: Any, parts: list[Part]) -> None:
-        """Mistral: a list of texts and thoughts in place of the text."""
+        """A list of texts, thoughts (Mistral) and other parts (a picture) in place of the text."""
         for item in items:
             if isinstance(item, str):
                 self._content(index, item, logprobs, parts)
-            elif isinstance(item, Mapping) and item.get("type") == "thinking":
-                thought = _joined(item.get("thinking"))
-                if thought:
-                    parts.append(Delta(index, "reasoning", thought))
-            elif isinstance(item, Mapping) and isinstance(item.get("text"), str):
+            elif not isinstance(item, Mapping):
+                continue
+            elif item.get("type") == "thinking":
+                self._reasoning(index, _joined(item.get("thinking")), parts)
+            elif item.get("type") in _TEXT_PARTS and isinstance(item.get("text"), str):
                 self._content(index, item["text"], logprobs, parts)
+            else:
+                part = checked(mended(item) if self._torn else item, self._data)
+                parts.append(Delta(index, "carried", "", None, {(DELTA, PARTS): [part]}))
 
-    def _finish(
-        self, index: int, reason: object, choice: Mapping[str, Any], chunk: Mapping[str, Any]
-    ) -> None:
+    def _whole(self, index: int, kind: str, text: str) -> str:
+        return self._halves.joined((index, kind), text) if self._torn else text
+
+    def _finish(self, index: int, reason: object, choice: Mapping[str, Any]) -> None:
         if reason == "error":
             raise failure.from_payload(choice) or failure.from_error(
                 "the provider ended the answer with an error"
             )
         if isinstance(reason, str):
-            self._reasons.setdefault(index, reason)
+            self._reasons.setdefault(index, short(reason, "a finish reason"))
 
     def _read_usage(self, usage: object) -> None:
+        """Keep the last usage that tells a number."""
         if not isinstance(usage, Mapping):
             return
-        prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
-        if not isinstance(prompt, int) or not isinstance(completion, int | None):
+        prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+        total = _count(usage, "total_tokens")
+        if prompt is None and total is None:
             return
-        completion = completion or 0
-        total = usage.get("total_tokens")
-        self._usage = Usage(
-            prompt, completion, total if isinstance(total, int) else prompt + completion
-        )
+        if prompt is not None and total is None:
+            total = prompt + (completion or 0)
+        more = {
+            name: checked(mended(value) if self._torn else value, self._data)
+            for name, value in usage.items()
+            if name not in Usage._fields and value is not None
+        }
+        self._usage = Usage(prompt, completion, total, more)
+
+
+_TEXT_PARTS = ("text", "output_text", None)
+
+
+def _has_delta(parts: list[Part]) -> bool:
+    return any(type(part) is Delta for part in parts)
+
+
+def _count(usage: Mapping[str, Any], name: str) -> int | None:
+    count = usage.get(name)
+    if type(count) is not int:
+        return None
+    if not 0 <= count < _MAX_COUNT:
+        raise Unsound(f"its usage counts {name} beyond reason")
+    return count
+
+
+def _unsound(problem: str) -> ProviderFailure:
+    """What may not pass will not be better the next time."""
+    return ProviderFailure(
+        failure.MALFORMED, f"the provider's answer may not pass: {problem}", retryable=False
+    )
 
 
 def _reasoning(delta: Mapping[str, Any]) -> str:

@@ -15,7 +15,8 @@
 | `answer-too-large` | the answer is larger than `HUB_MAX_ANSWER_BYTES` | no |
 
 The words are the provider's, cut to a bound and rid of anything that looks like a secret: they end
-in events that any watcher of the generation reads.
+in events that any watcher of the generation reads. So is its error object (`said`), which OpenAI's
+faces give back as it was named.
 """
 
 from __future__ import annotations
@@ -23,9 +24,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from hub.errors import HubError
+from workers.provider import json_door
+from workers.provider.json_door import NotJson, Unsound
 
 AUTH: Final = "provider-auth"
 RATE_LIMITED: Final = "provider-rate-limited"
@@ -59,6 +63,9 @@ _RETRYABLE = _ASKED_AGAIN | {FIRST_DELTA_TIMEOUT, STALL_TIMEOUT}
 _ELSEWHERE = CODES - {REFUSED, CONTEXT_TOO_LONG, REQUEST_TOO_LARGE, ANSWER_TOO_LARGE}
 
 _MAX_WORDS = 1000
+_MAX_READ = 65_536
+_MAX_SAID = 16_384
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _SECRETS = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), r"\1 [secret]"),
     (re.compile(r"\b(?:sk|gsk|xai|hf)[-_][\w*.-]{6,}"), "[secret]"),
@@ -79,7 +86,8 @@ class ProviderFailure(HubError):
     """A generation cannot be answered, or not to its end.
 
     `code` is one of `CODES`; `detail` the reason for a reader; `retryable`: the same question may
-    succeed later; `retry_after_seconds`: when, where the provider said so.
+    succeed later; `retry_after_seconds`: when, where the provider said so. `answered` is the HTTP
+    status of its refusal (0: none), `said` its error object.
     """
 
     status = 502
@@ -92,10 +100,14 @@ class ProviderFailure(HubError):
         *,
         retryable: bool | None = None,
         retry_after_seconds: float | None = None,
+        answered: int = 0,
+        said: Mapping[str, Any] = _NOTHING,
     ) -> None:
         super().__init__(detail, code=code)
         self.retryable = code in _RETRYABLE if retryable is None else retryable
         self.retry_after_seconds = retry_after_seconds
+        self.answered = answered
+        self.said = said
 
     @property
     def message(self) -> str:
@@ -103,12 +115,28 @@ class ProviderFailure(HubError):
 
     def scrubbed(self, secrets: Iterable[str]) -> ProviderFailure:
         """The same failure in words fit to be shown."""
+        secrets = tuple(secrets)
         return ProviderFailure(
             self.code,
             scrub(self.detail, secrets),
             retryable=self.retryable,
             retry_after_seconds=self.retry_after_seconds,
+            answered=self.answered,
+            said=_bounded({name: _scrubbed(value, secrets) for name, value in self.said.items()}),
         )
+
+    def told(self) -> dict[str, Any] | None:
+        """What the `failed` event says of the provider's own answer; None: there was none."""
+        if not self.said and not self.answered:
+            return None
+        told: dict[str, Any] = {}
+        if self.answered:
+            told["status"] = self.answered
+        if self.retry_after_seconds is not None:
+            told["retry_after_seconds"] = round(self.retry_after_seconds, 3)
+        if self.said:
+            told["error"] = dict(self.said)
+        return told
 
     @property
     def asked_again(self) -> bool:
@@ -123,23 +151,25 @@ class ProviderFailure(HubError):
 
 def scrub(words: str, secrets: Iterable[str] = ()) -> str:
     """The words on one line, bounded, without `secrets` and without what looks like one."""
+    words = " ".join(words[:_MAX_READ].split())[: 4 * _MAX_WORDS]
     for secret in secrets:
         if secret:
             words = words.replace(secret, "[secret]")
     for pattern, replacement in _SECRETS:
         words = pattern.sub(replacement, words)
-    words = " ".join(words.split())
     return words if len(words) <= _MAX_WORDS else words[: _MAX_WORDS - 1] + "…"
 
 
-def from_status(status: int, body: str) -> ProviderFailure:
+def from_status(status: int, body: bytes) -> ProviderFailure:
     """The failure that an HTTP answer other than 200 stands for."""
     error = _error_of(_json(body))
-    words = _words(error) if error is not None else _page_words(body)
+    words = _words(error) if error is not None else _page_words(body.decode("utf-8", "replace"))
     return ProviderFailure(
         _code(status, error, words),
         f"the provider answered {status}: {words}" if words else f"the provider answered {status}",
         retryable=False if _QUOTA_WORDS.search(f"{_slug(error)} {words}") else None,
+        answered=status,
+        said=_said(error, words),
     )
 
 
@@ -154,11 +184,37 @@ def from_payload(payload: object) -> ProviderFailure | None:
 def from_error(error: object) -> ProviderFailure:
     """The failure for a provider's error object or text, however it was wrapped."""
     words = _words(error) or "the provider reported an error without saying which"
+    status = _status_in(error)
     return ProviderFailure(
-        _code(_status_in(error), error, words),
+        _code(status, error, words),
         words,
         retryable=False if _QUOTA_WORDS.search(f"{_slug(error)} {words}") else None,
+        answered=status,
+        said=_said(error, words),
     )
+
+
+def _said(error: object, words: str) -> dict[str, Any]:
+    """The error object with its words where OpenAI has them."""
+    said = dict(error) if isinstance(error, Mapping) else {}
+    return {**said, "message": words} if words else said
+
+
+def _scrubbed(value: Any, secrets: tuple[str, ...]) -> Any:
+    if isinstance(value, str):
+        return scrub(value, secrets)
+    if isinstance(value, Mapping):
+        return {scrub(name, secrets): _scrubbed(inner, secrets) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_scrubbed(inner, secrets) for inner in value]
+    return value
+
+
+def _bounded(said: dict[str, Any]) -> dict[str, Any]:
+    """The error object, or what OpenAI's has of it where it is too long."""
+    if json_door.encoded_size(said) <= _MAX_SAID:
+        return said
+    return {name: said[name] for name in ("message", "type", "param", "code") if name in said}
 
 
 def _error_of(payload: object) -> object | None:
@@ -214,9 +270,9 @@ def _status_in(error: object) -> int:
     if isinstance(error, Mapping):
         for name in ("code", "status", "status_code"):
             value = error.get(name)
-            if isinstance(value, str) and value.isascii() and value.isdigit():
+            if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isdigit():
                 value = int(value)
-            if isinstance(value, int) and 100 <= value < 600:
+            if type(value) is int and 100 <= value < 600:
                 return value
     return 0
 
@@ -241,8 +297,9 @@ def _code(status: int, error: object, words: str) -> str:
     return UNAVAILABLE
 
 
-def _json(body: str) -> object:
+def _json(body: bytes) -> object:
     try:
-        return json.loads(body)
-    except ValueError:
+        value = json_door.read(body)
+        return json_door.mended(json_door.checked(value, body))
+    except (NotJson, Unsound):
         return None

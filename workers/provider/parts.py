@@ -6,21 +6,28 @@ times as much to make.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-Kind = Literal["content", "reasoning", "refusal", "tool_calls"]
+from workers.provider.members import Carried
+
+Kind = Literal["content", "reasoning", "refusal", "tool_calls", "carried"]
 
 
 class Delta(NamedTuple):
-    """A piece of choice `index`: text, or a list of pieces of tool calls.
+    """A piece of choice `index`: text, a list of pieces of tool calls, or (`carried`, with an empty
+    value) nothing but what stands beside them.
 
-    `logprobs` is the provider's own object for this piece, where it was asked for.
+    `logprobs` is the provider's own object for this piece, where it was asked for; `carried` the
+    members that the hub does not know (`members`), those around the choices among them.
     """
 
     index: int  # type: ignore[assignment]  # hides tuple.index, which nobody misses
     kind: Kind
     value: str | list[dict[str, Any]]
     logprobs: dict[str, Any] | None = None
+    carried: Carried | None = None
 
 
 class Model(NamedTuple):
@@ -37,11 +44,18 @@ class Finish(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """Tokens as the provider counted them."""
+    """Tokens as the provider counted them, None where it did not; `more`: what else it tells of
+    them (details, a cost, …), under its own names."""
 
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    total_tokens: int | None
+    more: Mapping[str, Any] = MappingProxyType({})
+
+    def to_json(self) -> dict[str, Any]:
+        counted = self._asdict()
+        del counted["more"]
+        return {**{name: n for name, n in counted.items() if n is not None}, **self.more}
 
 
 Part = Delta | Model | Finish | Usage

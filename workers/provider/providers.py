@@ -78,7 +78,7 @@ class Provider:
         if not whole:
             raise silent
         if response.status_code != 200:
-            raise failure.from_status(response.status_code, body.decode("utf-8", "replace"))
+            raise failure.from_status(response.status_code, body)
         return _names(body)
 
 
@@ -142,11 +142,19 @@ class Providers:
                 retryable=False,
             )
         if model is not None and self._allowed and model not in self._allowed:
-            raise ProviderFailure(failure.REFUSED, f"the model {model!r} is not allowed here")
+            raise _no_model(f"the model {model!r} is not allowed here")
         candidates = [provider for provider in self._providers if provider.serves(model)]
         if not candidates:
-            raise ProviderFailure(failure.REFUSED, f"no provider serves the model {model!r}")
+            raise _no_model(f"no provider serves the model {model!r}")
         return candidates
+
+
+def _no_model(words: str) -> ProviderFailure:
+    """As OpenAI says it: its packages look for this code."""
+    said = {"message": words, "type": "invalid_request_error", "param": "model"}
+    return ProviderFailure(
+        failure.REFUSED, words, answered=404, said={**said, "code": "model_not_found"}
+    )
 
 
 def _default_first(names: Sequence[str], preferred: str | None) -> tuple[str, ...]:

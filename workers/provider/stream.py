@@ -193,10 +193,9 @@ class Stream:
                 failure.MALFORMED, f"{page} (a web page: is the base URL right?)", retryable=False
             )
 
-    def _error_body(self, exchange: Exchange) -> str:
+    def _error_body(self, exchange: Exchange) -> bytes:
         """As much as comes soon: the status says enough without it."""
-        body, _ = exchange.read_body(_MAX_ERROR_BYTES, _ERROR_BODY_SECONDS)
-        return body.decode("utf-8", "replace")
+        return exchange.read_body(_MAX_ERROR_BYTES, _ERROR_BODY_SECONDS)[0]
 
     def _read(self, exchange: Exchange, answer: Answer) -> Parts:
         """The parts as they come. Until the answer begins it may be asked anew, so what comes

@@ -29,6 +29,8 @@ from hub.store.history import History, Producer, RecordWrite
 from workers.generation import Terminal
 from workers.provider import failure
 from workers.provider.failure import ProviderFailure
+from workers.provider.joining import joined_calls
+from workers.provider.members import Carried
 from workers.provider.parts import Delta
 from workers.run import fault
 from workers.run.claim import Claim
@@ -50,14 +52,16 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class _Piece:
-    """Deltas of one choice and kind that will be one event."""
+    """Deltas of one choice and kind that will be one event; one with logprobs, or with what is
+    carried beside it, stays alone."""
 
-    __slots__ = ("index", "kind", "logprobs", "parts", "size")
+    __slots__ = ("carried", "index", "kind", "logprobs", "parts", "size")
 
-    def __init__(self, index: int, kind: str, logprobs: object) -> None:
+    def __init__(self, index: int, kind: str, logprobs: object, carried: Carried | None) -> None:
         self.index = index
         self.kind = kind
         self.logprobs = logprobs
+        self.carried = carried
         self.parts: list[Any] = []
         self.size = 0
 
@@ -111,19 +115,26 @@ class Publisher:
         Raises `ProviderFailure` where the answer becomes too large; what came before stays."""
         if self._over.is_set() or self.failure is not None:
             return False
-        index, kind, value, logprobs = delta
-        self._count(value, logprobs)
+        index, kind, value, logprobs, carried = delta
+        self._count(value, logprobs, carried)
         if isinstance(value, str):
             if self._half or (not value.isascii() and _SURROGATE.search(value)):
                 value = self._whole(index, kind, value)
             if len(value) > self._limit:
-                for at in range(0, len(value), self._limit):
+                cut = (len(value) - 1) // self._limit * self._limit
+                for at in range(0, cut, self._limit):
                     self._gather(index, kind, value[at : at + self._limit], None, self._limit)
+                value = value[cut:]
+            if carried is not None:
+                size = len(value) + len(str(carried))
+                self._gather(index, kind, value, logprobs, size, carried)
             elif value or logprobs is not None:
                 self._gather(index, kind, value, logprobs, len(value))
         else:
-            for calls in _bounded(value, self._limit):
-                self._gather(index, kind, calls, logprobs, len(str(calls)))
+            *first, last = _bounded(value, self._limit)
+            for calls in first:
+                self._gather(index, kind, calls, None, len(str(calls)))
+            self._gather(index, kind, last, logprobs, len(str(last)), carried)
         if self._held > HELD_CHARS and not self._wait_for_room():
             return False
         return not self._over.is_set() and self.failure is None
@@ -149,30 +160,40 @@ class Publisher:
         self._over.set()
         self._room.set()
 
-    def _count(self, value: object, logprobs: object) -> None:
+    def _count(self, value: object, *beside: object) -> None:
         self._bytes_left -= _size(value)
-        if logprobs is not None:
-            self._bytes_left -= _size(logprobs)
+        for each in beside:
+            if each is not None:
+                self._bytes_left -= _size(each)
         if self._bytes_left < 0:
             raise ProviderFailure(
                 failure.ANSWER_TOO_LARGE, "the answer is larger than HUB_MAX_ANSWER_BYTES allows"
             )
 
-    def _gather(self, index: int, kind: str, value: Any, logprobs: object, size: int) -> None:
+    def _gather(
+        self,
+        index: int,
+        kind: str,
+        value: Any,
+        logprobs: object,
+        size: int,
+        carried: Carried | None = None,
+    ) -> None:
         self._held += size
         pieces = self._pieces
-        if pieces and logprobs is None:
+        if pieces and logprobs is None and carried is None:
             last = pieces[-1]
             if (
                 last.index == index
                 and last.kind == kind
                 and last.logprobs is None
+                and last.carried is None
                 and last.size + size <= self._merged
             ):
                 last.parts.append(value)
                 last.size += size
                 return
-        piece = _Piece(index, kind, logprobs)
+        piece = _Piece(index, kind, logprobs, carried)
         piece.parts.append(value)
         piece.size = size
         pieces.append(piece)
@@ -302,10 +323,10 @@ class Publisher:
 
 def _data(piece: _Piece) -> str:
     if piece.kind == "tool_calls":
-        value: Any = [call for part in piece.parts for call in part]
+        value: Any = joined_calls([call for part in piece.parts for call in part])
     else:
         value = piece.parts[0] if len(piece.parts) == 1 else "".join(piece.parts)
-    return delta_json(piece.index, piece.kind, value, piece.logprobs)
+    return delta_json(piece.index, piece.kind, value, piece.logprobs, piece.carried)
 
 
 def _bounded(calls: list[dict[str, Any]], limit: int) -> Iterator[list[dict[str, Any]]]:
@@ -314,12 +335,13 @@ def _bounded(calls: list[dict[str, Any]], limit: int) -> Iterator[list[dict[str,
         yield calls
         return
     for call in calls:
-        function = call.get("function") or {}
-        arguments = function.get("arguments") or ""
-        yield [{**call, "function": {**function, "arguments": arguments[:limit]}}]
-        for at in range(limit, len(arguments), limit):
-            cut = {"arguments": arguments[at : at + limit]}
-            yield [{"index": call["index"], "function": cut}]
+        kind = "custom" if "custom" in call else "function"
+        name = "input" if kind == "custom" else "arguments"
+        called = call.get(kind) or {}
+        text = called.get(name) or ""
+        yield [{**call, kind: {**called, name: text[:limit]}}]
+        for at in range(limit, len(text), limit):
+            yield [{"index": call["index"], kind: {name: text[at : at + limit]}}]
 
 
 def _size(value: object) -> int:

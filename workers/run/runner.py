@@ -154,7 +154,12 @@ class Run:
         try:
             terminal = self._read()
         except ProviderFailure as failure:
-            terminal = Terminal.failed(failure.code, failure.detail, retryable=failure.retryable)
+            terminal = Terminal.failed(
+                failure.code,
+                failure.detail,
+                retryable=failure.retryable,
+                provider=failure.told(),
+            )
         except Exception as error:
             terminal = fault.terminal_for(error, self.claim.generation.id)
         finally:
@@ -177,7 +182,7 @@ class Run:
                 self._publisher.model(model)
             else:
                 usage = part
-        return Terminal.completed(reasons, usage and usage._asdict(), self._cost(usage, model))
+        return Terminal.completed(reasons, usage and usage.to_json(), self._cost(usage, model))
 
     def _cost(self, usage: Usage | None, model: str | None) -> float | None:
         """By the name that the provider gives its model, or by the one that was asked for."""

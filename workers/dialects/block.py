@@ -1,0 +1,44 @@
+"""What every dialect needs: a stored event read, a block written, and why a text cannot go on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from hub import sse
+from hub.event import Event
+from hub.store.frame import Frame
+from workers.run.claim import WORKER_LOST
+
+TERMINAL = frozenset({"completed", "failed", "cancelled"})
+
+_LOST = {
+    "code": WORKER_LOST,
+    "message": "the worker was lost, and the text was begun anew",
+    "retryable": True,
+}
+_GAP = {
+    "code": "history-lost",
+    "message": "what comes next in the text is not in the history any more",
+    "retryable": True,
+}
+
+
+def parsed(frame: Frame) -> tuple[str, Any]:
+    """A stored event's type and its JSON data."""
+    event = sse.decode(frame.data)
+    return event.event, json.loads(event.data)
+
+
+def block(event_id: str, data: str, event: str | None = None) -> bytes:
+    return sse.encode(Event(data, event), event_id)
+
+
+def broken(event: str, *, sent: bool, lost: bool) -> Mapping[str, Any] | None:
+    """Why the text that was sent cannot go on, where it cannot. A snapshot in mid-stream stands for
+    events that are gone: it begins from the beginning, which has been sent."""
+    # `started` behind text: a failover has lost that it was begun, and it is begun anew.
+    if lost or (event in ("started", "restarted") and sent):
+        return _LOST
+    return _GAP if event == "snapshot" and sent else None

@@ -1,0 +1,141 @@
+"""The dialect `openai`: `chat.completion.chunk`s and `[DONE]`, as OpenAI's packages read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from hub.event import compact_json
+from hub.store.frame import Frame
+from workers.dialects.block import block, broken, parsed
+from workers.openai.error import error_json
+from workers.provider.members import CHOICE, COMPLETION, DELTA, OWN, PARTS, Place, unflat
+from workers.transcript import apart
+
+_NAMES = {
+    "content": "content",
+    "reasoning": "reasoning_content",
+    "refusal": "refusal",
+    "tool_calls": "tool_calls",
+}
+"""What the hub understands of a delta, and how the face of OpenAI calls it."""
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAI:
+    """`chat.completion.chunk`s and `[DONE]`.
+
+    `opened`: the choices that have had a delta, the first of which tells the role. `usage_chunk`:
+    the usage comes in a chunk of its own without choices (`stream_options.include_usage`), else
+    beside the last finish reason.
+    """
+
+    generation_id: str
+    created_seconds: int
+    model: str | None
+    opened: frozenset[int] = frozenset()
+    lost: bool = False
+    usage_chunk: bool = False
+
+    def render(self, frames: Sequence[Frame]) -> tuple[bytes, OpenAI | None]:
+        out: list[bytes] = []
+        view: OpenAI | None = self
+        for frame in frames:
+            if view is None:
+                break
+            view = view._render(frame, out)
+        return b"".join(out), view
+
+    def _render(self, frame: Frame, out: list[bytes]) -> OpenAI | None:
+        event, data = parsed(frame)
+        error = self._error(event, data)
+        if error is not None:
+            self._fail(frame, error, out)
+            return None
+        if event == "completed":
+            self._complete(frame, data, out)
+            return None
+        if event == "delta":
+            return self._delta(frame, data, out)
+        return self._snapshot(frame, data, out) if event == "snapshot" else self
+
+    def _error(self, event: str, data: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        problem = broken(event, sent=bool(self.opened), lost=self.lost)
+        if problem is not None:
+            return problem
+        if event == "cancelled":
+            return {"code": "cancelled", "message": f"cancelled by {data['by']}"}
+        return data if event == "failed" else None
+
+    def _delta(
+        self,
+        frame: Frame,
+        data: Mapping[str, Any],
+        out: list[bytes],
+        beside: Mapping[str, Any] = _NOTHING,
+    ) -> OpenAI:
+        """One chunk with everything where the provider has put it."""
+        index = data["index"]
+        delta = {name: data[kind] for kind, name in _NAMES.items() if kind in data}
+        choice: dict[str, Any] = {"index": index, "delta": delta, "finish_reason": None}
+        if "logprobs" in data:
+            choice["logprobs"] = data["logprobs"]
+        if not OWN.issuperset(data):
+            stood: dict[Place, dict[str, Any]] = {DELTA: delta, CHOICE: choice, COMPLETION: {}}
+            for (place, name), value in unflat(data).items():
+                stood[place]["content" if name == PARTS else name] = value
+            beside = {**beside, **stood[COMPLETION]}
+        view = self
+        if index not in self.opened:
+            choice["delta"] = {"role": "assistant", **delta}
+            view = replace(self, opened=self.opened | {index})
+        out.append(block(frame.id, self._chunk([choice], beside)))
+        return view
+
+    def _snapshot(self, frame: Frame, data: Mapping[str, Any], out: list[bytes]) -> OpenAI:
+        view = self
+        beside: Mapping[str, Any] = apart(data, ("attempt", "choices", "status"))
+        for choice in data["choices"]:
+            view = view._delta(frame, _as_delta(choice), out, beside)
+            beside = _NOTHING
+        return view
+
+    def _complete(self, frame: Frame, data: Mapping[str, Any], out: list[bytes]) -> None:
+        usage = {} if data.get("usage") is None else {"usage": data["usage"]}
+        choices = data["choices"]
+        for at, choice in enumerate(choices, 1):
+            finish = {"index": choice["index"], "delta": {}, "finish_reason": None}
+            finish["finish_reason"] = choice["finish_reason"]
+            around = usage if at == len(choices) and not self.usage_chunk else _NOTHING
+            out.append(block(frame.prev, self._chunk([finish], around)))
+        if self.usage_chunk:
+            out.append(block(frame.prev, self._chunk([], usage)))
+        out.append(block(frame.id, "[DONE]"))
+
+    def _fail(self, frame: Frame, data: Mapping[str, Any], out: list[bytes]) -> None:
+        # Nothing beside the error: clients that look at `choices` first would take it for a chunk.
+        out.append(block(frame.prev, compact_json({"error": error_json(data)})))
+        out.append(block(frame.id, "[DONE]"))
+
+    def _chunk(self, choices: list[dict[str, Any]], beside: Mapping[str, Any] = _NOTHING) -> str:
+        return compact_json(
+            {
+                **beside,
+                "id": f"chatcmpl-{self.generation_id}",
+                "object": "chat.completion.chunk",
+                "created": self.created_seconds,
+                "model": self.model or "",
+                "choices": choices,
+            }
+        )
+
+
+def _as_delta(choice: Mapping[str, Any]) -> dict[str, Any]:
+    """A snapshot's choice as the one delta that it amounts to."""
+    delta = {name: value for name, value in choice.items() if value or name not in _NAMES}
+    if "tool_calls" in delta:
+        delta["tool_calls"] = [{"index": i, **c} for i, c in enumerate(choice["tool_calls"])]
+    return delta

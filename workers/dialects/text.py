@@ -1,0 +1,60 @@
+"""The dialect `text`: choice 0's content alone, each delta's text one block's data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hub.event import compact_json
+from hub.store.frame import Frame
+from workers.dialects.block import TERMINAL, block, broken, parsed
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Choice 0's content, as it is: each delta's text is one block's data.
+
+    `after_cr`: the text so far ends with a CR. A LF that comes next belongs to it, and both
+    together arrive as one LF."""
+
+    sent: bool = False
+    lost: bool = False
+    after_cr: bool = False
+
+    def render(self, frames: Sequence[Frame]) -> tuple[bytes, Text | None]:
+        out: list[bytes] = []
+        view: Text | None = self
+        for frame in frames:
+            if view is None:
+                break
+            view = view._render(frame, out)
+        return b"".join(out), view
+
+    def _render(self, frame: Frame, out: list[bytes]) -> Text | None:
+        event, data = parsed(frame)
+        problem = broken(event, sent=self.sent, lost=self.lost)
+        if problem is not None:
+            out.append(block(frame.id, compact_json(problem), "failed"))
+            return None
+        if event in ("failed", "cancelled"):
+            out.append(block(frame.id, compact_json(data), event))
+        text = _content(event, data)
+        if not text:
+            return None if event in TERMINAL else self
+        shown = text.removeprefix("\n") if self.after_cr else text
+        if shown:
+            out.append(block(frame.id, shown))
+        after_cr = text.endswith("\r")
+        if self.sent and after_cr == self.after_cr:
+            return self
+        return replace(self, sent=True, after_cr=after_cr)
+
+
+def _content(event: str, data: Mapping[str, Any]) -> str:
+    deltas: Iterator[Mapping[str, Any]] = iter(())
+    if event == "delta":
+        deltas = iter((data,))
+    elif event == "snapshot":
+        deltas = iter(data["choices"])
+    return "".join(delta.get("content", "") for delta in deltas if delta["index"] == 0)
