@@ -172,6 +172,7 @@ class Settings:
 
     openai_base_url: str | None = _setting("OPENAI_BASE_URL", _http_url, None)
     openai_api_key: str | None = _setting("OPENAI_API_KEY", _text, None, secret=True)
+    local_model_url: str | None = _setting("HUB_LOCAL_MODEL_URL", _http_url, None)
     model: str | None = _setting("HUB_MODEL", _text, None)
     models: tuple[str, ...] = _setting("HUB_MODELS", _list, ())
     providers_file: str | None = _setting("HUB_PROVIDERS", _text, None)
@@ -199,6 +200,7 @@ class Settings:
     generations_per_minute: int = _setting("HUB_GENERATIONS_PER_MINUTE", _whole(0, 10**6), 30)
     running_generations: int = _setting("HUB_RUNNING_GENERATIONS", _whole(0, 10**6), 20)
     publishes_per_second: int = _setting("HUB_PUBLISHES_PER_SECOND", _whole(0, 10**6), 0)
+    pulse_file: str | None = _setting("HUB_PULSE_FILE", _text, None)
     worker_concurrency: int = _setting("HUB_WORKER_CONCURRENCY", _whole(1, 100_000), 200)
     first_delta_timeout_seconds: float = _setting(
         "HUB_FIRST_DELTA_TIMEOUT_SECONDS", _number(0.05, 86_400), 60.0

@@ -25,6 +25,7 @@ from workers.openai.responses import responses_blueprint
 from workers.preview import preview
 from workers.queue import Queue
 from workers.request import MAX_BODY_BYTES
+from workers.roster import Roster
 from workers.store import Generations
 from workers.thread_views import threads_blueprint
 from workers.threads import Threads
@@ -39,6 +40,7 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
     )
     history = History(link, settings)
     queue = Queue(link, settings.lease_seconds)
+    roster = Roster(link, settings.lease_seconds)
     generations = Generations(history, queue, settings)
     kind = GenerationKind(generations.answers, settings.history_events)
     delivery = Delivery(history, settings, kinds=[kind])
@@ -53,12 +55,13 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
     app.register_blueprint(generations_blueprint(generations, delivery, threads))
     app.register_blueprint(threads_blueprint(threads, generations))
     face = OpenAIFace(generations, delivery, lambda: "")
-    app.register_blueprint(openai_blueprint(face, known_models(settings, os.environ)))
+    app.register_blueprint(openai_blueprint(face, known_models(settings, os.environ, roster)))
     app.register_blueprint(responses_blueprint(face))
     app.register_blueprint(
         health_blueprint(
             delivery,
             worker_seen=lambda: queue.counts().workers > 0,
+            hindrance=roster.problem,
             more_metrics=lambda: families(queue.counts()),
         )
     )

@@ -5,17 +5,38 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 
+import pytest
+
 from hub.settings import Settings
 from tests.support.real import ROOT
 
 TEXT = (ROOT / "docker-compose.yml").read_text()
-NOT_IN_A_CONTAINER = {"HUB_URL", "HUB_PROVIDERS"}  # for the command line; a file on the host
+NOT_IN_A_CONTAINER = {"HUB_URL"}  # for the command line
+SERVICES = dict(re.findall(r"^  ([a-z-]+):\n((?:    .*\n|\n)+)", TEXT, re.MULTILINE))
 
 
 def test_every_setting_reaches_the_containers() -> None:
     names = {setting.metadata["name"] for setting in fields(Settings)} - NOT_IN_A_CONTAINER
     passed = set(re.findall(r"^\s+([A-Z_]+):", TEXT, re.MULTILINE))
     assert not names - passed
+
+
+@pytest.mark.parametrize(
+    ("service", "keys"),
+    [
+        ("web", {"HUB_JWT_SECRET"}),
+        ("worker", {"OPENAI_API_KEY"}),
+        ("model", set()),
+        ("redis", set()),
+        ("tls", set()),
+    ],
+)
+def test_a_part_has_the_keys_that_it_needs_and_no_other(service: str, keys: set[str]) -> None:
+    every = {"HUB_JWT_SECRET", "OPENAI_API_KEY"}
+    found = set(re.findall(r"^\s+([A-Z_]+):", SERVICES[service], re.MULTILINE))
+    assert found & every == keys
+    shared = TEXT[: TEXT.index("services:")]
+    assert not every & set(re.findall(r"^\s+([A-Z_]+):", shared, re.MULTILINE))
 
 
 def test_everything_is_published_on_this_machine_alone() -> None:

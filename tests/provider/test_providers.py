@@ -382,3 +382,22 @@ def test_a_cost_is_told_only_where_the_model_s_price_is_known(
 
 def test_without_usage_there_is_no_cost() -> None:
     assert cost(None, "gpt-4o", PRICES) is None
+
+
+LOCAL = "http://model:8080/v1"
+
+
+@pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        (Settings(local_model_url=LOCAL), LOCAL),
+        (Settings(local_model_url=LOCAL, providers_file="/dev/null"), LOCAL),
+        (Settings(local_model_url=LOCAL, openai_api_key="k"), "https://api.openai.com/v1"),
+        (Settings(local_model_url=LOCAL, openai_base_url="http://own/v1"), "http://own/v1"),
+        (Settings(openai_api_key="k", providers_file="/dev/null"), "https://api.openai.com/v1"),
+    ],
+)
+def test_the_bundled_model_answers_only_where_nothing_else_is_named(
+    settings: Settings, url: str
+) -> None:
+    assert [config.base_url for config in load_providers(settings, {})] == [url]

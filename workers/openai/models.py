@@ -1,7 +1,8 @@
 """Which models may be asked for, as a web process knows it.
 
 The allowlist says it, else the providers do (asked at most once a minute). A web process may run
-without the providers' keys, which only workers need: then the configured default is what it knows.
+without the providers' keys, which only workers need: then the workers say what theirs have, and
+where none is seen, the configured default is what it knows.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from hub.settings import SettingError, Settings
 from workers.provider import ProviderFailure, Providers
+from workers.roster import Roster
 
 
-def known_models(settings: Settings, environ: Mapping[str, str]) -> Callable[[], Sequence[str]]:
+def known_models(
+    settings: Settings, environ: Mapping[str, str], roster: Roster
+) -> Callable[[], Sequence[str]]:
     """A function that lists their names, the default first; it may raise `ProviderFailure`."""
     try:
         providers = Providers.from_settings(settings, environ)
@@ -21,7 +25,7 @@ def known_models(settings: Settings, environ: Mapping[str, str]) -> Callable[[],
 
     def names() -> Sequence[str]:
         try:
-            return providers.models()
+            return providers.models() or roster.models()
         except ProviderFailure:
             if settings.model is None:
                 raise

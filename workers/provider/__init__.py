@@ -34,7 +34,7 @@ Refused: the `openai` package, which spends 54 µs on reading a chunk, knows one
 nothing when a stream is cut.
 """
 
-from workers.provider.config import ProviderConfig
+from workers.provider.config import ProviderConfig, asks_local_model
 from workers.provider.cost import cost
 from workers.provider.failure import ProviderFailure
 from workers.provider.parts import Delta, Finish, Model, Part, Usage
@@ -53,5 +53,6 @@ __all__ = [
     "Providers",
     "Stream",
     "Usage",
+    "asks_local_model",
     "cost",
 ]

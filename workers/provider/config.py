@@ -44,12 +44,34 @@ class ProviderConfig:
 
 def load_providers(settings: Settings, environ: Mapping[str, str]) -> tuple[ProviderConfig, ...]:
     """The providers in fall-back order; none where nothing is configured. Raises `SettingError`."""
-    if settings.providers_file is not None:
-        return _read(Path(settings.providers_file), environ)
+    file = providers_file(settings)
+    if file is not None:
+        return _read(file, environ)
+    if settings.local_model_url is not None and asks_local_model(settings):
+        return (ProviderConfig("the local model", settings.local_model_url),)
     if settings.openai_base_url is None and settings.openai_api_key is None:
         return ()
     url = settings.openai_base_url or OPENAI_URL
     return (ProviderConfig(urlsplit(url).hostname or "provider", url, settings.openai_api_key),)
+
+
+def asks_local_model(settings: Settings) -> bool:
+    """Whether the bundled model answers: it is there, and nothing else is named."""
+    return (
+        settings.local_model_url is not None
+        and settings.openai_base_url is None
+        and settings.openai_api_key is None
+        and providers_file(settings) is None
+    )
+
+
+def providers_file(settings: Settings) -> Path | None:
+    """The file that lists the providers. `/dev/null` is none: compose mounts it where no file is
+    named, since a mount cannot be left out by a condition."""
+    if settings.providers_file is None:
+        return None
+    file = Path(settings.providers_file)
+    return None if file.is_char_device() else file
 
 
 def _read(path: Path, environ: Mapping[str, str]) -> tuple[ProviderConfig, ...]:

@@ -1,0 +1,31 @@
+"""A worker's sign of life: a file that it touches every second while its loop turns.
+
+A worker serves nothing that could be asked. Whether it is at work says Redis (`/readyz`); whether
+its process hangs must be known where Redis is away, too, or everything would be started again for
+nothing. `hubbub.probe` reads it.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import gevent
+
+log = logging.getLogger(__name__)
+
+SECONDS = 1.0
+
+
+def beat_for_ever(name: str) -> None:
+    """A greenlet of the worker. Ends by being killed."""
+    file, said = Path(name), False
+    while True:
+        try:
+            file.touch()
+            said = False
+        except OSError as error:
+            if not said:
+                log.warning("HUB_PULSE_FILE cannot be written: %s", error.strerror)
+            said = True
+        gevent.sleep(SECONDS)

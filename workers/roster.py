@@ -1,0 +1,92 @@
+"""What the workers that live say of themselves: which models they can ask, what hinders them.
+
+Web processes have no key of a provider's, and need none: only workers call models. So a worker says
+every third of a lease what its providers offer, and a web process answers from that.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from importlib import resources
+
+import gevent
+
+from hub.errors import RedisUnavailable
+from hub.settings import Settings
+from hub.store.redis_link import RedisLink, Script
+from workers.provider import ProviderFailure, Providers, asks_local_model
+
+log = logging.getLogger(__name__)
+
+_KEY = "hub:{jobs}:roster"
+
+
+def _script(name: str) -> Script:
+    return Script.of(resources.files("workers").joinpath("lua", f"{name}.lua").read_text())
+
+
+_REPORT = _script("report")
+_ROSTER = _script("roster")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One worker's. `problem`: why it cannot answer just now, '' where nothing hinders it."""
+
+    models: tuple[str, ...]
+    problem: str = ""
+
+
+class Roster:
+    def __init__(self, link: RedisLink, lease_seconds: float) -> None:
+        self._link = link
+        self._counts_ms = int(lease_seconds * 1000)
+        self.report_seconds = lease_seconds / 3
+
+    def report(self, consumer: str, report: Report) -> None:
+        """Say it; it counts for a lease. Raises `RedisUnavailable`."""
+        said = json.dumps({"models": report.models, "problem": report.problem})
+        self._link.run(_REPORT, [_KEY], [consumer, self._counts_ms, said])
+
+    def forget(self, consumer: str) -> None:
+        self._link.run(_REPORT, [_KEY], [consumer, 0, ""], try_seconds=1)
+
+    def reports(self) -> list[Report]:
+        """Those of the workers that live. Raises `RedisUnavailable`."""
+        found = [json.loads(said) for said in self._link.run(_ROSTER, [_KEY], [])]
+        return [Report(tuple(said["models"]), said["problem"]) for said in found]
+
+    def models(self) -> tuple[str, ...]:
+        """What any of them can ask, each once, in the order in which they say it."""
+        return tuple(dict.fromkeys(name for report in self.reports() for name in report.models))
+
+    def problem(self) -> str:
+        """Why none of them can answer; '' where one can, or none is there to say."""
+        problems = [report.problem for report in self.reports()]
+        return problems[0] if problems and all(problems) else ""
+
+
+def report_for_ever(
+    roster: Roster, consumer: str, providers: Providers, settings: Settings
+) -> None:
+    """A worker's greenlet: ask its providers what they have, and say it. Ends by being killed."""
+    # Many providers list no models and answer all the same; of ours it is known that it does.
+    minds = asks_local_model(settings)
+    while True:
+        try:
+            models, problem = _found(providers)
+            roster.report(consumer, Report(models, problem if minds else ""))
+        except RedisUnavailable:
+            pass  # the worker's own loops say that
+        except Exception:
+            log.exception("the models could not be told, and are tried again")
+        gevent.sleep(roster.report_seconds)
+
+
+def _found(providers: Providers) -> tuple[tuple[str, ...], str]:
+    try:
+        return providers.models(), ""
+    except ProviderFailure as failure:
+        return (), failure.message
