@@ -4,6 +4,7 @@
 #   make test       all tests, with real Valkey processes, the local model and a real Chromium
 #                   (AT_ONCE=0: one after the other)
 #   make test-fast  the tests that need no browser, no model and no cluster
+#   make test-compose   the compose file under a container engine; as root, one of its own
 #   make check      format, lint, types, import rules
 #   make bench      the benchmark        make soak SECONDS=600   faults at random for that long
 #   make clean      remove what was installed and cached; the data in .hubbub/ stay
@@ -31,7 +32,7 @@ RUN := $(VENV)/.run $(VENV)/.embedded
 MODEL := $(VENV)/.model
 DEV := $(RUN) $(VENV)/.dev
 
-.PHONY: run test test-fast check format bench soak clean chromium tools
+.PHONY: run test test-fast test-compose check format bench soak clean chromium tools
 .NOTPARALLEL:
 
 run: $(RUN) $(MODEL)
@@ -42,6 +43,9 @@ test: $(DEV) $(MODEL) chromium tools
 
 test-fast: $(DEV)
 	$(PYTEST) -m "not browser and not cluster and not model and not slow" $(PYTEST_OPTIONS)
+
+test-compose: $(DEV)
+	$(BIN)/python -m pytest -n 0 --compose tests/compose $(PYTEST_OPTIONS)
 
 check: $(DEV)
 	$(BIN)/ruff format --check $(SOURCES)

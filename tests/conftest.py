@@ -53,9 +53,22 @@ def pytest_runtest_makereport(
     return report
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--compose",
+        action="store_true",
+        help="run the tests of tests/compose, which need a container engine, or root to start one",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What starts the whole stack, or breaks it, takes seconds: `make test-fast` is without it, and
-    without the second of the two ways to a client, on which the same tests run."""
+    without the second of the two ways to a client, on which the same tests run. Containers have a
+    command of their own (`make test-compose`)."""
+    if not config.getoption("--compose"):
+        left_out = [item for item in items if item.path.is_relative_to(TESTS / "compose")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     for item in items:
         callspec = getattr(item, "callspec", None)
         if (

@@ -88,7 +88,7 @@ class Gone(Exception):
 class ScriptedProvider:
     """Listens on a free loopback port until `close`. `base_url` is what `OPENAI_BASE_URL` takes."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         self.scripts: dict[str, Script] = {}
         self.default: Script | None = None
         self.requests: list[dict[str, Any]] = []
@@ -103,9 +103,9 @@ class ScriptedProvider:
         class Handler(_Handler):
             owner = provider
 
-        self._server = _Server(("127.0.0.1", 0), Handler)
+        self._server = _Server((host, 0), Handler)
         self.port: int = self._server.server_address[1]
-        self.base_url = f"http://127.0.0.1:{self.port}/v1"
+        self.base_url = f"http://{host}:{self.port}/v1"
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         )
