@@ -13,10 +13,12 @@
     │   └── TooMany             429: a limit of this subject's or address' is reached
     ├── Refused                 the record did not hold what the writer expected: it was fenced off
     ├── Overloaded              503: no more streams at the moment
-    └── RedisUnavailable        503: Redis did not answer, and nothing may be concluded
+    └── RedisFailure            Redis did not do what was asked
+        ├── RedisUnavailable    503: it did not answer, and nothing may be concluded; it passes
+        └── RedisRefused        500: it refused for good, and nothing was stored
 
-Library exceptions are translated where they occur (`redis_link`); the HTTP answer is chosen in one
-handler (`views`).
+Library exceptions are translated where they occur (Redis': `store.redis_failure`); the HTTP answer
+is chosen in one handler (`web.problems`).
 """
 
 from __future__ import annotations
@@ -130,11 +132,26 @@ class Refused(HubError):
         self.found = found
 
 
-class RedisUnavailable(HubError):
+class RedisFailure(HubError):
+    """Redis did not do what was asked. `detail` shows neither its address nor its words."""
+
+
+class RedisUnavailable(RedisFailure):
+    """It may pass: what was asked may or may not have happened, and may be asked again."""
+
     status = 503
     code = "redis-unavailable"
     title = "Redis does not answer"
     retry_after_seconds = 2
+
+
+class RedisRefused(RedisFailure):
+    """It will not pass by itself: a right, a command, a password is missing, or a value is too
+    large. Nothing was stored; the log names the command."""
+
+    status = 500
+    code = "redis-refused"
+    title = "Redis refuses what is asked of it"
 
 
 class Overloaded(HubError):

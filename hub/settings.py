@@ -59,12 +59,21 @@ def _list(value: str) -> tuple[str, ...]:
 
 
 def _redis_url(value: str) -> str:
-    if urlsplit(value).scheme not in (
-        "redis", "rediss", "unix", "redis+sentinel", "redis+cluster",
-    ):  # fmt: skip
-        raise ValueError(
-            "must start with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://"
-        )
+    if urlsplit(value).scheme not in _REDIS_SCHEMES:
+        raise ValueError(f"must start with one of {', '.join(f'{s}://' for s in _REDIS_SCHEMES)}")
+    return value
+
+
+_REDIS_SCHEMES = (
+    "redis", "rediss", "unix",
+    "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster",
+)  # fmt: skip
+
+
+def _key_prefix(value: str) -> str:
+    """Without braces, which are the hash tag's, and `@`, which is the database's (`store.keys`)."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}", value):
+        raise ValueError("must be letters, digits and . _ : -, at most 64, no sign in front")
     return value
 
 
@@ -163,6 +172,7 @@ class Settings:
     """Every setting of contract §8 under its name in lower case, without the `HUB_`."""
 
     redis_url: str | None = _setting("REDIS_URL", _redis_url, None, secret=True)
+    key_prefix: str = _setting("HUB_KEY_PREFIX", _key_prefix, "hub")
     host: str = _setting("HOST", _text, "127.0.0.1")
     port: int = _setting("PORT", _whole(0, 65535), 8000)
     web_concurrency: int = _setting("WEB_CONCURRENCY", _whole(1, 256), 1)

@@ -35,9 +35,7 @@ from workers.views import generations_blueprint
 def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
     """Build the application. `link` stands for the Redis of `settings.redis_url`."""
     logs.configure(settings.log_format)
-    link = link or RedisLink.from_url(
-        settings.redis_url or "redis://127.0.0.1:6379", wait_replicas=settings.wait_replicas
-    )
+    link = link or RedisLink.from_settings(settings)
     history = History(link, settings)
     queue = Queue(link, settings.lease_seconds)
     roster = Roster(link, settings.lease_seconds)

@@ -45,6 +45,7 @@ MAY_IMPORT = {
         "hub.store",
         "hub.client.subscription",
         "hub.flask_sse",
+        "hub.fanout.feed_connection",
         "workers.queue",
         "workers.run",
     ),
@@ -224,6 +225,19 @@ def test_nothing_is_imported_inside_a_function() -> None:
         if isinstance(node, ast.Import | ast.ImportFrom)
     }
     assert not inside
+
+
+def test_every_name_in_redis_is_made_in_one_place() -> None:
+    """Several hubs share a Redis: a name without their prefix would be everybody's."""
+    elsewhere = [
+        f"{module}:{node.lineno}"
+        for module in sources()
+        if module != "hub.store.keys"
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if node.value.startswith("hub:{")
+    ]
+    assert not elsewhere
 
 
 def test_no_file_is_a_drawer_for_the_rest() -> None:

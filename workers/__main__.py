@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         print(f"workers: {error}", file=sys.stderr)
         return 2
     logs.configure(settings.log_format)
-    link = link_to(settings)
+    link = RedisLink.from_settings(settings)
     name = consumer_name()
     worker = make_worker(settings, providers, link, name)
     asked, hurry = Event(), Event()
@@ -63,11 +63,6 @@ def main(arguments: Sequence[str] = ()) -> int:
     _forget(roster, name)
     log.info("worker ends")
     return 0
-
-
-def link_to(settings: Settings) -> RedisLink:
-    assert settings.redis_url is not None
-    return RedisLink.from_url(settings.redis_url, wait_replicas=settings.wait_replicas)
 
 
 def make_worker(settings: Settings, providers: Providers, link: RedisLink, name: str) -> Worker:

@@ -19,7 +19,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -31,33 +30,20 @@ BLOCK_SECONDS = 2.0
 while an entry is on its way."""
 
 GROUP = "workers"
-CONTROL = "hub:{jobs}:control"
-"""The pub/sub channel on which the ids of ended generations are told to the workers."""
-
-_STREAM = "hub:{jobs}:stream"
-_ENTRIES = "hub:{jobs}:entries"
-_POLLED = "hub:{jobs}:polled"
-_WORKERS = "hub:{jobs}:workers"
-_TOTALS = "hub:{jobs}:totals"
+_TAG = "jobs"
 _GONE_MS = 3_600_000
 _COUNTED_AHEAD = 1_000
 
 
-def _script(name: str) -> Script:
-    folder = resources.files("workers").joinpath("lua")
-    parts = [folder.joinpath(f"{part}.lua").read_text() for part in ("jobs", name)]
-    return Script.of("\n".join(parts))
-
-
-_ENQUEUE = _script("enqueue")
-_MISSING = _script("missing")
-_RENEW = _script("renew")
-_FINISH = _script("finish")
-_RELEASE = _script("release")
-_TAKE_OVER = _script("take_over")
-_TIDY = _script("tidy")
-_COUNTS = _script("counts")
-_AHEAD = _script("ahead")
+_ENQUEUE = Script.load("workers", "jobs", "enqueue")
+_MISSING = Script.load("workers", "jobs", "missing")
+_RENEW = Script.load("workers", "jobs", "renew")
+_FINISH = Script.load("workers", "jobs", "finish")
+_RELEASE = Script.load("workers", "jobs", "release")
+_TAKE_OVER = Script.load("workers", "jobs", "take_over")
+_TIDY = Script.load("workers", "jobs", "tidy")
+_COUNTS = Script.load("workers", "jobs", "counts")
+_AHEAD = Script.load("workers", "jobs", "ahead")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +78,12 @@ class Queue:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._link = link
+        keys = link.keys
+        self._stream, self._entries = keys.key(_TAG, "stream"), keys.key(_TAG, "entries")
+        self._polled, self._workers = keys.key(_TAG, "polled"), keys.key(_TAG, "workers")
+        self._totals = keys.key(_TAG, "totals")
+        self.control = keys.pubsub(_TAG, "control")
+        """The pub/sub channel on which the ids of ended generations are told to the workers."""
         self._consumer = consumer
         self._block_ms = int(block_seconds * 1000)
         self._clock = clock
@@ -104,11 +96,11 @@ class Queue:
 
     def enqueue(self, *generation_ids: str) -> int:
         """Make a job for each that has none; how many were made."""
-        return int(self._link.run(_ENQUEUE, [_STREAM, _ENTRIES], generation_ids))
+        return int(self._link.run(_ENQUEUE, [self._stream, self._entries], generation_ids))
 
     def missing(self, generation_ids: Sequence[str]) -> list[str]:
         """Those that have no job."""
-        found = self._link.run(_MISSING, [_STREAM, _ENTRIES], generation_ids)
+        found = self._link.run(_MISSING, [self._stream, self._entries], generation_ids)
         return [generation_id.decode() for generation_id in found]
 
     def drop(self, generation_id: str, totals: Mapping[str, float]) -> bool:
@@ -119,11 +111,11 @@ class Queue:
         """Tell the workers to stop a generation. Only a hint: who misses it finds out by itself."""
         # In a Cluster the workers hear a shard's announcements: a PUBLISH would reach nobody.
         command = self._link.publish_command.lower()
-        self._link.call(lambda client: getattr(client, command)(CONTROL, generation_id))
+        self._link.call(lambda client: getattr(client, command)(self.control, generation_id))
 
     def counts(self) -> Counts:
         jobs, running, workers, totals = self._link.run(
-            _COUNTS, [_STREAM, _ENTRIES, _WORKERS, _TOTALS], []
+            _COUNTS, [self._stream, self._entries, self._workers, self._totals], []
         )
         values = [value.decode() for value in totals]
         sums = {name: float(n) for name, n in zip(values[::2], values[1::2], strict=True)}
@@ -131,7 +123,8 @@ class Queue:
 
     def ahead(self, generation_id: str) -> int | None:
         """How many jobs wait that come before this one; None where it does not wait."""
-        found = self._link.run(_AHEAD, [_STREAM, _ENTRIES], [generation_id, _COUNTED_AHEAD])
+        args = [generation_id, _COUNTED_AHEAD]
+        found = self._link.run(_AHEAD, [self._stream, self._entries], args)
         return None if found is None else int(found)
 
     # ── for a worker ─────────────────────────────────────────────────────────────────────────
@@ -143,7 +136,7 @@ class Queue:
         def read(client: Any) -> Any:
             try:
                 return client.xreadgroup(
-                    GROUP, self._consumer, {_STREAM: ">"}, count=1, block=self._block_ms
+                    GROUP, self._consumer, {self._stream: ">"}, count=1, block=self._block_ms
                 )
             except ResponseError as error:
                 return self._mend(client, error)
@@ -162,7 +155,9 @@ class Queue:
 
         args: list[object] = [self._consumer, int(self.lapse_seconds * 1000), most]
         args += [int(self.lease_seconds * 500), int(self.lease_seconds * 300)]
-        found = self._link.run(_TAKE_OVER, [_STREAM, _ENTRIES, _POLLED], args, try_seconds=0)
+        found = self._link.run(
+            _TAKE_OVER, [self._stream, self._entries, self._polled], args, try_seconds=0
+        )
         now = self._clock()
         return [Job(found[i].decode(), found[i + 1].decode(), now) for i in range(0, len(found), 2)]
 
@@ -171,7 +166,7 @@ class Queue:
         more."""
         lost = self._link.run(
             _RENEW,
-            [_STREAM, _ENTRIES, _WORKERS],
+            [self._stream, self._entries, self._workers],
             [self._consumer, int(self.lease_seconds * 1000), *entries],
             try_seconds=self.renew_seconds,
         )
@@ -186,16 +181,20 @@ class Queue:
     def release(self, job: Job) -> bool:
         """Give a job back: another worker claims it at once."""
         args = [self._consumer, "", job.entry]
-        return bool(self._link.run(_RELEASE, [_STREAM, _ENTRIES, _WORKERS], args))
+        return bool(self._link.run(_RELEASE, [self._stream, self._entries, self._workers], args))
 
     def leave(self) -> int:
         """Give back whatever this worker still holds and forget it; how many jobs that were."""
         args = [self._consumer, "1"]
-        return int(self._link.run(_RELEASE, [_STREAM, _ENTRIES, _WORKERS], args, try_seconds=1))
+        return int(
+            self._link.run(
+                _RELEASE, [self._stream, self._entries, self._workers], args, try_seconds=1
+            )
+        )
 
     def tidy(self) -> None:
         """Forget the workers that have been gone for an hour."""
-        self._link.run(_TIDY, [_STREAM, _ENTRIES], [_GONE_MS])
+        self._link.run(_TIDY, [self._stream, self._entries], [_GONE_MS])
 
     def _finish(
         self, generation_id: str, consumer: str, totals: Mapping[str, float], try_seconds: float
@@ -203,7 +202,7 @@ class Queue:
         args: list[object] = [generation_id, consumer]
         for name, amount in totals.items():
             args += (name, amount)
-        keys = [_STREAM, _ENTRIES, _TOTALS]
+        keys = [self._stream, self._entries, self._totals]
         return bool(self._link.run(_FINISH, keys, args, try_seconds=try_seconds))
 
     def _mend(self, client: Any, error: ResponseError) -> None:
@@ -211,7 +210,7 @@ class Queue:
         if not str(error).startswith("NOGROUP"):
             raise error
         try:
-            client.xgroup_create(_STREAM, GROUP, id="0", mkstream=True)
+            client.xgroup_create(self._stream, GROUP, id="0", mkstream=True)
         except ResponseError as made:
             if not str(made).startswith("BUSYGROUP"):
                 raise

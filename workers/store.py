@@ -19,7 +19,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from importlib import resources
 
 from hub.errors import HubError, KeyReused, NotFound, Refused
 from hub.settings import Settings
@@ -44,14 +43,13 @@ MIN_EVENT_BYTES = 2 * MAX_EVENT_BYTES
 """A generation's own events may always be so large: HUB_MAX_EVENT_BYTES is there for publishers.
 Its text comes in smaller pieces, but a picture is as large as its provider's chunk."""
 
-_INDEX = "hub:{generations}:index"
-_OPEN = "hub:{generations}:open"
+_TAG = "generations"
 _PAGE = 500
 _TRIES = 50
 _SETTLE_SECONDS = 60
 """An id in the index without a record for so long is the rest of a crash, not a birth."""
 
-_CREATE = Script.of(resources.files("workers").joinpath("lua", "create.lua").read_text())
+_CREATE = Script.load("workers", "create")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +77,8 @@ class Generations:
         )
         self.history = History(history.link, self.settings)
         self.answers = Answers(self.history, settings.folded_bytes)
+        self._keys = history.link.keys
+        self._index, self._open = self._keys.key(_TAG, "index"), self._keys.key(_TAG, "open")
         self.queue = queue
         self.now = now
         self._make_id = make_id
@@ -108,10 +108,10 @@ class Generations:
     def _note(self, generation: Generation, key: IdempotencyKey | None) -> str | None:
         keep_seconds = 2 * self.settings.history_seconds + 3600
         keys = [
-            _INDEX,
-            _OPEN,
-            _owners(generation.owner),
-            f"hub:{{generations}}:once:{key.key if key else ''}",
+            self._index,
+            self._open,
+            self._owners(generation.owner),
+            self._keys.key(_TAG, f"once:{key.key if key else ''}"),
         ]
         args = [
             generation.id,
@@ -161,7 +161,7 @@ class Generations:
 
     def newest(self, limit: int, owner: str | None = None) -> list[Generation]:
         """The newest first, in brief: everybody's, or one owner's."""
-        index = _INDEX if owner is None else _owners(owner)
+        index = self._index if owner is None else self._owners(owner)
         found: list[Generation] = []
         at = 0
         while len(found) < limit:
@@ -233,10 +233,10 @@ class Generations:
 
     def close(self, generation_id: str) -> None:
         """It has ended: the sweep need not look at it any more."""
-        self._remove(_OPEN, generation_id)
+        self._remove(self._open, generation_id)
 
     def _forget(self, generation_id: str, owner: str) -> None:
-        for index in (_OPEN, _INDEX, _owners(owner)):
+        for index in (self._open, self._index, self._owners(owner)):
             self._remove(index, generation_id)
 
     def _remove(self, index: str, generation_id: str) -> None:
@@ -248,7 +248,7 @@ class Generations:
         """Enqueue every generation that has not ended and has no job; how many there were."""
         mended = at = 0
         while True:
-            page = self._open(at)
+            page = self._open_page(at)
             at += len(page)
             missing = self.queue.missing([generation_id for generation_id, _ in page])
             for generation_id in missing:
@@ -257,9 +257,9 @@ class Generations:
             if len(page) < _PAGE:
                 return mended
 
-    def _open(self, at: int) -> Sequence[tuple[str, float]]:
+    def _open_page(self, at: int) -> Sequence[tuple[str, float]]:
         found = self.history.link.call(
-            lambda client: client.zrange(_OPEN, at, at + _PAGE - 1, withscores=True)
+            lambda client: client.zrange(self._open, at, at + _PAGE - 1, withscores=True)
         )
         return [(generation_id.decode(), created_ms) for generation_id, created_ms in found]
 
@@ -275,13 +275,12 @@ class Generations:
         self.close(generation_id)
         return 0
 
+    def _owners(self, owner: str) -> str:
+        """The index of one owner's generations; the one of all where there is no owner."""
+        if not owner:
+            return self._index
+        return self._keys.key(_TAG, f"of:{sha256(owner.encode()).hexdigest()[:40]}")
+
 
 def _channel(generation_id: str) -> str:
     return channel_of(check_id(generation_id))
-
-
-def _owners(owner: str) -> str:
-    """The index of one owner's generations; the one of all where there is no owner."""
-    if not owner:
-        return _INDEX
-    return f"hub:{{generations}}:of:{sha256(owner.encode()).hexdigest()[:40]}"

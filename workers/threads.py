@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from importlib import resources
 from typing import Any
 
 from hub.errors import FieldError, NotFound
@@ -36,8 +35,8 @@ MAX_NAME = 200
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:@-]{0,99}")
 _TITLE = 120
 _TURN = "turn:"
-_INDEX = "hub:{generations}:threads"
-_ADD = Script.of(resources.files("workers").joinpath("lua", "thread.lua").read_text())
+_TAG = "generations"
+_ADD = Script.load("workers", "thread")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +107,8 @@ class Threads:
         self, history: History, keep_seconds: int, now: Callable[[], float] = time.time
     ) -> None:
         self._history = history
+        self._keys = history.link.keys
+        self._index = self._keys.key(_TAG, "threads")
         self._keep_seconds = keep_seconds
         self._now = now
 
@@ -124,7 +125,7 @@ class Threads:
             MAX_TURNS,
             self._keep_seconds,
         ]
-        keys = [_key(thread_id), _INDEX, _owners(generation.owner)]
+        keys = [self._key(thread_id), self._index, self._owners(generation.owner)]
         if self._history.link.run(_ADD, keys, args) == b"full":
             raise _full()
         self._tell(thread_id, "turn", {"id": generation.id, "parent": parent or None})
@@ -141,7 +142,7 @@ class Threads:
     def find(self, thread_id: str) -> Thread | None:
         if not _ID.fullmatch(thread_id):
             return None
-        found = self._history.link.call(lambda client: client.hgetall(_key(thread_id)))
+        found = self._history.link.call(lambda client: client.hgetall(self._key(thread_id)))
         fields = {name.decode(): value.decode() for name, value in found.items()}
         return Thread.from_fields(thread_id, fields) if "created" in fields else None
 
@@ -154,20 +155,20 @@ class Threads:
 
     def newest(self, limit: int, owner: str | None = None) -> list[Thread]:
         """The one with the latest turn first: everybody's, or one owner's."""
-        index = _INDEX if owner is None else _owners(owner)
+        index = self._index if owner is None else self._owners(owner)
         ids = self._history.link.call(lambda client: client.zrevrange(index, 0, limit - 1))
         found = [self.find(thread_id.decode()) for thread_id in ids]
         return [thread for thread in found if thread is not None]
 
     def rename(self, thread: Thread, name: str) -> None:
-        key = _key(thread.id)
+        key = self._key(thread.id)
         self._history.link.call(lambda client: client.hset(key, "name", name))
         self._tell(thread.id, "renamed", {"name": name})
 
     def delete(self, thread: Thread) -> None:
         """Forget the thread. Its generations are the caller's to delete."""
-        self._history.link.call(lambda client: client.delete(_key(thread.id)))
-        for index in {_INDEX, _owners(thread.owner)}:
+        self._history.link.call(lambda client: client.delete(self._key(thread.id)))
+        for index in {self._index, self._owners(thread.owner)}:
             self._forget(index, thread.id)
         self._tell(thread.id, "deleted", {})
 
@@ -176,6 +177,15 @@ class Threads:
 
     def _tell(self, thread_id: str, kind: str, data: Mapping[str, Any]) -> None:
         self._history.append(PREFIX + thread_id, [Event(compact_json(data), kind)])
+
+    def _key(self, thread_id: str) -> str:
+        return self._keys.key(_TAG, f"thread:{thread_id}")
+
+    def _owners(self, owner: str) -> str:
+        """The index of one owner's threads; the one of all where there is no owner."""
+        if not owner:
+            return self._index
+        return f"{self._index}:of:{sha256(owner.encode()).hexdigest()[:40]}"
 
 
 def thread_of(generation_metadata: Mapping[str, str]) -> str | None:
@@ -199,14 +209,3 @@ def check_name(value: object) -> str:
     if len(value) > MAX_NAME:
         raise FieldError("name", f"must have at most {MAX_NAME} characters")
     return value.strip()
-
-
-def _key(thread_id: str) -> str:
-    return f"hub:{{generations}}:thread:{thread_id}"
-
-
-def _owners(owner: str) -> str:
-    """The index of one owner's threads; the one of all where there is no owner."""
-    if not owner:
-        return _INDEX
-    return f"{_INDEX}:of:{sha256(owner.encode()).hexdigest()[:40]}"

@@ -46,10 +46,11 @@ class Hub:
 
     @classmethod
     def from_url(cls, url: str, settings: Settings | None = None) -> Hub:
-        """`url` is any that `REDIS_URL` takes (contract §8). How much history is kept is taken from
-        the environment, as the web processes do, unless `settings` says it."""
+        """`url` is any that `REDIS_URL` takes (contract §8). How much history is kept, and
+        `HUB_KEY_PREFIX`, are taken from the environment, as the web processes do, unless `settings`
+        says them."""
         settings = settings or Settings.from_environ(os.environ)
-        link = RedisLink.from_url(url, wait_replicas=settings.wait_replicas)
+        link = RedisLink.from_settings(settings, url)
         return cls(History(link, settings), settings)
 
     def publish(

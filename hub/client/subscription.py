@@ -18,23 +18,21 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from hub import own_events, sse
 from hub.channel import BEFORE_FIRST
-from hub.errors import RedisUnavailable
+from hub.errors import RedisFailure, RedisUnavailable
 from hub.store.announcement import (
     Announcement,
     DeletionNotice,
-    announcement_channel,
     parse_announcement,
 )
 from hub.store.chunk import Chunk
 from hub.store.follow import Heard, found, heard
 from hub.store.frame import Frame, Page, StoredEvent
 from hub.store.history import History
-from hub.store.redis_link import RedisLink
+from hub.store.redis_link import CLIENT_ERRORS, RedisLink
 
 log = logging.getLogger("hub.subscription")
 
@@ -59,7 +57,7 @@ class Subscription:
     def __init__(self, history: History, channel: str, after: str | None = None) -> None:
         self.channel = channel
         self._history = history
-        self._pubsub_channel = announcement_channel(channel)
+        self._pubsub_channel = history.link.keys.pubsub(channel)
         self._ready: deque[StoredEvent] = deque()
         self._announcements: _Announcements | None = None
         self._closed = False
@@ -163,7 +161,7 @@ class Subscription:
                 self._read()
             else:
                 self._hear(self._announcements, wait_seconds)
-        except RedisUnavailable as error:
+        except RedisFailure as error:
             self._drop()
             if self._closed:
                 return
@@ -210,9 +208,10 @@ class _Announcements:
             )
             if self._connection.read_response(timeout=_CONFIRM_SECONDS)[0] not in _CONFIRMED:
                 raise RedisUnavailable("the subscription was not confirmed")
-        except (RedisError, OSError) as error:
+        except CLIENT_ERRORS as error:
+            failure = link.failed(error, "SUBSCRIBE")
             link.refresh_topology()
-            raise RedisUnavailable(str(error) or type(error).__name__) from error
+            raise failure from error
 
     @property
     def silent(self) -> bool:
@@ -231,8 +230,8 @@ class _Announcements:
             )
         except RedisTimeoutError:
             return None
-        except (RedisError, OSError) as error:
-            raise RedisUnavailable(str(error) or type(error).__name__) from error
+        except CLIENT_ERRORS as error:
+            raise self._link.failed(error, "SUBSCRIBE") from error
         self._patience = time.monotonic() + SILENCE_SECONDS
         if message[0] in _MESSAGES:
             return parse_announcement(message[2])

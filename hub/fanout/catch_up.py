@@ -15,7 +15,7 @@ import gevent
 from gevent.queue import SimpleQueue
 
 from hub import own_events
-from hub.errors import RedisUnavailable
+from hub.errors import RedisFailure, RedisUnavailable
 from hub.fanout.channel_kind import Snapshot
 from hub.fanout.listener import Listener
 from hub.fanout.room import Room
@@ -60,7 +60,7 @@ class CatchUp:
                     listener.advance()
                 else:
                     self._wanted.put((listener, index))
-            except RedisUnavailable:
+            except RedisFailure:
                 gevent.sleep(0.2)
                 self._wanted.put((listener, index))
             except Exception:

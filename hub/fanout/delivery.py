@@ -113,13 +113,13 @@ class Delivery:
 
     def wait_until_current(self, rooms: Sequence[Room]) -> None:
         """Return when each room knows everything that was published before now.
-        Raises `RedisUnavailable`."""
+        Raises `RedisFailure`."""
         give_up = time.monotonic() + BARRIER_SECONDS
         for room in rooms:
             self.feed.barrier(room.pubsub_channel, max(0.01, give_up - time.monotonic()))
         for room in rooms:
             if not room.wait_until_current(max(0.01, give_up - time.monotonic())):
-                raise RedisUnavailable("the channel's history cannot be read")
+                raise room.refused or RedisUnavailable("the channel's history cannot be read")
 
     def count(self, channel: str) -> int:
         """The listeners of a channel in all processes. Raises `RedisUnavailable`."""

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import gevent
 
-from hub.errors import RedisUnavailable
+from hub.errors import RedisFailure, RedisUnavailable
 from hub.fanout.feed_connection import FeedConnection
 from hub.store.redis_link import RedisLink
 
@@ -39,7 +39,7 @@ class Feed:
     """All subscriptions of this process."""
 
     def __init__(self, link: RedisLink, turn_over: Callable[[], None]) -> None:
-        self._link = link
+        self.link = link
         self._turn_over = turn_over
         self._subscribers: dict[bytes, Subscriber] = {}
         self._connections: dict[str, FeedConnection] = {}
@@ -53,7 +53,7 @@ class Feed:
         """Start hearing; `subscriber.confirmed` tells when nothing can be missed any more."""
         name = pubsub_channel.encode()
         self._subscribers[name] = subscriber
-        if self._link.cluster:  # whose layout may have to be asked for, which takes its time
+        if self.link.cluster:  # whose layout may have to be asked for, which takes its time
             self._set_unassigned([name])
         else:
             self._assign(name)
@@ -100,7 +100,7 @@ class Feed:
 
     def lost(self, connection: FeedConnection) -> None:
         """A connection broke: in a Cluster its channels may live elsewhere by now."""
-        if self._link.cluster:
+        if self.link.cluster:
             pubsub_channels = [
                 pubsub_channel
                 for pubsub_channel, node in self._node_of.items()
@@ -111,9 +111,9 @@ class Feed:
     def left(self, connection: FeedConnection) -> bool:
         """Whether a connection that could not be had may be given up: in a Cluster its node may
         never come back, and its channels live elsewhere by now."""
-        if self._link.cluster:
+        if self.link.cluster:
             self._connections = {n: c for n, c in self._connections.items() if c is not connection}
-        return self._link.cluster
+        return self.link.cluster
 
     def _reassign_from(self, connection: FeedConnection, pubsub_channels: list[bytes]) -> None:
         for pubsub_channel in pubsub_channels:
@@ -136,10 +136,10 @@ class Feed:
             try:
                 if self._layout_is_old:
                     self._layout_is_old = False
-                    self._link.refresh_topology()
+                    self.link.refresh_topology()
                 if pubsub_channel in self._subscribers and pubsub_channel not in self._node_of:
                     self._assign(pubsub_channel)
-            except RedisUnavailable:
+            except RedisFailure:
                 self._unassigned.append(pubsub_channel)
                 self._layout_is_old = True
                 gevent.sleep(pause)
@@ -147,11 +147,11 @@ class Feed:
         self._settling = None
 
     def _assign(self, pubsub_channel: bytes) -> None:
-        node, make = self._link.subscription(pubsub_channel.decode())
+        node, make = self.link.subscription(pubsub_channel.decode())
         connection = self._connections.get(node)
         if connection is None:
             connection = self._connections[node] = FeedConnection(
-                self, make, b"SSUBSCRIBE" if self._link.cluster else b"SUBSCRIBE"
+                self, make, b"SSUBSCRIBE" if self.link.cluster else b"SUBSCRIBE"
             )
         self._node_of[pubsub_channel] = connection
         connection.add(pubsub_channel)

@@ -19,8 +19,10 @@ import gevent.socket
 import hiredis
 from gevent.event import AsyncResult
 from gevent.lock import RLock
+from redis.exceptions import ResponseError
 
-from hub.errors import RedisUnavailable
+from hub.errors import RedisRefused, RedisUnavailable
+from hub.store.redis_link import RedisLink
 
 log = logging.getLogger("hub.feed")
 
@@ -33,6 +35,7 @@ class Owner(Protocol):
     """Whom a connection tells what happens on it (`feed.Feed`)."""
 
     reconnects: int
+    link: RedisLink
 
     def dispatch(self, message: Any, connection: FeedConnection) -> None: ...
 
@@ -58,6 +61,8 @@ class FeedConnection:
         self._pings: list[tuple[float, AsyncResult]] = []
         self._next_ping: AsyncResult | None = None
         self._stopped = False
+        self._demotions = feed.link.demotions
+        self._refused: RedisRefused | None = None
         self._greenlet = gevent.spawn(self._run)
 
     def add(self, pubsub_channel: bytes) -> None:
@@ -73,6 +78,8 @@ class FeedConnection:
         self._pubsub_channels.discard(pubsub_channel)
 
     def barrier(self, timeout_seconds: float) -> None:
+        """Return when Redis has answered a PING that is sent from now on.
+        Raises `RedisFailure`."""
         if self._next_ping is None:
             self._next_ping = AsyncResult()
         mine = self._next_ping
@@ -81,7 +88,8 @@ class FeedConnection:
         try:
             mine.get(timeout=timeout_seconds)
         except gevent.Timeout:
-            raise RedisUnavailable("the subscription does not answer") from None
+            unavailable = RedisUnavailable("the subscription does not answer")
+            raise self._refused or unavailable from None
 
     def stop(self) -> None:
         self._stopped = True
@@ -100,7 +108,7 @@ class FeedConnection:
                 connected_before = True
                 self._read(connection, self._open(connection))
             except Exception as error:  # whatever it was, the next connection starts afresh
-                log.warning("subscription lost: %s", str(error) or type(error).__name__)
+                self._lost(error)
             finally:
                 up_seconds = self._close(connection)
             if up_seconds > 1:
@@ -111,12 +119,19 @@ class FeedConnection:
                 return
             pause = min(pause * 2, 1.0)
 
+    def _lost(self, error: Exception) -> None:
+        failure = self._feed.link.failed(error, self._verb.decode())
+        if isinstance(failure, RedisRefused):
+            self._refused = failure
+        log.warning("subscription lost: %s", failure.detail)
+
     def _open(self, connection: Any) -> Any:
         sock = _cooperative(connection)
         sock.settimeout(PING_SECONDS)
         with self._writing:
             self._socket = sock
             self._opened = time.monotonic()
+            self._demotions = self._feed.link.demotions
             # Confirmations come behind whatever a pubsub_channel announces from here on.
             sock.sendall(
                 b"".join(
@@ -153,13 +168,13 @@ class FeedConnection:
             except TimeoutError:
                 self._check_alive()
                 continue
-            if not size:
-                raise ConnectionError("closed by Redis")
+            if not size or self._demotions != self._feed.link.demotions:
+                raise ConnectionResetError
             reader.feed(buffer, 0, size)
             message = reader.gets()
             while message is not False:
                 if isinstance(message, hiredis.ReplyError):
-                    raise message
+                    raise ResponseError(str(message))
                 if message == b"PONG" or message[0] == b"pong":
                     self._ponged()
                 else:
@@ -169,11 +184,13 @@ class FeedConnection:
 
     def _check_alive(self) -> None:
         """Nothing came for a while: is that silence or death?"""
+        if self._demotions != self._feed.link.demotions:
+            raise ConnectionResetError
         if not self._pings:
             self._next_ping = self._next_ping or AsyncResult()
             self._ping()
         elif time.monotonic() - self._pings[0][0] > PONG_SECONDS:
-            raise ConnectionError("no PONG in time")
+            raise TimeoutError
 
     def _ping(self) -> None:
         if self._socket is not None and self._next_ping is not None:
@@ -182,6 +199,7 @@ class FeedConnection:
             self._send(self._command(b"PING"))
 
     def _ponged(self) -> None:
+        self._refused = None
         if self._pings:
             self._pings.pop(0)[1].set()
         if self._next_ping is not None and not self._pings:

@@ -10,15 +10,15 @@ at the latest.
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
 
 import gevent
 from gevent.event import Event
 
-from hub.errors import RedisUnavailable
+from hub.errors import RedisFailure
 from hub.fanout.room import Room
+from hub.process import PerProcess, fresh_name
 from hub.store.history import History
 
 log = logging.getLogger("hub.presence")
@@ -40,7 +40,7 @@ class Presence:
         # word: together less than a period. A renewal may be late by almost half a period.
         self._renewal_seconds = period_seconds / 4
         self._lapse_ms = int(period_seconds * 1000 * 0.7)
-        self._process = secrets.token_hex(6)
+        self._name = PerProcess(fresh_name)
         self._changed: set[Room] = set()
         self._wake = Event()
 
@@ -51,7 +51,8 @@ class Presence:
     def elsewhere(self, here: Mapping[str, int]) -> list[int]:
         """The other processes' listeners of these channels, asked now. `here`: how many this one
         has, for asking is telling."""
-        return [count for count, _, _ in self._history.present(self._process, here, self._lapse_ms)]
+        answers = self._history.present(self._name.get(), here, self._lapse_ms)
+        return [count for count, _, _ in answers]
 
     def run(self) -> None:
         """Write changes soon after they happen, and everything four times a period."""
@@ -76,14 +77,14 @@ class Presence:
         while some := list(islice(left, _AT_ONCE)):
             try:
                 self._renew(some)
-            except RedisUnavailable as error:
+            except RedisFailure as error:
                 log.warning("presence not written: %s", error.detail)
                 return
 
     def _renew(self, rooms: list[Room]) -> None:
         heads = [room.head for room in rooms]
         counts = {room.channel: room.listeners for room in rooms}
-        answers = self._history.present(self._process, counts, self._lapse_ms)
+        answers = self._history.present(self._name.get(), counts, self._lapse_ms)
         for room, head, (others, last, deletions) in zip(rooms, heads, answers, strict=True):
             room.listeners_elsewhere = others
             if head == room.head and room.in_step.is_set() and room.behind(last, deletions):

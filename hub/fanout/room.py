@@ -18,7 +18,7 @@ from gevent.event import Event
 from gevent.lock import Semaphore
 
 from hub.channel import BEFORE_FIRST, order, place
-from hub.errors import RedisUnavailable
+from hub.errors import RedisFailure, RedisRefused, RedisUnavailable
 from hub.fanout.channel_kind import ChannelKind, Snapshot
 from hub.fanout.group import TURN_BYTES, Group
 from hub.fanout.listener import Listener
@@ -27,7 +27,6 @@ from hub.metrics import Counters
 from hub.store.announcement import (
     Announcement,
     DeletionNotice,
-    announcement_channel,
     parse_announcement,
 )
 from hub.store.chunk import Chunk
@@ -56,7 +55,7 @@ class Room:
         turn_wanted: Callable[[], None],
     ) -> None:
         self.channel = channel
-        self.pubsub_channel = announcement_channel(channel)
+        self.pubsub_channel = history.link.keys.pubsub(channel)
         self.kind = kind
         self.head = BEFORE_FIRST
         self.end = ""
@@ -66,6 +65,8 @@ class Room:
         self.listeners = 0
         self.listeners_elsewhere = 0
         self.in_step = Event()
+        self.refused: RedisRefused | None = None
+        """Why it cannot get into step, where that will not pass."""
         self._counters = counters
         self._history = history
         self._lead_on = lead_on
@@ -163,12 +164,14 @@ class Room:
                 try:
                     self._read_to_the_head()
                 except Exception as error:  # whatever it was: a room that gave up would be silent
-                    if not isinstance(error, RedisUnavailable):
+                    self.refused = error if isinstance(error, RedisRefused) else None
+                    if not isinstance(error, RedisFailure):
                         log.exception("%s could not be read", self.channel)
                     self._sync_again = True
                     gevent.sleep(pause)
                     pause = min(pause * 2, 1.0)
                     continue
+                self.refused = None
                 held, self._held, self._held_bytes = self._held, [], 0
                 if not self._sync_again:
                     self.in_step.set()

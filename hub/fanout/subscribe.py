@@ -86,9 +86,9 @@ def prepare(
     """Find where a listener begins; None where everything has ended and was seen (204).
 
     `dialect` names a format of the channel's kind, `view` is one that the caller has made; `start`
-    stands where the client did not ask for a starting point. Raises `RequestError`, or
-    `SubscribeRejected` where the hub is full, shutting down or without Redis. Leaves nothing
-    behind if the listener is never started.
+    stands where the client did not ask for a starting point. Raises `RequestError`,
+    `RedisRefused`, or `SubscribeRejected` where the hub is full, shutting down or without Redis.
+    Leaves nothing behind if the listener is never started.
     """
     _let_in(delivery, address)
     names = tuple(sorted(set(channels)))
@@ -102,7 +102,7 @@ def prepare(
             rooms, rendering, starting_points
         ):
             return None
-    except RedisUnavailable as error:
+    except RedisUnavailable as error:  # what Redis refuses for good is an error like any other
         raise SubscribeRejected("overloaded", error.detail) from error
     _let_in(delivery, address)  # again: all who came with this one have waited as well
     in_dialect = isinstance(rendering, Dialect)

@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-def announcement_channel(channel: str) -> str:
-    return f"hub:{{{channel}}}"
-
-
 @dataclass(slots=True)  # not frozen: that would take as long as everything else about it
 class Announcement:
     """What `append` told the subscribers: frames, and the place they have in the chain."""

@@ -15,10 +15,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
-from hub.errors import RedisUnavailable
-from hub.store.redis_link import TRY_SECONDS, RedisLink, Script
+from hub.errors import RedisFailure, RedisRefused, RedisUnavailable
+from hub.store.redis_link import CLIENT_ERRORS, TRY_SECONDS, RedisLink, Script, exchange
 
 Call = tuple[list[str], list[object]]
 """Keys and arguments of a script."""
@@ -35,7 +35,7 @@ def run_many(
     """The replies, in the order of the calls. `durable` is `RedisLink.run`'s.
 
     Raises `RedisUnavailable` when not all of them were answered in time: nobody knows which of the
-    rest were carried out.
+    rest were carried out. `RedisRefused` where one will never be; the others may have been.
     """
     replies: dict[int, Any] = {}
     give_up = time.monotonic() + try_seconds
@@ -48,8 +48,8 @@ def run_many(
             return [replies[number] for number in range(len(calls))]
         if load:
             continue
-        if time.monotonic() + pause > give_up:
-            raise RedisUnavailable(problem)
+        if isinstance(problem, RedisRefused) or time.monotonic() + pause > give_up:
+            raise problem
         time.sleep(pause)
         pause = min(pause * 2, 0.5)
         _look_again(link)
@@ -63,20 +63,21 @@ def _round(
     wait: tuple[object, ...] | None,
     *,
     load: bool,
-) -> tuple[bool, str]:
-    """Send what has no reply yet, once; whether a node lacks the script, and the last problem."""
-    missing, problem = False, ""
+) -> tuple[bool, RedisFailure]:
+    """Send what has no reply yet, once; whether a node lacks the script, and what went wrong."""
+    missing = False
+    problem: RedisFailure = RedisUnavailable("a node does not take the script")
     for pool, numbers in _by_node(link, calls, replies):
         try:
             for number, reply in _send(link, pool, script, calls, numbers, wait, load=load):
                 if isinstance(reply, NoScriptError):
                     missing = not load
                 elif isinstance(reply, ResponseError):
-                    problem = str(reply)
+                    problem = link.failed(reply, script.name)
                 else:
                     replies[number] = reply
-        except (RedisError, OSError) as error:
-            problem = str(error) or type(error).__name__
+        except CLIENT_ERRORS as error:
+            problem = link.failed(error, script.name)
     return missing, problem
 
 
@@ -114,30 +115,14 @@ def _send(
         commands.insert(0, ("SCRIPT", "LOAD", script.text))
     if wait:
         commands.append(wait)
-    connection = pool.get_connection()
-    whole = False
-    try:
-        connection.send_packed_command([b"".join(connection.pack_commands(commands))])
-        found = [_reply(connection) for _ in commands]
-        whole = True
-    finally:
-        if not whole:  # nobody may read what is left on it
-            connection.disconnect()
-        pool.release(connection)
+    found = exchange(pool, commands)
     if wait:
         link.check_waited(found.pop())
     return list(zip(numbers, found[1:] if load else found, strict=True))
 
 
-def _reply(connection: Any) -> Any:
-    try:
-        return connection.read_response()
-    except ResponseError as error:
-        return error
-
-
 def _look_again(link: RedisLink) -> None:
     try:
         link.refresh_topology()
-    except RedisUnavailable:
+    except RedisFailure:
         pass  # the next round says so

@@ -1,25 +1,14 @@
-"""History: append, read, inspect and delete a channel. The only place that knows its Redis keys.
+"""History: append, read, inspect and delete a channel.
 
 Each stored event carries the id of the one before it, so a hole is provable: if the event after
 position P does not name P as its predecessor, something between them is gone, and the channel's
-state says how. The scripts (`lua/`) do each thing in one step; this module gives them names.
-
-Keys of a channel, all with one hash tag so that a Cluster keeps them together:
-
-    hub:{channel}:events        stream     the history
-    hub:{channel}:state         hash       outlives the history: last id, counters, what was lost
-    hub:{channel}:producers:T   hash       the newest batch of each producer, T two minutes apart
-    hub:{channel}:answered:K    string     an Idempotency-Key and what it was answered
-    hub:{channel}:wire:I        string     an event id of a publisher's own
-    hub:{channel}:presence      hash       how many listeners each process has
-    hub:{channel}:record, :log             for the channel's writer (`RecordWrite`)
-    hub:{channel}                          the pub/sub channel (`announcement`)
+state says how. The scripts (`lua/`) do each thing in one step, on the keys of `keys`.
 """
 
 from __future__ import annotations
 
-import secrets
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -29,8 +18,8 @@ from hub import sse
 from hub.channel import BEFORE_FIRST, order
 from hub.errors import KeyReused, Refused, TooLarge
 from hub.event import Event
+from hub.process import PerProcess, fresh_name
 from hub.settings import Settings
-from hub.store.announcement import announcement_channel
 from hub.store.batch import Call, run_many
 from hub.store.follow import found
 from hub.store.frame import ChannelState, Page, parse_page, parse_state
@@ -41,22 +30,29 @@ PAGE_EVENTS = 1000
 PAGE_BYTES = 256 * 1024
 _BUCKET_SECONDS = 120
 
-APPEND = Script.load("channel", "append")
-_READ = Script.load("channel", "read")
-_INSPECT = Script.load("channel", "inspect")
-_DELETE = Script.load("channel", "delete")
-_PRESENCE = Script.load("channel", "presence")
-_RECORD = Script.load("channel", "record")
+APPEND = Script.load("hub.store", "channel", "append")
+_READ = Script.load("hub.store", "channel", "read")
+_INSPECT = Script.load("hub.store", "channel", "inspect")
+_DELETE = Script.load("hub.store", "channel", "delete")
+_PRESENCE = Script.load("hub.store", "channel", "presence")
+_RECORD = Script.load("hub.store", "channel", "record")
 
 
 @dataclass(frozen=True, slots=True)
 class Producer:
     """One sequence of appends. `batch` grows by one with each; a batch is stored once, however
-    often it is sent. `started` (seconds since the epoch) must be the same at each sending."""
+    often it is sent. `started` (seconds since the epoch) and `mark` must be the same at each
+    sending.
+
+    `mark` is drawn anew for each batch (`process.fresh_name`). It tells two copies of one producer
+    apart, which send other things under the same number: the later one is `Refused`, and not
+    answered with what the first one stored.
+    """
 
     id: str
     batch: int
     started: float
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +114,13 @@ class History:
 
     def __init__(self, link: RedisLink, settings: Settings) -> None:
         self.link = link
+        self._keys = link.keys
         self._settings = settings
         self._keep = (
             settings.history_seconds,
             max(settings.channel_seconds, settings.history_seconds),
         )
-        self._name = secrets.token_hex(8)
-        self._free: list[tuple[str, int]] = []
-        self._made = 0
+        self._producers = PerProcess(_Producers)
 
     def append(
         self,
@@ -141,20 +136,20 @@ class History:
         """Store and announce `events` in order, all or none; write `record` in the same step.
 
         `ends` makes the last event the channel's terminal one. Raises `TooLarge`, `KeyReused`,
-        `Refused`, or `RedisUnavailable` (then nobody knows whether it was stored; sending the same
-        `producer` batch again is safe).
+        `Refused`, `RedisRefused`, or `RedisUnavailable` (then nobody knows whether it was stored;
+        sending the same `producer` batch again is safe).
         """
-        slot = None if producer else self._take_slot()
-        if slot:
-            producer = Producer(slot[0], slot[1], time.time())
-        assert producer is not None
-        keys, args = self.append_call(
-            channel, events, producer=producer, key=key, record=record, ends=ends
-        )
-        reply = self.link.run(APPEND, keys, args, try_seconds=try_seconds, durable=True)
-        if slot:  # not after an exception: a sending that is still under way may arrive later
-            self._free.append((slot[0], slot[1] + 1))
-        return self.appended(channel, reply)
+        while True:
+            by = producer or self._producers.get().take()
+            keys, args = self.append_call(
+                channel, events, producer=by, key=key, record=record, ends=ends
+            )
+            reply = self.link.run(APPEND, keys, args, try_seconds=try_seconds, durable=True)
+            if producer is None:
+                if reply[:2] == [b"refused", b"batch"]:
+                    continue  # a copy of this memory has used the name: it is not taken again
+                self._producers.get().give_back(by)
+            return self.appended(channel, reply)
 
     def read(
         self,
@@ -176,11 +171,11 @@ class History:
     def _read(
         self, channel: str, wire_id: str, position: str, limit: int, limit_bytes: int
     ) -> Page:
-        keys = [*self._base(channel), f"hub:{{{channel}}}:wire:{wire_id}"]
+        keys = [*self._base(channel), self._keys.key(channel, f"wire:{wire_id}")]
         return parse_page(self.link.run(_READ, keys, [*self._keep, position, limit, limit_bytes]))
 
     def state(self, channel: str) -> ChannelState:
-        keys = [*self._base(channel), f"hub:{{{channel}}}:wire:"]
+        keys = [*self._base(channel), self._keys.key(channel, "wire:")]
         return parse_page(self.link.run(_READ, keys, [*self._keep, "", 0, 0])).state
 
     def inspect(self, channel: str) -> Inspection:
@@ -190,7 +185,7 @@ class History:
     def record(self, channel: str, *fields: str, log_from: int = 0, log_bytes: int = 0) -> Record:
         """The channel's record, all of it or the `fields` named, and at most `log_bytes` of its
         log; without fields where it is gone or never was."""
-        keys = [*self._base(channel), *_record_keys(channel)]
+        keys = [*self._base(channel), *self._record_keys(channel)]
         reply = self.link.run(_RECORD, keys, [*self._keep, log_from, log_bytes, *fields])
         return _record(reply)
 
@@ -198,7 +193,7 @@ class History:
         """These fields of many channels' records, in one round trip per Redis node."""
         calls: list[Call] = [
             (
-                [*self._base(channel), *_record_keys(channel)],
+                [*self._base(channel), *self._record_keys(channel)],
                 [*self._keep, 0, 0, *fields],
             )
             for channel in channels
@@ -210,8 +205,8 @@ class History:
         `gap`."""
         self.link.run(
             _DELETE,
-            [*self._base(channel), *_record_keys(channel)],
-            [*self._keep, self.link.publish_command, announcement_channel(channel)],
+            [*self._base(channel), *self._record_keys(channel)],
+            [*self._keep, self.link.publish_command, self._keys.pubsub(channel)],
             durable=True,
         )
 
@@ -223,7 +218,7 @@ class History:
         One round trip per Redis node."""
         calls: list[Call] = [
             (
-                [*self._base(channel), f"hub:{{{channel}}}:presence"],
+                [*self._base(channel), self._keys.key(channel, "presence")],
                 [*self._keep, process, count, lapse_ms],
             )
             for channel, count in listeners.items()
@@ -234,7 +229,10 @@ class History:
         ]
 
     def _base(self, channel: str) -> list[str]:
-        return [f"hub:{{{channel}}}:events", f"hub:{{{channel}}}:state"]
+        return [self._keys.key(channel, "events"), self._keys.key(channel, "state")]
+
+    def _record_keys(self, channel: str) -> list[str]:
+        return [self._keys.key(channel, "record"), self._keys.key(channel, "log")]
 
     def append_call(
         self,
@@ -253,26 +251,25 @@ class History:
             size = len(event.data) if event.data.isascii() else len(event.data.encode())
             if size > self._settings.max_event_bytes:
                 raise TooLarge(f"data: {size} bytes, at most {self._settings.max_event_bytes}")
-        base = f"hub:{{{channel}}}"
         wire_id = events[0].wire_id if len(events) == 1 else None
         assert wire_id is not None or not any(event.wire_id for event in events)
         keys = [
             *self._base(channel),
-            f"{base}:producers:{int(producer.started // _BUCKET_SECONDS)}",
-            f"{base}:answered:{key.key if key else ''}",
-            *_record_keys(channel),
-            f"{base}:wire:{wire_id or ''}",
+            self._keys.key(channel, f"producers:{int(producer.started // _BUCKET_SECONDS)}"),
+            self._keys.key(channel, f"answered:{key.key if key else ''}"),
+            *self._record_keys(channel),
+            self._keys.key(channel, f"wire:{wire_id or ''}"),
         ]
         write = record or RecordWrite()
         log_mode = "" if write.log is None else "replace" if write.replace_log else "append"
         args: list[object] = [
             *self._keep,
             self.link.publish_command,
-            announcement_channel(channel),
+            self._keys.pubsub(channel),
             self._settings.history_events,
             self._settings.history_bytes,
             producer.id,
-            producer.batch,
+            f"{producer.batch}:{producer.mark}",
             key.body_hash if key else "",
             IDEMPOTENCY_SECONDS,
             "1" if ends else "",
@@ -299,19 +296,31 @@ class History:
         ids = [f"{ms}-{seq}" for seq in range(first, first + count)]
         return Appended(ids, answered=word == b"answered")
 
-    def _take_slot(self) -> tuple[str, int]:
+
+class _Producers:
+    """The names under which one process appends. A few, used in turn: each costs a field in the
+    hash of every channel that it has published to.
+
+    One that is taken is not given back after an exception: a sending that is still under way may
+    arrive later.
+    """
+
+    def __init__(self) -> None:
+        self._free: deque[tuple[str, int]] = deque()
+
+    def take(self) -> Producer:
         """A producer that no other append of this process uses at the moment."""
-        if self._free:
-            return self._free.pop()
-        self._made += 1
-        return f"{self._name}.{self._made}", 1
+        try:
+            name, batch = self._free.pop()
+        except IndexError:
+            name, batch = fresh_name(), 1
+        return Producer(name, batch, time.time(), fresh_name())
+
+    def give_back(self, producer: Producer) -> None:
+        self._free.append((producer.id, producer.batch + 1))
 
 
 def _record(reply: list[Any]) -> Record:
     pairs = [value.decode() for value in reply[7]]
     fields = dict(zip(pairs[::2], pairs[1::2], strict=True))
     return Record(parse_state(reply), fields, reply[8], reply[9])
-
-
-def _record_keys(channel: str) -> tuple[str, str]:
-    return f"hub:{{{channel}}}:record", f"hub:{{{channel}}}:log"

@@ -1,8 +1,13 @@
 """From a `REDIS_URL` (contract §8) to redis-py's client.
 
-    redis://  rediss://  unix://       one server
-    redis+sentinel://host,…/name/db    the primary that Sentinel names
-    redis+cluster://host,…             a Cluster
+    redis://  rediss://  unix://                            one server
+    redis+sentinel://host,…/name/db  rediss+sentinel://…    the primary that Sentinel names
+    redis+cluster://host,…           rediss+cluster://…     a Cluster
+
+With `rediss` every connection is TLS, those to the Sentinels too. What redis-py takes behind the
+`?` of a `rediss://` URL about certificates (`ssl_ca_certs`, `ssl_cert_reqs`, `ssl_certfile`,
+`ssl_keyfile`, `ssl_check_hostname`) it takes here on every topology. Sentinels are shown the
+primary's name and password, unless `sentinel_username` and `sentinel_password` say others.
 
 redis-py's own retries are off: it repeats every command after a timeout, also one that was carried
 out.
@@ -11,11 +16,15 @@ out.
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
+from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection, parse_url
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelManagedConnection
 
@@ -24,54 +33,154 @@ CONNECT_SECONDS = 2.0
 MAX_CONNECTIONS = 128
 """Of one process to one server: after a failover thousands of rooms read their history at once."""
 
+_CREDENTIALS = ("username", "password")
+
 
 def is_cluster(url: str) -> bool:
-    return urlsplit(url).scheme == "redis+cluster"
+    return urlsplit(url).scheme.endswith("+cluster")
+
+
+def database_of(url: str) -> int:
+    """The number of the database that `url` names."""
+    if urlsplit(url).scheme.endswith("+sentinel"):
+        return _sentinel_place(url)[1]
+    return 0 if is_cluster(url) else int(_parsed(url).get("db", 0))
+
+
+def without_password(url: str) -> str:
+    """`url` as it may be shown: a password, also one in the query, is `***`."""
+    parts = urlsplit(url)
+    credentials, at, place = parts.netloc.rpartition("@")
+    if ":" in credentials:
+        credentials = f"{credentials.partition(':')[0]}:***"
+    query = "&".join(
+        f"{name}=***" if "password" in name else f"{name}{equals}{value}"
+        for name, equals, value in (part.partition("=") for part in parts.query.split("&"))
+    )
+    shown = f"{parts.scheme}://{credentials}{at}{place}{parts.path}"
+    return f"{shown}?{query}" if query else shown
 
 
 def make(url: str) -> Any:
     """The client of one server or of the primary that Sentinel names. It connects when used."""
     scheme = urlsplit(url).scheme
-    if scheme == "redis+sentinel":
+    if scheme.endswith("+sentinel"):
         return _make_sentinel(url)
     options = _connection_options()
     if scheme == "unix":
         del options["socket_keepalive"]
     pool = redis.BlockingConnectionPool.from_url(
-        url, max_connections=MAX_CONNECTIONS, timeout=SOCKET_SECONDS, **options
+        url,
+        max_connections=MAX_CONNECTIONS,
+        timeout=SOCKET_SECONDS,
+        connection_class=_CONNECTIONS[scheme],
+        **options,
     )
     return redis.Redis(connection_pool=pool)
 
 
 def make_cluster(url: str) -> RedisCluster:
     """Asks for the layout at once. Raises redis-py's errors."""
-    parts = urlsplit(url)
-    options: dict[str, Any] = {**_connection_options(), **_credentials(url)}
-    nodes = [
-        ClusterNode(host, port)  # type: ignore[no-untyped-call]
-        for host, port in _addresses(parts.netloc, 6379)
-    ]
-    return RedisCluster(startup_nodes=nodes, max_connections=MAX_CONNECTIONS, **options)
+    (host, port), *others = _addresses(urlsplit(url).netloc, 6379)
+    return RedisCluster(
+        # A URL of its own is the only way to give it a class of connections.
+        url=f"redis://[{host}]:{port}" if ":" in host else f"redis://{host}:{port}",
+        startup_nodes=[
+            ClusterNode(*address)  # type: ignore[no-untyped-call]
+            for address in others
+        ],
+        connection_class=_CONNECTIONS["rediss" if _is_tls(url) else "redis"],
+        max_connections=MAX_CONNECTIONS,
+        **{**_connection_options(), **_url_options(url)},
+    )
 
 
 def _make_sentinel(url: str) -> Any:
-    parts = urlsplit(url)
-    name, _, database = parts.path.strip("/").partition("/")
+    name, database = _sentinel_place(url)
+    options = _url_options(url)
+    asking = {key: value for key, value in options.items() if key.startswith("ssl_")}
+    for key in _CREDENTIALS:
+        value = options.pop(f"sentinel_{key}", None) or options.get(key)
+        if value:
+            asking[key] = value
+    # A password of the Sentinels' own goes with the default user, and not with the primary's name.
+    if "sentinel_password=" in urlsplit(url).query and "sentinel_username=" not in url:
+        asking.pop("username", None)
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
-        _addresses(parts.netloc, 26379),
-        sentinel_kwargs=_connection_options(),
-        db=int(database or 0),
-        **_credentials(url),
-        **_connection_options(),
+        _addresses(urlsplit(url).netloc, 26379),
+        sentinel_kwargs={**_connection_options(), **asking, "ssl": _is_tls(url)},
+        db=database,
+        **{**_connection_options(), **options},
     )
     return sentinel.master_for(  # type: ignore[no-untyped-call]
-        name or "mymaster",
+        name,
         max_connections=MAX_CONNECTIONS,
-        connection_class=_SentinelConnection,
+        connection_class=_SentinelTLSConnection if _is_tls(url) else _SentinelConnection,
     )
 
 
-class _SentinelConnection(SentinelManagedConnection):
+class _HearsLastWords:
+    """A connection that hears why Redis hung up in the middle of a command.
+
+    A value beyond `proto-max-bulk-len` is answered and the connection closed while it is still
+    being sent. redis-py then sees a broken pipe, which looks like a Redis that went away.
+    """
+
+    _sock: Any
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        if not self._sock:
+            self.connect_check_health(check_health=False)  # type: ignore[attr-defined]
+        if check_health:
+            self.check_health()  # type: ignore[attr-defined]
+        sock = self._sock
+        try:
+            for item in [command] if isinstance(command, str) else command:
+                sock.sendall(item)
+        except TimeoutError:
+            self.disconnect()  # type: ignore[attr-defined]
+            raise RedisTimeoutError("writing") from None
+        except OSError as error:
+            words = last_words(sock)
+            self.disconnect()  # type: ignore[attr-defined]
+            if words:
+                raise ResponseError(words) from error
+            raise RedisConnectionError(f"Error {error.errno} while writing") from error
+        except BaseException:  # killed in the middle: nobody may go on behind half a command
+            self.disconnect()  # type: ignore[attr-defined]
+            raise
+
+
+def last_words(sock: Any) -> str:
+    """The error reply that a socket which cannot be written to any more still holds, or ''."""
+    try:
+        sock.settimeout(0.1)
+        received: bytes = sock.recv(4096)
+    except OSError:
+        return ""
+    return received[1:].partition(b"\r\n")[0].decode() if received.startswith(b"-") else ""
+
+
+class _Connection(_HearsLastWords, Connection):
+    pass
+
+
+class _TLSConnection(_HearsLastWords, SSLConnection):
+    pass
+
+
+class _SocketFileConnection(_HearsLastWords, UnixDomainSocketConnection):
+    pass
+
+
+_CONNECTIONS: dict[str, Any] = {
+    "redis": _Connection,
+    "rediss": _TLSConnection,
+    "unix": _SocketFileConnection,
+}
+
+
+class _SentinelConnection(_HearsLastWords, SentinelManagedConnection):
     """redis-py's own goes back into the pool when its reader is killed, with the reply still to
     come: the next command would get it for its own."""
 
@@ -79,6 +188,10 @@ class _SentinelConnection(SentinelManagedConnection):
         self, *args: Any, disconnect_on_error: bool = True, **options: Any
     ) -> Any:
         return super().read_response(*args, disconnect_on_error=disconnect_on_error, **options)
+
+
+class _SentinelTLSConnection(_SentinelConnection, SSLConnection):
+    pass
 
 
 def _connection_options() -> dict[str, Any]:
@@ -91,6 +204,30 @@ def _connection_options() -> dict[str, Any]:
     }
 
 
+def _is_tls(url: str) -> bool:
+    return urlsplit(url).scheme.startswith("rediss")
+
+
+def _sentinel_place(url: str) -> tuple[str, int]:
+    name, _, database = urlsplit(url).path.strip("/").partition("/")
+    return unquote(name) or "mymaster", int(database or 0)
+
+
+def _url_options(url: str) -> dict[str, Any]:
+    """Name, password and what stands behind the `?`, as redis-py reads them from its own URLs."""
+    parts = urlsplit(url)
+    credentials = parts.netloc.rpartition("@")[0]
+    place = f"{credentials}@host" if credentials else "host"
+    options = _parsed(urlunsplit(("redis", place, "", parts.query, "")))
+    del options["host"]
+    return options
+
+
+def _parsed(url: str) -> dict[str, Any]:
+    found: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
+    return found
+
+
 def _addresses(netloc: str, default_port: int) -> list[tuple[str, int]]:
     addresses = []
     for part in netloc.rpartition("@")[2].split(","):
@@ -98,9 +235,3 @@ def _addresses(netloc: str, default_port: int) -> list[tuple[str, int]]:
         host, _, port = part.rpartition(":") if has_port else (part, "", "")
         addresses.append((host.strip("[]"), int(port or default_port)))
     return addresses
-
-
-def _credentials(url: str) -> dict[str, str]:
-    user, _, password = urlsplit(url).netloc.rpartition("@")[0].partition(":")
-    found = {"username": unquote(user), "password": unquote(password)}
-    return {name: value for name, value in found.items() if value}

@@ -2,15 +2,22 @@
 
 redis-py connects, authenticates, finds the primary and routes (`redis_client`). What may be
 repeated is repeated by `run`, because the scripts know a batch that they have seen. Errors of the
-library become `RedisUnavailable` here and nowhere else.
+library become `RedisUnavailable` or `RedisRefused` here (`redis_failure` draws the line).
+
+A server that answers READONLY is not the primary, whatever its address says: after a failover by
+DNS or a proxy the connections to it are open and well. They are dropped, the idle ones too, and
+`demotions` tells the owners of subscriptions to drop theirs.
 
 With `wait_replicas` a `durable` run counts as done only when that many replicas have it: a `WAIT`
 follows on the same connection, because it waits for what that connection has written.
+
+The client belongs to one process: a child of a fork makes its own (`hub.process`).
 """
 
 from __future__ import annotations
 
-import threading
+import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,68 +27,52 @@ from importlib import resources
 from typing import Any, TypeVar
 
 from redis.cluster import ClusterNode
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import (
-    AskError,
-    BusyLoadingError,
-    ClusterDownError,
-    ClusterError,
     MovedError,
     NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
     RedisClusterException,
     RedisError,
     ResponseError,
-    TryAgainError,
 )
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from hub.errors import RedisUnavailable
+from hub.errors import RedisFailure, RedisUnavailable
+from hub.process import PerProcess
+from hub.settings import Settings
 from hub.store import redis_client
+from hub.store.keys import Keys
+from hub.store.redis_failure import DEMOTED, LASTING, TooFewReplicas, code_of, failure_of
+
+log = logging.getLogger("hub.redis")
 
 TRY_SECONDS = 4.0
 """How long a call goes on trying: a restart or a failover within it is not noticed."""
 WAIT_MS = 1000
+_DEMOTION_TOLD_SECONDS = 10.0
+"""A failover is one line, however many connections and seconds it takes."""
 
+CLIENT_ERRORS = (RedisError, RedisClusterException, OSError)
+"""What a command may raise; `failed` says which of our errors it stands for."""
 
-class TooFewReplicas(RedisError):
-    """It was carried out, but too few replicas have it: a failover could lose it."""
-
-
-_PASSING = (
-    TooFewReplicas,
-    RedisConnectionError,
-    RedisTimeoutError,
-    BusyLoadingError,
-    ReadOnlyError,
-    ClusterDownError,
-    ClusterError,
-    RedisClusterException,
-    MovedError,
-    AskError,
-    TryAgainError,
-    OSError,
-)
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
 class Script:
-    """A Lua script with the prelude that it shares with the others."""
+    """A Lua script with the preludes that it shares with others. `name` is for the log."""
 
     text: str
     sha: str
+    name: str
 
     @classmethod
-    def load(cls, *names: str) -> Script:
-        folder = resources.files("hub.store").joinpath("lua")
-        text = "\n".join(folder.joinpath(f"{name}.lua").read_text() for name in names)
-        return cls.of(text)
-
-    @classmethod
-    def of(cls, text: str) -> Script:
-        return cls(text, sha1(text.encode()).hexdigest())
+    def load(cls, package: str, *names: str) -> Script:
+        """The last of `names` in the folder `lua` of `package`, behind the others."""
+        files = [resources.files("hub.store").joinpath("lua", "allowed.lua")]
+        files += [resources.files(package).joinpath("lua", f"{name}.lua") for name in names]
+        text = "\n".join(file.read_text() for file in files)
+        return cls(text, sha1(text.encode()).hexdigest(), names[-1])
 
 
 class RedisLink:
@@ -94,30 +85,43 @@ class RedisLink:
         make: Callable[[], Any] | None = None,
         cluster: bool = False,
         wait_replicas: int = 0,
+        keys: Keys | None = None,
     ) -> None:
-        """`make` makes the client at the first call: a Cluster's asks for its layout at once."""
-        self._client = client
-        self._make = make
-        self._making = threading.Lock()
+        """`make` makes the client at the first call: a Cluster's asks for its layout at once. A
+        `client` that is given instead is the caller's, in every process."""
+        self._clients: PerProcess[Any] = PerProcess(make or (lambda: client))
+        self.keys = keys or Keys()
+        self.demotions = 0
+        """How often a server turned out to be no primary any more."""
+        self._demotion_told = -math.inf
         self.cluster = cluster
         self.wait_replicas = wait_replicas
         # In a Cluster a PUBLISH goes to every node, an SPUBLISH to the channel's shard alone.
         self.publish_command = "SPUBLISH" if cluster else "PUBLISH"
 
     @classmethod
-    def from_url(cls, url: str, *, wait_replicas: int = 0) -> RedisLink:
-        if redis_client.is_cluster(url):
-            make = partial(redis_client.make_cluster, url)
-            return cls(make=make, cluster=True, wait_replicas=wait_replicas)
-        return cls(redis_client.make(url), wait_replicas=wait_replicas)
+    def from_url(cls, url: str, *, wait_replicas: int = 0, prefix: str = "hub") -> RedisLink:
+        """`url` is any that `REDIS_URL` takes, `prefix` is `HUB_KEY_PREFIX`."""
+        cluster = redis_client.is_cluster(url)
+        return cls(
+            make=partial(redis_client.make_cluster if cluster else redis_client.make, url),
+            cluster=cluster,
+            wait_replicas=wait_replicas,
+            keys=Keys(prefix, redis_client.database_of(url)),
+        )
+
+    @classmethod
+    def from_settings(cls, settings: Settings, url: str | None = None) -> RedisLink:
+        """The Redis of `settings`; `url` stands in place of `REDIS_URL`."""
+        return cls.from_url(
+            url or settings.redis_url or "redis://127.0.0.1:6379",
+            wait_replicas=settings.wait_replicas,
+            prefix=settings.key_prefix,
+        )
 
     @property
     def client(self) -> Any:
-        if self._client is None and self._make is not None:
-            with self._making:
-                if self._client is None:
-                    self._client = self._make()
-        return self._client
+        return self._clients.get()
 
     def run(
         self,
@@ -135,10 +139,14 @@ class RedisLink:
         """
         if durable and self.wait_replicas:
             return self.call(
-                lambda _: self._run_durably(script, keys, args), try_seconds=try_seconds
+                lambda _: self._run_durably(script, keys, args),
+                try_seconds=try_seconds,
+                doing=script.name,
             )
         return self.call(
-            lambda client: _evaluate(client, script, keys, args), try_seconds=try_seconds
+            lambda client: _evaluate(client, script, keys, args),
+            try_seconds=try_seconds,
+            doing=script.name,
         )
 
     @property
@@ -153,25 +161,53 @@ class RedisLink:
         if replicas < self.wait_replicas:
             raise TooFewReplicas(f"{replicas} of {self.wait_replicas} replicas have it")
 
-    def call(self, command: Callable[[Any], _T], *, try_seconds: float = TRY_SECONDS) -> _T:
-        """Carry out `command(client)`, which must bear being repeated.
+    def call(
+        self,
+        command: Callable[[Any], _T],
+        *,
+        try_seconds: float = TRY_SECONDS,
+        doing: str = "a command",
+    ) -> _T:
+        """Carry out `command(client)`, which must bear being repeated; `doing` names it to the log.
 
-        Raises `RedisUnavailable` when it did not succeed in time: it may or may not have happened.
+        Raises `RedisUnavailable` when it did not succeed in time: it may or may not have happened;
+        `RedisRefused` where Redis will never carry it out.
         """
         give_up = time.monotonic() + try_seconds
         pause = 0.02
         while True:
             try:
                 return command(self.client)
-            except _PASSING as error:
-                if time.monotonic() + pause > give_up:
-                    raise RedisUnavailable(_in_words(error)) from error
+            except CLIENT_ERRORS as error:
+                failure = self.failed(error, doing)
+                soon = isinstance(failure, RedisUnavailable) and code_of(error) not in LASTING
+                if not soon or time.monotonic() + pause > give_up:
+                    raise failure from error
                 time.sleep(pause)
                 pause = min(pause * 2, 0.5)
-            except OutOfMemoryError as error:
-                raise RedisUnavailable("Redis has no memory left") from error
-            except RedisError as error:
-                raise RedisUnavailable(_in_words(error)) from error
+
+    def failed(self, error: Exception, doing: str = "a command") -> RedisFailure:
+        """The failure that an exception of the client stands for. Every place that talks to Redis
+        reports here, because an error may also say something about the server."""
+        if code_of(error) in DEMOTED:
+            self.drop_connections()
+        return failure_of(error, doing)
+
+    def drop_connections(self) -> None:
+        """The server at the other end is no primary any more: nothing is asked of it again."""
+        self.demotions += 1
+        if time.monotonic() > self._demotion_told + _DEMOTION_TOLD_SECONDS:
+            log.warning("the server that answers is a replica: its connections are dropped")
+        self._demotion_told = time.monotonic()
+        client = self._clients.here()
+        if client is None:
+            return
+        clients = [client]
+        if self.cluster:
+            clients = [node.redis_connection for node in client.get_nodes()]
+        for one in clients:
+            if one is not None:
+                one.connection_pool.disconnect(inuse_connections=False)
 
     def subscription(self, channel: str) -> tuple[str, Callable[[], Any]]:
         """The node that announces `channel`, and how to make an unconnected connection to it."""
@@ -189,8 +225,8 @@ class RedisLink:
             if node.redis_connection is None:
                 self.client.get_redis_connection(node)
             return node
-        except (*_PASSING, RedisError) as error:
-            raise RedisUnavailable(_in_words(error)) from error
+        except CLIENT_ERRORS as error:
+            raise self.failed(error, "CLUSTER SLOTS") from error
 
     def refresh_topology(self) -> None:
         """Ask a Cluster anew which node holds which slot."""
@@ -198,17 +234,18 @@ class RedisLink:
             self.call(lambda client: client.nodes_manager.initialize())
 
     def close(self) -> None:
-        if self._client is not None:
-            self._client.close()
+        client = self._clients.here()
+        if client is not None:
+            client.close()
             if not self.cluster:  # redis-py leaves a pool open that it was given
-                self._client.connection_pool.disconnect()
+                client.connection_pool.disconnect()
 
     def _run_durably(self, script: Script, keys: Sequence[str], args: Sequence[object]) -> Any:
         try:
             pool = self._pool(keys[0])
             for command in (("EVALSHA", script.sha), ("EVAL", script.text)):
-                reply, replicas = _exchange(
-                    pool, (*command, len(keys), *keys, *args), self.wait_command
+                reply, replicas = exchange(
+                    pool, [(*command, len(keys), *keys, *args), self.wait_command]
                 )
                 if not isinstance(reply, NoScriptError):
                     break
@@ -227,7 +264,7 @@ class RedisLink:
         return self.client.get_redis_connection(self.client.get_node_from_key(key)).connection_pool
 
 
-def _exchange(pool: Any, *commands: tuple[object, ...] | None) -> list[Any]:
+def exchange(pool: Any, commands: Sequence[tuple[object, ...] | None]) -> list[Any]:
     """Send commands in one write on one connection; their replies, errors among them."""
     connection = pool.get_connection()
     replies: list[Any] = []
@@ -250,7 +287,3 @@ def _evaluate(client: Any, script: Script, keys: Sequence[str], args: Sequence[o
         return client.evalsha(script.sha, len(keys), *keys, *args)
     except NoScriptError:  # a restart, a failover or SCRIPT FLUSH: sending the text loads it again
         return client.eval(script.text, len(keys), *keys, *args)
-
-
-def _in_words(error: Exception) -> str:
-    return str(error).partition("\n")[0] or type(error).__name__

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from flask import Blueprint, Response, render_template
 
-from hub.errors import NotFound, RedisUnavailable
+from hub.errors import NotFound, RedisFailure
 from hub.web.files import STATIC, TEMPLATES
 
 
@@ -90,7 +90,7 @@ def _seen(preview: Callable[[str], Preview | None], generation_id: str) -> Previ
         return preview(generation_id)
     except NotFound:
         return None
-    except RedisUnavailable:
+    except RedisFailure:
         return NOTHING_TO_SEE
 
 

@@ -10,7 +10,7 @@ import pytest
 from hub import Hub
 from hub.errors import RedisUnavailable
 from hub.settings import Settings
-from hub.store.announcement import announcement_channel
+from hub.store.keys import Keys
 from tests.code.conftest import Listen
 from tests.faults.topology import Cluster, Sentinels, slot_of
 from tests.support.process import Process
@@ -53,7 +53,7 @@ def test_a_dying_primary_of_a_cluster_costs_a_listener_nothing(
     with Hub.from_url(cluster.url, Settings()) as hub:
         listener = listening(hub.subscribe("news", after="0-0"))
         listener.take(1)
-        slot = slot_of(announcement_channel("news"))
+        slot = slot_of(Keys().pubsub("news"))
         old = cluster.owner(slot)
         old.kill()
         cluster.owner_other_than(old, slot)

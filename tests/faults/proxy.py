@@ -48,6 +48,10 @@ class Proxy:
         with self._lock:
             self._swallow = part
 
+    def lead_new_to(self, target: int) -> None:
+        """Another server for new connections; the old ones stay, as when a name has moved."""
+        self._target = target
+
     def lead_to(self, target: int) -> None:
         """Another server from now on; what is connected to the old one is reset."""
         self._target = target

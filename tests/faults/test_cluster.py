@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from hub.store.announcement import announcement_channel
+from hub.store.keys import Keys
 from tests.conftest import StartStack
 from tests.faults.conftest import MakeAudience, StartPublisher
 from tests.faults.publisher import numbers_in_history
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
 def slot(channel: str) -> int:
-    return slot_of(announcement_channel(channel))
+    return slot_of(Keys().pubsub(channel))
 
 
 def channel_of(cluster: Cluster, number: int) -> str:

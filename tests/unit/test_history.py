@@ -16,12 +16,12 @@ from hub.settings import Settings
 from hub.store.announcement import (
     Announcement,
     DeletionNotice,
-    announcement_channel,
     parse_announcement,
 )
 from hub.store.follow import continues, found
 from hub.store.frame import StoredEvent
 from hub.store.history import History, IdempotencyKey, Producer, RecordWrite
+from hub.store.keys import Keys
 from hub.store.redis_link import RedisLink
 from tests.support.deadline import eventually
 
@@ -50,7 +50,7 @@ def test_each_event_names_the_one_before_it(history: History) -> None:
 
 def test_what_is_announced_is_what_is_stored(real_history: History, real_link: RedisLink) -> None:
     listening = real_link.client.pubsub()
-    listening.subscribe(announcement_channel(CHANNEL))
+    listening.subscribe(Keys().pubsub(CHANNEL))
     assert listening.get_message(timeout=5)["type"] == "subscribe"
     ids = append(real_history, "a", "b")
     real_history.delete(CHANNEL)

@@ -9,6 +9,9 @@
 -- ARGV[5]  created before this: its record is gone        [6]  seconds that the indexes live
 --
 -- Returns {} or {body hash, id} of the first request with this key.
+must_be_allowed('ZADD', KEYS[1], '1', '')
+must_be_allowed('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(1')
+must_be_allowed('EXPIRE', KEYS[1], '1')
 if ARGV[3] ~= '' then
   local found = redis.call('GET', KEYS[4])
   if found then return {string.match(found, '^(%S+) (%S+)$')} end

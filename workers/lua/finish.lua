@@ -8,6 +8,7 @@
 local entry = entry_of(ARGV[1])
 if not entry then return 0 end
 if ARGV[2] ~= '' and not held(entry, ARGV[2]) then return 0 end
+must_be_allowed('HINCRBYFLOAT', KEYS[3], 'f', '1')
 remove(entry)
 redis.call('HDEL', KEYS[2], ARGV[1])
 for i = 3, #ARGV, 2 do redis.call('HINCRBYFLOAT', KEYS[3], ARGV[i], ARGV[i + 1]) end

@@ -19,11 +19,14 @@ local function held(entry, consumer)
 end
 
 local function remove(entry)
+  must_be_allowed('XDEL', KEYS[1], '0-1')
+  must_be_allowed('HDEL', KEYS[2], '')
   redis.pcall('XACK', KEYS[1], GROUP, entry)
   redis.call('XDEL', KEYS[1], entry)
 end
 
 local function add(id)
+  must_be_allowed('HSET', KEYS[2], '', '')
   local entry = redis.call('XADD', KEYS[1], '*', 'id', id)
   redis.call('HSET', KEYS[2], id, entry)
   return entry

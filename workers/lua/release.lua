@@ -4,6 +4,8 @@
 -- ARGV[3] …  entries
 --
 -- Returns how many were given back.
+must_be_allowed('XADD', KEYS[1], '*', 'id', '')
+must_be_allowed('HSET', KEYS[2], '', '')
 local entries, released = {}, 0
 if ARGV[2] == '1' then
   local held_by_it = redis.pcall('XPENDING', KEYS[1], GROUP, '-', '+', 100000, ARGV[1])

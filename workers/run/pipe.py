@@ -33,6 +33,7 @@ class Pipe:
         self._link = link
         self._script = script
         self._make = make
+        self._demotions = link.demotions
         self._connection: Any = None
         self._socket: Any = None
         self._reader = hiredis.Reader()
@@ -47,6 +48,8 @@ class Pipe:
         """The replies to packed calls, an exception in the place of each that is an error.
         Raises `RedisUnavailable` when not all came, or too few replicas have them: nobody knows
         which were carried out."""
+        if self._demotions != self._link.demotions:  # it may be this server that is no primary
+            self.close()
         wait = self._link.wait_command
         if wait is not None:
             packed = [*packed, hiredis.pack_command(wait)]
@@ -63,7 +66,8 @@ class Pipe:
                 self._link.check_waited(replies.pop())
             return replies
         except (OSError, RedisError, hiredis.HiredisError) as error:
-            raise RedisUnavailable(str(error) or type(error).__name__) from error
+            # Whatever it was, it was said of them all; the slow way finds out which is to blame.
+            raise RedisUnavailable(self._link.failed(error, self._script.name).detail) from error
         finally:
             if not replies:  # also when killed between a call and its reply
                 self.close()
@@ -74,6 +78,7 @@ class Pipe:
             connection.disconnect()
 
     def _connect(self) -> None:
+        self._demotions = self._link.demotions
         self._connection = self._make()
         self._connection.connect()
         self._socket = self._connection._sock

@@ -25,6 +25,7 @@ from gevent.event import Event as Signal
 
 from hub.errors import Refused
 from hub.event import Event
+from hub.process import fresh_name
 from hub.store.history import History, Producer, RecordWrite
 from workers.generation import Terminal
 from workers.provider import failure
@@ -101,6 +102,7 @@ class Publisher:
         self._held = 0
         self._terminal: Terminal | None = None
         self._batch = 0
+        self._token = ""
         self._under_way: Call | None = None
         self._sizes = 0
         self._ends = False
@@ -275,7 +277,8 @@ class Publisher:
             self._sizes += piece.size
         now = self._now()
         self._batch += 1
-        fields = {**self._fields, "batch": str(self._batch)}
+        before, self._token = self._token, f"{self._batch}:{fresh_name()}"
+        fields = {**self._fields, "batch": self._token}
         self._fields = {}
         if self._terminal is not None and not self._pieces:
             self._ends = True
@@ -284,12 +287,12 @@ class Publisher:
             del fields["fence"]
         expect = {"fence": self._fence}
         if self.failure is None:  # else nobody knows how much of the batch before was carried out
-            expect["batch"] = str(self._batch - 1) if self._batch > 1 else ""
+            expect["batch"] = before
         log = "".join([line + "\n" for line in lines]) if lines else None
         return self._history.append_call(
             self.channel,
             events,
-            producer=Producer(self._fence, self._batch, now),
+            producer=Producer(self._fence, self._batch, now, self._token.partition(":")[2]),
             record=RecordWrite(expect, fields, log),
             ends=self._ends,
         )
@@ -312,7 +315,7 @@ class Publisher:
             self._history.appended(self.channel, reply)
         except Refused as refused:
             found = {name: value for name, value in refused.found.items() if name != "end"}
-            return found == {"batch": str(self._batch)}
+            return found == {"batch": self._token}
         return True
 
     def _fenced_off(self) -> None:

@@ -31,7 +31,7 @@ from gevent.lock import Semaphore
 from hub.errors import RedisUnavailable
 from hub.fanout.feed import Feed
 from workers.generation import Generation, Terminal
-from workers.queue import CONTROL, Job
+from workers.queue import Job
 from workers.run import fault
 from workers.run.claim import Claim, Claimer
 from workers.run.runner import Opener, Run
@@ -75,7 +75,7 @@ class Worker:
         return len(self._runs)
 
     def start(self) -> None:
-        self._feed.subscribe(CONTROL, _Control(self))
+        self._feed.subscribe(self._queue.control, _Control(self))
         look_seconds = min(self._queue.renew_seconds, self._settings.history_seconds / 3)
         self._loops = [
             gevent.spawn(self._every, self._queue.renew_seconds, self._renew),

@@ -1,6 +1,6 @@
 -- Append: history, record and announcement in one step, so that their order cannot differ.
 --
--- KEYS[3]  producers hash    producer -> "batch first-ms first-seq count": its newest batch here
+-- KEYS[3]  producers hash    producer -> "batch:mark first-ms first-seq count": its newest batch here
 -- KEYS[4]  answered  string  "body-hash first-ms first-seq count" of an Idempotency-Key
 -- KEYS[5]  record    hash    what the channel is about, for its writer
 -- KEYS[6]  log       string  grows with the record
@@ -8,7 +8,7 @@
 --
 -- ARGV[3]  PUBLISH or SPUBLISH      [4]  the announcement's channel
 -- ARGV[5]  events kept              [6]  bytes kept
--- ARGV[7]  producer                 [8]  its batch number, growing
+-- ARGV[7]  producer                 [8]  its batch, "number:mark": the number grows
 -- ARGV[9]  body hash or ''          [10] seconds that an Idempotency-Key is remembered
 -- ARGV[11] '1': the last event ends the channel
 -- ARGV[12] the publisher's own id or ''
@@ -28,12 +28,15 @@ local function again(word, text)
 end
 
 -- A batch that was sent twice was stored once. This comes before every other check: the first
--- sending may itself have changed what they look at.
+-- sending may itself have changed what they look at. The same number with another mark is no
+-- repetition but a copy of the producer, which has other things to say.
 local newest = redis.call('HGET', KEYS[3], ARGV[7])
 if newest then
-  local batch = tonumber(string.match(newest, '^%d+'))
-  if batch == tonumber(ARGV[8]) then return again('again', newest) end
-  if batch > tonumber(ARGV[8]) then return {'refused', 'batch', tostring(batch)} end
+  local batch = string.match(newest, '^%S+')
+  if batch == ARGV[8] then return again('again', newest) end
+  if tonumber(string.match(batch, '^%d+')) >= tonumber(string.match(ARGV[8], '^%d+')) then
+    return {'refused', 'batch', batch}
+  end
 end
 
 if ARGV[9] ~= '' then
@@ -64,6 +67,21 @@ if state[5] then
   table.insert(refused, state[5])
 end
 if #refused > 1 then return refused end
+
+must_be_allowed('XADD', KEYS[1], '*', 'f', '')
+must_be_allowed('XTRIM', KEYS[1], 'MINID', '0')
+must_be_allowed('HSET', KEYS[2], 'last', '')
+must_be_allowed('HSET', KEYS[3], 'p', '')
+must_be_allowed('EXPIRE', KEYS[2], '1')
+must_be_allowed(ARGV[3], ARGV[4], '')
+if ARGV[9] ~= '' then must_be_allowed('SET', KEYS[4], '', 'EX', '1') end
+if ARGV[12] ~= '' then must_be_allowed('SET', KEYS[7], '', 'EX', '1') end
+if ARGV[16] ~= '0' or ARGV[13] ~= '' then
+  must_be_allowed('HSET', KEYS[5], 'f', '')
+  must_be_allowed('APPEND', KEYS[6], '')
+  must_be_allowed('SET', KEYS[6], '', 'EX', '1')
+  redis.call('XLEN', KEYS[1]) -- raises where the key is another program's
+end
 
 local last = state[1] or '0-0'
 local n, b, floor = tonumber(state[2] or 0), tonumber(state[3] or 0), tonumber(state[4] or 0)

@@ -13,7 +13,7 @@ from contextlib import ExitStack, suppress
 import redis
 import requests
 
-from hub.store.announcement import announcement_channel
+from hub.store.keys import Keys
 from tests.faults.soak.world import CHANNELS, World
 from tests.faults.topology import slot_of
 from tests.support.deadline import eventually
@@ -285,7 +285,7 @@ OF: dict[str, tuple[Fault, ...]] = {
 
 
 def _slot(world: World) -> int:
-    return slot_of(announcement_channel(world.random.choice(CHANNELS)))
+    return slot_of(Keys().pubsub(world.random.choice(CHANNELS)))
 
 
 def _primaries(world: World) -> list[Valkey]:

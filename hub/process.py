@@ -1,0 +1,82 @@
+"""Which process this is, and what belongs to it alone.
+
+A program may be copied while it runs: a fork after import (Celery, RQ, multiprocessing, gunicorn's
+`--preload`), a restored snapshot of a whole machine. A copy has the same names, counters, seeds,
+locks and sockets, and whatever tells one process from another by them is wrong from then on. Two
+rules keep that away, and everything in `hub` follows them:
+
+* What belongs to one process is held in a `PerProcess` and made at its first use there. In a child
+  it is made anew; the parent's is dropped without being closed, for it is the parent's.
+* What must never be the same twice, even where the same memory runs twice and no process began, is
+  drawn from the kernel at each use (`fresh_name`), and the script that stores it compares.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Process:
+    """One process, by identity: a child has another object, whatever its number."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        # A copied lock may be held for ever by a thread that the child does not have.
+        self.lock = threading.RLock()
+
+
+_process = Process()
+
+
+def current() -> Process:
+    """This process. The number is asked, too: a fork made from C tells Python nothing."""
+    if _process.pid != os.getpid():
+        _begin()
+    return _process
+
+
+def fresh_name() -> str:
+    """64 random bits that no copy of this memory has: the kernel's, which it mixes anew when a
+    machine is restored. Never kept for a later use."""
+    return secrets.token_hex(8)
+
+
+class PerProcess(Generic[T]):
+    """One value for each process, made by `make` at its first use there. What is pickled, to go to
+    another process, is only how it is made."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._held: tuple[Process, T] | None = None
+
+    def get(self) -> T:
+        here = current()
+        held = self._held
+        if held is None or held[0] is not here:
+            with here.lock:
+                held = self._held
+                if held is None or held[0] is not here:
+                    held = self._held = (here, self._make())
+        return held[1]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PerProcess, (self._make,)
+
+    def here(self) -> T | None:
+        """The value of this process if it has been made."""
+        held = self._held
+        return held[1] if held is not None and held[0] is current() else None
+
+
+def _begin() -> None:
+    global _process
+    _process = Process()
+
+
+os.register_at_fork(after_in_child=_begin)
