@@ -145,7 +145,7 @@ def test_a_log_that_redis_will_not_lengthen_leaves_its_record_as_it_was(
     with pytest.raises(RedisRefused):
         history.append("c", [Event("2")], record=RecordWrite(fields={"n": "2"}, log=half))
 
-    record = history.record("c")
+    record = history.record("c", log_bytes=2**21)
     assert record.fields == {"n": "1"}
     assert len(record.log) == len(half)
     assert history.inspect("c").retained == 1
