@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
-from importlib import resources
 
 import gevent
 
@@ -20,15 +19,8 @@ from workers.provider import ProviderFailure, Providers, asks_local_model
 
 log = logging.getLogger(__name__)
 
-_KEY = "hub:{jobs}:roster"
-
-
-def _script(name: str) -> Script:
-    return Script.of(resources.files("workers").joinpath("lua", f"{name}.lua").read_text())
-
-
-_REPORT = _script("report")
-_ROSTER = _script("roster")
+_REPORT = Script.load("workers", "report")
+_ROSTER = Script.load("workers", "roster")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +34,21 @@ class Report:
 class Roster:
     def __init__(self, link: RedisLink, lease_seconds: float) -> None:
         self._link = link
+        self._key = link.keys.key("jobs", "roster")
         self._counts_ms = int(lease_seconds * 1000)
         self.report_seconds = lease_seconds / 3
 
     def report(self, consumer: str, report: Report) -> None:
         """Say it; it counts for a lease. Raises `RedisUnavailable`."""
         said = json.dumps({"models": report.models, "problem": report.problem})
-        self._link.run(_REPORT, [_KEY], [consumer, self._counts_ms, said])
+        self._link.run(_REPORT, [self._key], [consumer, self._counts_ms, said])
 
     def forget(self, consumer: str) -> None:
-        self._link.run(_REPORT, [_KEY], [consumer, 0, ""], try_seconds=1)
+        self._link.run(_REPORT, [self._key], [consumer, 0, ""], try_seconds=1)
 
     def reports(self) -> list[Report]:
         """Those of the workers that live. Raises `RedisUnavailable`."""
-        found = [json.loads(said) for said in self._link.run(_ROSTER, [_KEY], [])]
+        found = [json.loads(said) for said in self._link.run(_ROSTER, [self._key], [])]
         return [Report(tuple(said["models"]), said["problem"]) for said in found]
 
     def models(self) -> tuple[str, ...]:
