@@ -8,19 +8,18 @@ from hashlib import sha256
 from typing import Any
 
 from flask import Blueprint, Response, current_app, has_request_context, request
-from redis.exceptions import RedisError
 
 from hub import sse as event_stream
 from hub.channel import check_channel
 from hub.client.hub import RESERVED, Hub
-from hub.client.subscription import Subscription
-from hub.errors import FieldError, RedisUnavailable
+from hub.errors import FieldError
 from hub.fanout.delivery import Delivery
 from hub.fanout.subscribe import SubscribeOptions
 from hub.flask_sse import plain_pubsub
-from hub.flask_sse.message import Message, StoredMessage
-from hub.flask_sse.plain_pubsub import PlainMessages
+from hub.flask_sse.message import Message
 from hub.flask_sse.pump import Pump
+from hub.flask_sse.sources import Sources
+from hub.settings import Settings
 from hub.web.stream_response import HEADERS, subscribe
 
 _EXTENSION = "hub.flask_sse"
@@ -62,19 +61,14 @@ class ServerSentEventsBlueprint(Blueprint):
         """The events of `channel`: from now on, or, in the request of a listener that returns, from
         behind what it has seen. JSON objects and arrays come as such. Subscribed when this returns,
         not when the first message is asked for."""
-        hub = _hub()
-        opened = request.environ.get(_OPEN) if has_request_context() else None
-        after = _options(hub).last_id if has_request_context() else None
-        subscription = hub.subscribe(_channel(channel), after)
-        stored = _stored(subscription)
-        if opened is not None:
-            opened.append(subscription)
-        if not _plain():
-            return stored
-        plain = _plain_messages(hub, channel)
-        if opened is not None:
-            opened.append(plain)
-        return _merged(stored, plain, subscription)
+        if not has_request_context():
+            return _sources(channel, None).messages()
+        opened: list[Sources] = request.environ.setdefault(_OPEN, [])
+        found = next((one for one in opened if one.name == channel and not one.taken), None)
+        if found is None:
+            found = _sources(channel, _options(_hub()).last_id)
+            opened.append(found)
+        return found.messages()
 
     def stream(self) -> Response:
         """The view: streams the channel that the query parameter `channel` names, or `sse`."""
@@ -82,22 +76,23 @@ class ServerSentEventsBlueprint(Blueprint):
         hub = _hub()
         overridden = type(self).messages is not ServerSentEventsBlueprint.messages
         if overridden or _plain():
-            return self._streamed(name, hub)
+            return self._streamed(name, hub.settings)
         if _under_gevent():
             return subscribe(_delivery(hub), [_channel(name)], options=_options(hub))
         return _threaded(hub, _channel(name))
 
-    def _streamed(self, name: str, hub: Hub) -> Response:
-        """What `messages()` yields, with comments between."""
-        opened: list[Subscription | PlainMessages] = []
+    def _streamed(self, name: str, settings: Settings) -> Response:
+        """What `messages()` yields, with comments between. The channel is subscribed before the
+        response begins: a `messages()` of the application's own starts whenever it likes."""
+        opened = [_sources(name, _options(_hub()).last_id)]
         request.environ[_OPEN] = opened
         pump = Pump(iter(self.messages(channel=name)))
 
         def body() -> Iterator[bytes]:
             try:
-                yield event_stream.comment() + event_stream.retry(hub.settings.retry_ms)
+                yield event_stream.comment() + event_stream.retry(settings.retry_ms)
                 while not pump.over:
-                    message = pump.next(hub.settings.heartbeat_seconds)
+                    message = pump.next(settings.heartbeat_seconds)
                     if message is None:
                         yield event_stream.comment()
                     elif isinstance(message, Message):
@@ -105,43 +100,20 @@ class ServerSentEventsBlueprint(Blueprint):
                     else:
                         yield str(message).encode()
             finally:
-                for source in opened:
-                    source.close()
+                for sources in opened:
+                    sources.close()
                 pump.close()
 
         return current_app.response_class(body(), headers=HEADERS)
 
 
-def _stored(subscription: Subscription) -> Iterator[Message]:
-    with subscription as events:
-        for event in events:
-            if not event.lost:
-                yield StoredMessage(event)
-
-
-def _merged(
-    stored: Iterator[Message], plain: PlainMessages, subscription: Subscription
-) -> Iterator[Message]:
-    pump = Pump(stored, iter(plain))
-    try:
-        while (message := pump.next()) is not None:
-            yield message
-    finally:
-        subscription.close()
-        plain.close()
-        pump.close()
+def _sources(name: str, after: str | None) -> Sources:
+    return Sources(_hub(), name, _channel(name), after, plain=_plain())
 
 
 def _plain() -> bool:
     """Whether the application wants plain `PUBLISH` too."""
     return str(current_app.config.get("SSE_REDIS_PUBSUB", "")).lower() in ("1", "true", "yes", "on")
-
-
-def _plain_messages(hub: Hub, channel: str) -> PlainMessages:
-    try:
-        return PlainMessages(hub.history.link.client, channel)
-    except RedisError as error:
-        raise RedisUnavailable("Redis does not take subscriptions") from error
 
 
 def _hub() -> Hub:
