@@ -2,7 +2,8 @@
 
     Plain     as they were stored: one channel, the bytes are not touched
     Cursor    several channels: only the `id:` line is another one
-    Dialect   a view of the channel's kind (`kind.View`)
+    Dialect   a view of the channel's kind (`channel_kind.View`)
+    Labelled  one of these, whose ids carry something of their owner's in front
 
 All are immutable and compare by value: listeners that stand at the same place with the same
 rendering share its bytes.
@@ -88,6 +89,27 @@ class Dialect:
         if view is self.view:
             return data, self
         return data, None if view is None else Dialect(view)
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """`inner` with `label` in front of every id: it tells its owner, when a client comes back with
+    one, what the client had asked for. `id: ` begins a line nowhere but in the field."""
+
+    inner: Rendering
+    label: str
+
+    def render(self, items: Sequence[Item], positions: list[str]) -> tuple[bytes, Rendering | None]:
+        return self._labelled(*self.inner.render(items, positions))
+
+    def frame(
+        self, index: int, frame: Frame, positions: list[str]
+    ) -> tuple[bytes, Rendering | None]:
+        return self._labelled(*self.inner.frame(index, frame, positions))
+
+    def _labelled(self, data: bytes, inner: Rendering | None) -> tuple[bytes, Rendering | None]:
+        data = (b"\n" + data).replace(b"\nid: ", b"\nid: " + self.label.encode())[1:]
+        return data, None if inner is None else Labelled(inner, self.label)
 
 
 @dataclass(frozen=True, slots=True)

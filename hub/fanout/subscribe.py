@@ -12,7 +12,7 @@ from hub.errors import RedisUnavailable
 from hub.fanout.channel_kind import View
 from hub.fanout.delivery import Delivery
 from hub.fanout.listener import Listener
-from hub.fanout.rendering import Cursor, Dialect, Plain, Rendering
+from hub.fanout.rendering import Cursor, Dialect, Labelled, Plain, Rendering
 from hub.fanout.resume import StartingPoint, resume
 from hub.fanout.room import Room
 from hub.query import one_of, whole
@@ -32,6 +32,8 @@ class SubscribeOptions:
     heartbeat_comments: bool
     quiet: bool
     overload_503: bool
+    label: str = ""
+    """What stands in front of each id on this stream; the program that sets it takes it off."""
 
     @classmethod
     def of(
@@ -106,6 +108,8 @@ def prepare(
         raise SubscribeRejected("overloaded", error.detail) from error
     _let_in(delivery, address)  # again: all who came with this one have waited as well
     in_dialect = isinstance(rendering, Dialect)
+    if options.label:
+        rendering = Labelled(rendering, options.label)
     listener = Listener(
         delivery,
         rooms,
@@ -222,6 +226,7 @@ def _head(
         token = cursor.encode(tuple(r.channel for r in rooms), shown) if any(shown) else ""
     else:
         token = shown[0]
+    shown_id = f"{options.label}{token}" if token else None
     return own_events.subscribed(
-        verdicts, options.heartbeat_seconds, delivery.settings.retry_ms, token or None
+        verdicts, options.heartbeat_seconds, delivery.settings.retry_ms, shown_id
     )

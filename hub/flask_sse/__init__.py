@@ -8,13 +8,13 @@
 
 What flask-sse's documentation says holds here; `docs/from-code.md` has a table of what differs.
 Beyond it, events are stored, so a listener that was cut off returns with `Last-Event-ID` and misses
-nothing; comments keep idle connections alive; and under gevent all listeners of a process share one
-Redis connection. The stream is `quiet`: such a program shows every event that it gets. An `id=` of
-the publisher's own goes on the wire and resolves in history.
+nothing; comments keep idle connections alive; and all listeners of a process share one connection
+to Redis. The stream is `quiet`: such a program shows every event that it gets. An `id=` of the
+publisher's own goes on the wire and resolves in history.
 
 A `messages()` that a subclass overrides decides what goes out, as it does there. What it passes on
 keeps its place in the history; each such listener has a Redis connection of its own, as every one
-had with flask-sse. The same holds outside of gevent, and with `SSE_REDIS_PUBSUB=1`.
+had with flask-sse. So it is with `SSE_REDIS_PUBSUB=1`, too.
 
 Three things are wider than on the hub's own routes, because flask-sse lets programs have them: any
 name of a channel (one outside our alphabet is stored under another name), any type and any id

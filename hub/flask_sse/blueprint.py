@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
@@ -20,6 +19,7 @@ from hub.flask_sse.message import Message
 from hub.flask_sse.pump import Pump
 from hub.flask_sse.sources import Sources
 from hub.settings import Settings
+from hub.web.delivery_thread import delivery_for_server
 from hub.web.stream_response import HEADERS, subscribe
 
 _EXTENSION = "hub.flask_sse"
@@ -77,9 +77,7 @@ class ServerSentEventsBlueprint(Blueprint):
         overridden = type(self).messages is not ServerSentEventsBlueprint.messages
         if overridden or _plain():
             return self._streamed(name, hub.settings)
-        if _under_gevent():
-            return subscribe(_delivery(hub), [_channel(name)], options=_options(hub))
-        return _threaded(hub, _channel(name))
+        return subscribe(_delivery(hub), [_channel(name)], options=_options(hub))
 
     def _streamed(self, name: str, settings: Settings) -> Response:
         """What `messages()` yields, with comments between. The channel is subscribed before the
@@ -127,16 +125,11 @@ def _hub() -> Hub:
     return hubs[url]
 
 
-def _under_gevent() -> bool:
-    """Whether gevent has patched this process, so that one subscription can serve all greenlets."""
-    return socket.socket.__module__.startswith("gevent")
-
-
 def _delivery(hub: Hub) -> Delivery:
     deliveries: dict[Hub, Delivery]
     deliveries = current_app.extensions.setdefault(f"{_EXTENSION}.delivery", {})
     if hub not in deliveries:
-        deliveries[hub] = Delivery(hub.history, hub.settings)
+        deliveries[hub] = delivery_for_server(lambda: Delivery(hub.history, hub.settings))
     return deliveries[hub]
 
 
@@ -155,23 +148,6 @@ def _options(hub: Hub) -> SubscribeOptions:
         quiet=True,
         overload_503=False,
     )
-
-
-def _threaded(hub: Hub, channel: str) -> Response:
-    """A stream with a subscription of its own, written by the thread that serves the request."""
-    events = hub.subscribe(channel, _options(hub).last_id)
-
-    def body() -> Iterator[bytes]:
-        with events:
-            yield event_stream.comment() + event_stream.retry(hub.settings.retry_ms)
-            while not events.over:
-                event = events.next(hub.settings.heartbeat_seconds)
-                if event is None:
-                    yield event_stream.comment()
-                elif not event.lost:
-                    yield event.frame
-
-    return current_app.response_class(body(), headers=HEADERS)
 
 
 def _channel(name: str) -> str:

@@ -45,8 +45,8 @@ _STATUS = {
 
 
 class Worker(GeventWorker):  # type: ignore[misc]
-    """gunicorn's gevent worker for streams. The application is to carry its `Delivery` in
-    `app.extensions["hubbub"]`."""
+    """gunicorn's gevent worker for streams. The application is to carry its `Delivery`, or what
+    makes it in the worker's process, in `app.extensions["hubbub"]`."""
 
     wsgi: Any
 
@@ -59,7 +59,8 @@ class Worker(GeventWorker):  # type: ignore[misc]
             environ[mark] = True
             return application(environ, start_response)
 
-        self.delivery: Delivery = application.extensions["hubbub"]
+        delivery = application.extensions["hubbub"]
+        self.delivery: Delivery = delivery() if callable(delivery) else delivery
         self.wsgi = marked
 
     def run(self) -> None:

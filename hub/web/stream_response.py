@@ -30,6 +30,7 @@ from hub.fanout.subscribe import (
     prepare,
 )
 from hub.sse import CONTENT_TYPE
+from hub.web.delivery_thread import DeliveryThread
 from hub.web.headers import EVERY_ANSWER
 from hub.web.request_head import RequestHead, head_of
 from hub.web.transport import ResponseTransport, SocketTransport, can_take_over
@@ -120,11 +121,20 @@ def subscribe(
     """`open_stream` for the current request of Flask's. `when_left` is called, and must not wait,
     when the client leaves before the stream has ended."""
     head = head_of(request.environ)
-    answer = open_stream(
-        delivery, head, channels, dialect=dialect, view=view, start=start, options=options
-    )
+
+    def opened() -> StreamAnswer:
+        answer = open_stream(
+            delivery, head, channels, dialect=dialect, view=view, start=start, options=options
+        )
+        if answer.stream is not None:
+            answer.stream.listener.when_left = when_left
+        return answer
+
+    thread = DeliveryThread.of(delivery)
+    answer = opened() if thread is None else thread.call(opened)
+    if answer.stream is not None and thread is not None:
+        return Response(thread.body(answer.stream), headers=HEADERS)
     if answer.stream is not None:
-        answer.stream.listener.when_left = when_left
         return StreamResponse(answer.stream, delivery)
     response = Response(answer.body or None, answer.status, headers=answer.headers)
     if head.method == "HEAD":

@@ -6,11 +6,12 @@ import re
 
 import pytest
 import requests
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.proxy import Proxy
 from tests.examples.conftest import EXAMPLES, Start, commands
 from tests.support.deadline import eventually
+from tests.support.provider import Script
 from tests.support.shared import Shared
 
 MARKUP = "<img src=x onerror=alert(1)>"
@@ -148,3 +149,33 @@ def test_notifications_reach_who_they_are_for_also_after_a_close(
     eventually(lambda: len(items(page)) == 2)
     assert sorted(items(page)) == ["to everybody: all of us", "to you: while you were away"]
     assert status(page) == "Connected."
+
+
+@pytest.mark.browser
+def test_users_ask_by_get_and_have_an_inbox_of_their_own(
+    start: Start, shared: Shared, browser: Browser
+) -> None:
+    url = start("users")
+    shared.provider.scripts["salt"] = Script(text="Because of\nthe rivers.")
+
+    def signed_in(name: str) -> Page:
+        page = browser.new_context().new_page()
+        page.goto(url)
+        page.get_by_label("Name").fill(name)
+        page.get_by_role("button", name="Sign in").click()
+        return page
+
+    alice, bob = signed_in("alice"), signed_in("bob")
+    alice.get_by_label("Question").fill("salt")
+    alice.get_by_role("button", name="Ask").click()
+    eventually(lambda: status(alice) == "Done.", 30)
+    assert alice.locator("#answer").text_content() == "Because of\nthe rivers."
+    alice.get_by_label("To").fill("bob")
+    alice.get_by_label("Text").fill(MARKUP)
+    alice.get_by_role("button", name="Tell").click()
+
+    eventually(lambda: items(bob) == [f"alice: {MARKUP}"])
+    assert items(alice) == []
+    assert len(shared.provider.requests) == 1
+    for page in (alice, bob):
+        page.context.close()

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 
 from hub.flask_sse import ServerSentEventsBlueprint
+from hub.web.delivery_thread import DeliveryThread
 from tests.support.valkey import Valkey
 
 
@@ -19,11 +20,20 @@ def blueprint() -> ServerSentEventsBlueprint:
 
 
 @pytest.fixture
-def app(blueprint: ServerSentEventsBlueprint, valkey: Valkey) -> Flask:
+def app(blueprint: ServerSentEventsBlueprint, valkey: Valkey) -> Iterator[Flask]:
     app = Flask(__name__)
     app.config["REDIS_URL"] = valkey.url
     app.register_blueprint(blueprint, url_prefix="/stream")
-    return app
+    yield app
+    end_streams(app)
+
+
+def end_streams(app: Flask) -> None:
+    """A process ends with its application; a test does not."""
+    for delivery in app.extensions.get("hub.flask_sse.delivery", {}).values():
+        thread = DeliveryThread.of(delivery)
+        assert thread is not None
+        thread.stop()
 
 
 @pytest.fixture

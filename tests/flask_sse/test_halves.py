@@ -12,6 +12,7 @@ from flask import Flask
 
 from hub.flask_sse import Message, ServerSentEventsBlueprint
 from hub.sse import Parsed, Parser
+from tests.flask_sse.conftest import end_streams
 from tests.support.deadline import eventually
 from tests.support.valkey import Valkey
 
@@ -37,6 +38,7 @@ class Listener:
     """A client of the stream in a thread of its own; it looks up at each beat."""
 
     def __init__(self, app: Flask, **headers: str) -> None:
+        self.app = app
         self.over = False
         self.answer = app.test_client().get("/stream", headers=headers)
         self.events: list[Parsed] = []
@@ -80,6 +82,7 @@ def hear(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listen]:
         listener.over = True
     for listener in made:
         listener.close()
+        end_streams(listener.app)
 
 
 @pytest.fixture

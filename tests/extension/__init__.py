@@ -1,0 +1,1 @@
+"""The Flask extension in applications of other people's making."""
