@@ -8,7 +8,9 @@
     │   ├── Forbidden           403
     │   │   └── CrossOrigin     403, a change asked for by a page of another origin
     │   ├── UnknownHost         421, an open hub was called by a name that is not its own
+    │   ├── BodyTimeout         408
     │   ├── TooLarge            413
+    │   ├── UnsupportedMediaType 415
     │   ├── KeyReused           422, an Idempotency-Key with another body
     │   └── TooMany             429: a limit of this subject's or address' is reached
     ├── Refused                 the record did not hold what the writer expected: it was fenced off
@@ -91,10 +93,22 @@ class UnknownHost(RequestError):
     title = "This hub does not answer to that host"
 
 
+class BodyTimeout(RequestError):
+    status = 408
+    code = "body-timeout"
+    title = "The request's body did not come"
+
+
 class TooLarge(RequestError):
     status = 413
     code = "event-too-large"
-    title = "The event is too large"
+    title = "What was sent is too large"
+
+
+class UnsupportedMediaType(RequestError):
+    status = 415
+    code = "unsupported-media-type"
+    title = "The body's type is not one of ours"
 
 
 class KeyReused(RequestError):

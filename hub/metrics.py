@@ -35,10 +35,12 @@ _COUNTERS = {
     "gaps": ("hubbub_gaps", "Listeners that were told of a loss by a gap."),
     "stalled": ("hubbub_stalled", "Listeners closed because they took nothing."),
     "repairs": ("hubbub_repairs", "Holes in the announcements, filled from history."),
+    "made_room": ("hubbub_waiting_refused", "Connections closed because too many were waiting."),
     "redis_reconnects": ("hubbub_redis_reconnects", "Subscriptions that had to be made again."),
 }
 _GAUGES = {
     "listeners": ("hubbub_listeners", "Open streams."),
+    "waiting": ("hubbub_waiting", "Connections of which a request or its body is awaited."),
     "behind": ("hubbub_listeners_behind", "Open streams that are not at the head."),
 }
 _REPLAY, _LAG = "replay:", "lag:"

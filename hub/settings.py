@@ -206,6 +206,12 @@ class Settings:
     recent_bytes: int = _setting("HUB_RECENT_BYTES", _whole(4096, 2**40), 4 * 2**20)
     recent_total_bytes: int = _setting("HUB_RECENT_TOTAL_BYTES", _whole(4096, 2**40), 256 * 2**20)
 
+    body_seconds: float = _setting("HUB_BODY_SECONDS", _number(0.1, 86_400), 30.0)
+    body_bytes_per_second: int = _setting("HUB_BODY_BYTES_PER_SECOND", _whole(0, 2**30), 256)
+    max_json_depth: int = _setting("HUB_MAX_JSON_DEPTH", _whole(8, 400), 128)
+    max_json_nodes: int = _setting("HUB_MAX_JSON_NODES", _whole(100, 10**7), 100_000)
+    max_waiting: int = _setting("HUB_MAX_WAITING", _whole(0, 10**6), 1024)
+    max_waiting_per_address: int = _setting("HUB_MAX_WAITING_PER_ADDRESS", _whole(0, 10**6), 256)
     folded_bytes: int = _setting("HUB_FOLDED_BYTES", _whole(0, 2**40), 64 * 2**20)
     generations_per_minute: int = _setting("HUB_GENERATIONS_PER_MINUTE", _whole(0, 10**6), 30)
     running_generations: int = _setting("HUB_RUNNING_GENERATIONS", _whole(0, 10**6), 20)

@@ -24,7 +24,6 @@ from workers.openai.models import known_models
 from workers.openai.responses import responses_blueprint
 from workers.preview import preview
 from workers.queue import Queue
-from workers.request import MAX_BODY_BYTES
 from workers.roster import Roster
 from workers.store import Generations
 from workers.thread_views import threads_blueprint
@@ -67,7 +66,7 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
         pages_blueprint(
             lambda one: preview(generations, one),
             kept_seconds=settings.history_seconds,
-            most_bytes=MAX_BODY_BYTES,
+            most_bytes=settings.max_request_bytes,
         )
     )
     app.wsgi_app = Entrance(app.wsgi_app, delivery, open_to_all=True)  # type: ignore[method-assign]

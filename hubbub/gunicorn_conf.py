@@ -38,8 +38,9 @@ backlog = 2048
 # Listeners are limited by the hub, which says so in words that EventSource understands. gunicorn's
 # limit and the kernel's must lie beyond that, or the words are never reached. Streams that stay in
 # gunicorn (the portable path) count here; those that were taken over count only as descriptors.
+# Those that something is awaited of are bounded by the hub, too (`hub/web/waiting.py`).
 _HEADROOM = 1024
-worker_connections = settings.max_listeners + _HEADROOM
+worker_connections = settings.max_listeners + 2 * settings.max_waiting + _HEADROOM
 
 # Streams are ended by the hub within the grace; gunicorn kills what is left after it.
 graceful_timeout = math.ceil(settings.grace_seconds) + 1
@@ -109,4 +110,4 @@ def on_exit(server: object) -> None:
     shutil.rmtree(_scoreboard, ignore_errors=True)
 
 
-_raise_descriptor_limit(settings.max_listeners + 2 * _HEADROOM)
+_raise_descriptor_limit(worker_connections + _HEADROOM)

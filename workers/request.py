@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hub.errors import FieldError
-from hub.event import compact_json, json_text
+from hub.event import compact_json
 
-MAX_BODY_BYTES = 8 * 2**20
 MAX_CHOICES = 16
 MAX_TOKENS = 10_000_000
 MAX_STOPS = 16
@@ -86,16 +85,6 @@ class Request:
     def question(self) -> str:
         """The same as text: what a list shows of a request."""
         return _plain_text(self.asked)
-
-
-def parse_body(body: bytes) -> object:
-    """The JSON of a request's body; raises `FieldError("body", …)` where it is none."""
-    try:
-        value: object = json.loads(body.decode(), parse_constant=_no_constant)
-        json_text(value, "body")
-    except (ValueError, RecursionError):
-        raise FieldError("body", "is not JSON in UTF-8", code="invalid-json") from None
-    return value
 
 
 def request_from_json(body: object, models: Collection[str] = ()) -> Request:
@@ -241,7 +230,3 @@ def _plain_text(content: object) -> str:
         return content
     parts = content if isinstance(content, list) else []
     return "\n".join(part["text"] for part in parts if part.get("type") == "text")
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")

@@ -8,9 +8,8 @@ from flask import Blueprint, Response, request
 
 from hub.errors import FieldError, NotFound
 from hub.query import whole
+from hub.web.body import read_json
 from hub.web.json_response import json_answer
-from hub.web.publishing import read_body
-from workers.request import parse_body
 from workers.store import Generations
 from workers.threads import MAX_NAME, Thread, Threads, check_name
 
@@ -38,7 +37,7 @@ def threads_blueprint(
     @blueprint.patch("/threads/<thread_id>")
     def rename(thread_id: str) -> Response:
         thread = threads.get(thread_id)
-        body = parse_body(read_body(request, _MAX_BODY_BYTES))
+        body = read_json(request, _MAX_BODY_BYTES, generations.settings)[1]
         if not isinstance(body, dict):
             raise FieldError("body", "must be a JSON object")
         threads.rename(thread, check_name(body.get("name")))

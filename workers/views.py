@@ -16,13 +16,14 @@ from hub.fanout.subscribe import SubscribeOptions
 from hub.query import whole
 from hub.sse import CONTENT_TYPE
 from hub.store.history import IdempotencyKey
+from hub.web.body import read_question
 from hub.web.json_response import json_answer, long_json_answer
-from hub.web.publishing import check_json, idempotency_key, read_body
+from hub.web.publishing import check_json, idempotency_key
 from hub.web.request_head import head_of
 from hub.web.stream_response import subscribe
 from workers.dialects import DIALECTS
 from workers.generation import channel_of, check_id
-from workers.request import MAX_BODY_BYTES, parse_body, request_from_json
+from workers.request import request_from_json
 from workers.store import Created, Generations
 from workers.threads import Threads, thread_of
 
@@ -106,8 +107,8 @@ def generations_blueprint(
     def _create(owner: str) -> Created:
         check_json(request)
         name = idempotency_key(request)
-        body = read_body(request, MAX_BODY_BYTES)
-        asked = request_from_json(parse_body(body), settings.models)
+        body, value = read_question(request, settings)
+        asked = request_from_json(value, settings.models)
         key = None if name is None else IdempotencyKey.of(owner, name, body)
         thread_id = thread_of(asked.metadata)
         if thread_id is None:

@@ -59,6 +59,7 @@ class Delivery:
         self.listeners: set[Listener] = set()
         self.per_address: dict[str, int] = {}
         self.draining = False
+        self.figures_beside: list[Callable[[], Figures]] = []
         self._kinds = kinds
         self._rooms: dict[str, Room] = {}
         self._unused_since: dict[str, float] = {}
@@ -133,12 +134,15 @@ class Delivery:
 
     def figures(self) -> Figures:
         """This process's figures for `/metrics`."""
-        return {
+        found = {
             **self.counters.figures(),
             "listeners": len(self.listeners),
             "behind": sum(listener.group is None for listener in self.listeners),
             "redis_reconnects": self.feed.reconnects,
         }
+        for beside in self.figures_beside:
+            found |= beside()
+        return found
 
     def total_figures(self) -> Figures:
         """The figures of all processes of this gunicorn."""

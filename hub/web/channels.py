@@ -37,7 +37,7 @@ def channels_blueprint(delivery: Delivery) -> Blueprint:
     @blueprint.post("/channels/<channel>/events")
     def publish(channel: str) -> Response:
         _check_free(delivery, channel)
-        given = publication(request, delivery.settings.max_event_bytes)
+        given = publication(request, delivery.settings)
         name = idempotency_key(request)
         key = None if name is None else IdempotencyKey.of("", name, given.body)
         stored = history.append(channel, given.events, key=key)

@@ -3,7 +3,7 @@
 An open hub trusts its own machine. A web page is not its own machine, though it runs there, so two
 things are refused: a request that changes something and comes from a page of another origin, and
 one that calls an open hub by a name of somebody else's (a name that is rebound to 127.0.0.1 makes
-a foreign page the hub's own origin).
+a foreign page the hub's own origin). And no body is unpacked here (contract §1).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import lru_cache
 from ipaddress import ip_address
 
-from hub.errors import CrossOrigin, UnknownHost
+from hub.errors import CrossOrigin, UnknownHost, UnsupportedMediaType
 from hub.settings import Settings
 from hub.web.request_head import RequestHead
 
@@ -34,7 +34,7 @@ class Guards:
         self._is_ours = lru_cache(1024)(self._look_up)
 
     def check(self, head: RequestHead) -> None:
-        """Raises `UnknownHost` or `CrossOrigin`."""
+        """Raises `UnknownHost`, `CrossOrigin` or `UnsupportedMediaType`."""
         # Every browser names a host; probes of HTTP/1.0 need not.
         if head.host is not None and not self._is_ours(head.host):
             raise UnknownHost(
@@ -45,6 +45,12 @@ class Guards:
             raise CrossOrigin(
                 "this request comes from a page of another origin: HUB_CORS_ORIGINS names those "
                 "that may"
+            )
+        encoding = head.headers.get("content-encoding", "").strip().lower()
+        if encoding not in ("", "identity") and head.method not in SAFE_METHODS:
+            raise UnsupportedMediaType(
+                f"Content-Encoding: {encoding[:40]!r} is not read here, send the body as it is",
+                code="unsupported-content-encoding",
             )
 
     def _look_up(self, host: str) -> bool:

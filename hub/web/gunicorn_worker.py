@@ -3,8 +3,9 @@
 gunicorn's gevent worker ignores that a response was `ALREADY_HANDLED` and goes on in its keep-alive
 loop: it would parse whatever the client sends next and write an answer into the stream. This worker
 leaves the loop. It also starts the delivery with the process, ends the streams on SIGTERM, spread
-over `HUB_GRACE_SECONDS`, lets the kernel find clients that have vanished, and answers a head that
-gunicorn cannot parse in the hub's own form.
+over `HUB_GRACE_SECONDS`, lets the kernel find clients that have vanished, answers a head that
+gunicorn cannot parse in the hub's own form, and counts connections of which something is awaited
+(`waiting`). A request's head has gunicorn's `keepalive` seconds to come.
 
 gunicorn imports this module before gevent has patched the process: nothing here may import redis.
 """
@@ -23,6 +24,7 @@ from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.ggevent import GeventWorker
 
 from hub.event import compact_json
+from hub.web.waiting import WAITING, WaitingConnection, WaitingConnections
 
 if TYPE_CHECKING:
     from hub.fanout.delivery import Delivery
@@ -35,6 +37,12 @@ MARK = "hubbub.takeover"
 _KEEPALIVE_SECONDS = 30
 _UNSENT_BYTES = 256 * 1024
 
+_CLIENT_S_FAULT = (
+    errors.ParseException,
+    errors.ChunkMissingTerminator,
+    errors.InvalidChunkSize,
+    errors.InvalidChunkExtension,
+)
 _APPLICATION_S_FAULT = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
 _STATUS = {
     errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
@@ -53,14 +61,20 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def load_wsgi(self) -> None:
         super().load_wsgi()
         application: Any = self.wsgi
+        connections: dict[Any, WaitingConnection] = {}
         mark = MARK
 
         def marked(environ: dict[str, Any], start_response: Any) -> Any:
             environ[mark] = True
+            environ[WAITING] = connections[environ["gunicorn.socket"]]
             return application(environ, start_response)
 
         delivery = application.extensions["hubbub"]
         self.delivery: Delivery = delivery() if callable(delivery) else delivery
+        settings = self.delivery.settings
+        self.waiting = WaitingConnections(settings.max_waiting, settings.max_waiting_per_address)
+        self.delivery.figures_beside.append(self.waiting.figures)
+        self._connections = connections
         self.wsgi = marked
 
     def run(self) -> None:
@@ -77,21 +91,35 @@ class Worker(GeventWorker):  # type: ignore[misc]
         """SIGTERM only clears `alive`; whoever wants to end streams in good order must look."""
         while self.alive:
             gevent.sleep(0.1)
+            self.waiting.tidy()
         self.delivery.close_all("shutdown", self.delivery.settings.grace_seconds * 0.8)
 
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        connection = WaitingConnection(self.waiting, client, addr[0] if addr else "")
+        self._connections[client] = connection
+        self.waiting.waits(connection)
+        try:
+            super().handle(listener, client, addr)
+        finally:
+            self.waiting.came(connection)
+            del self._connections[client]
+
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
+        connection = self._connections[sock]
+        self.waiting.came(connection)
         try:
             # Past GeventWorker's own method, which drops the answer.
             handled = AsyncWorker.handle_request(self, listener_name, req, sock, addr)
         except gevent.GreenletExit:
             return
-        if handled is False:
+        if handled is False or connection.spoiled:
             raise StopIteration
+        self.waiting.waits(connection)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what never became a request. Nothing of it is repeated, in the answer or the log:
         its line may carry a token."""
-        if isinstance(exc, errors.ParseException) and not isinstance(exc, _APPLICATION_S_FAULT):
+        if isinstance(exc, _CLIENT_S_FAULT) and not isinstance(exc, _APPLICATION_S_FAULT):
             status = _STATUS.get(type(exc), HTTPStatus.BAD_REQUEST)
             log.warning("request refused address=%s: %s", addr and addr[0], type(exc).__name__)
         else:

@@ -17,8 +17,9 @@ from hub.fanout.channel_kind import View
 from hub.fanout.delivery import Delivery
 from hub.fanout.subscribe import SubscribeOptions
 from hub.store.history import IdempotencyKey
+from hub.web.body import read_question
 from hub.web.json_response import json_answer, long_json_answer
-from hub.web.publishing import check_json, idempotency_key, read_body
+from hub.web.publishing import check_json, idempotency_key
 from hub.web.request_head import head_of
 from hub.web.stream_response import subscribe
 from workers.answers import Answer
@@ -27,7 +28,6 @@ from workers.openai.chat_request import Asked, UnknownModel, chat_request
 from workers.openai.chat_response import completion
 from workers.openai.error import error_json, headers_of, status_of
 from workers.openai.waiting import check_room, wait_for_end
-from workers.request import MAX_BODY_BYTES, parse_body
 from workers.store import Generations
 
 OWNER = "hubbub"
@@ -50,8 +50,8 @@ class OpenAIFace:
         check_json(request)
         check_room(self.delivery, head_of(request.environ).address)
         name = idempotency_key(request)
-        body = read_body(request, MAX_BODY_BYTES)
-        asked = parse(parse_body(body))
+        body, value = read_question(request, self.settings)
+        asked = parse(value)
         owner = self._subject()
         key = None if name is None else IdempotencyKey.of(owner, f"{request.path} {name}", body)
         return asked, self.generations.create(asked.request, owner=owner, key=key).generation

@@ -1,0 +1,123 @@
+"""The connections that this process waits for: for a request, or for the rest of its body.
+
+They cost a client nothing, so they are counted and bounded, for each address and for all
+(`HUB_MAX_WAITING_PER_ADDRESS`, `HUB_MAX_WAITING`). Beyond the bound the one that has waited longest
+makes room, never the newcomer: whoever sends a request at once is served beside two thousand who do
+not, from the same address, too. One that came only a moment ago stays meanwhile, or a crowd that
+returns all at once would drive itself out.
+
+    head    accepted, or kept alive, and no request yet: closed without a word
+    body    a request whose body is not there yet: 503, and its sender may try again
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import socket
+import time
+from collections import defaultdict
+from types import TracebackType
+from typing import Any
+
+from hub.errors import Overloaded
+
+WAITING = "hubbub.waiting"
+"""In a request's environment: the `WaitingConnection` that it came on."""
+
+SETTLED_SECONDS = 1.0
+_TWICE = 2
+
+Order = dict["WaitingConnection", None]
+
+
+class WaitingConnection:
+    """One connection; as a context, it waits for a body within, and raises `Overloaded` where it
+    had to make room meanwhile. `spoiled`: nothing more can be read from it."""
+
+    __slots__ = ("_connections", "address", "body", "refused", "since", "sock", "spoiled")
+
+    def __init__(self, connections: WaitingConnections, sock: Any, address: str) -> None:
+        self._connections = connections
+        self.sock = sock
+        self.address = address
+        self.since = 0.0
+        self.body = False
+        self.refused = False
+        self.spoiled = False
+
+    def __enter__(self) -> WaitingConnection:
+        self.body = True
+        self._connections.waits(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.body = False
+        self._connections.came(self)
+        # Nobody knows where on it the next request would begin.
+        self.spoiled = error is not None
+        if self.refused:
+            raise Overloaded("too many requests wait for their bodies")
+
+
+class WaitingConnections:
+    """`most` for this process, `most_per_address` for each address; 0: no limit."""
+
+    def __init__(self, most: int, most_per_address: int) -> None:
+        self.made_room = 0
+        self._most = most
+        self._most_per_address = most_per_address
+        self._all: Order = {}
+        self._of: defaultdict[str, Order] = defaultdict(dict)
+
+    def figures(self) -> dict[str, float]:
+        return {"waiting": len(self._all), "made_room": self.made_room}
+
+    def waits(self, connection: WaitingConnection) -> None:
+        """From now on something is awaited of it."""
+        connection.since = time.monotonic()
+        self._all[connection] = None
+        self._of[connection.address][connection] = None
+        self._make_room(self._of[connection.address], self._most_per_address)
+        self._make_room(self._all, self._most)
+
+    def came(self, connection: WaitingConnection) -> None:
+        """It is there, or the connection is gone."""
+        if self._all.pop(connection, self) is self:
+            return
+        siblings = self._of[connection.address]
+        del siblings[connection]
+        if not siblings:
+            del self._of[connection.address]
+
+    def tidy(self) -> None:
+        """Call it now and then: those that came but a moment ago may have to make room by now."""
+        for siblings in list(self._of.values()):
+            self._make_room(siblings, self._most_per_address)
+        self._make_room(self._all, self._most)
+
+    def _make_room(self, waiting: Order, most: int) -> None:
+        settled = time.monotonic() - SETTLED_SECONDS
+        while len(waiting) > most > 0:
+            oldest = next(iter(waiting))
+            if oldest.since > settled and len(waiting) <= _TWICE * most:
+                return
+            self.came(oldest)
+            self._close(oldest)
+
+    def _close(self, connection: WaitingConnection) -> None:
+        """End its input: that is what its greenlet waits for, and an answer can still go out."""
+        self.made_room += 1
+        connection.refused = connection.body
+        try:
+            # Past the wrapper of TLS, which would have to be told in its own greenlet.
+            sock = _socket.socket(fileno=os.dup(connection.sock.fileno()))
+            sock.shutdown(socket.SHUT_RD if connection.body else socket.SHUT_RDWR)
+            sock.close()
+        except OSError:
+            pass  # it has just gone by itself
