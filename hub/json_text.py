@@ -29,6 +29,7 @@ import msgspec
 from hub.errors import FieldError
 
 _WINDOW_BYTES = 512 * 1024
+_PARTS = 4096
 _NAMED_BYTES = 64 * 1024
 """Up to this size a number that is none is looked for, to say where it stands."""
 
@@ -127,14 +128,18 @@ def _outside_strings(text: bytes, step: Callable[[], None]) -> Iterator[bytes]:
 
 
 def _mended(text: bytes, step: Callable[[], None]) -> bytes:
+    mended: list[bytes] = []
     parts: list[bytes] = []
     at = 0
     for escape in _ESCAPE.finditer(text):
         if escape[1] is not None:
             parts += (text[at : escape.start()], b"\\ufffd")
             at = escape.end()
+            if len(parts) > _PARTS:
+                mended.append(b"".join(parts))
+                parts.clear()
         step()
-    return b"".join([*parts, text[at:]])
+    return b"".join([*mended, *parts, text[at:]])
 
 
 def _check_numbers(value: Any, field: str, step: Callable[[], None]) -> None:

@@ -43,6 +43,16 @@ _GAUGES = {
     "waiting": ("hubbub_waiting", "Connections of which a request or its body is awaited."),
     "behind": ("hubbub_listeners_behind", "Open streams that are not at the head."),
 }
+_MAXIMA = {
+    "longest_step": (
+        "hubbub_longest_step_seconds",
+        "The longest that one step held a process's loop in the last one to two minutes.",
+    ),
+    "longest_step_cpu": (
+        "hubbub_longest_step_cpu_seconds",
+        "The same in the processor's time: what it was busy with, not what it waited for.",
+    ),
+}
 _REPLAY, _LAG = "replay:", "lag:"
 
 Figures = dict[str, float]
@@ -99,7 +109,9 @@ class Scoreboard:
         for path in self._others():
             alive = _alive(int(path.name))
             for name, value in _read(path).items():
-                if alive or name not in _GAUGES:
+                if name in _MAXIMA:
+                    sums[name] = max(sums[name], value) if alive else sums[name]
+                elif alive or name not in _GAUGES:
                     sums[name] += value
         return dict(sums)
 
@@ -113,7 +125,7 @@ class Scoreboard:
 def families(figures: Figures) -> Iterable[Metric]:
     for name, (metric, text) in _COUNTERS.items():
         yield CounterMetricFamily(metric, text, value=figures.get(name, 0))
-    for name, (metric, text) in _GAUGES.items():
+    for name, (metric, text) in (_GAUGES | _MAXIMA).items():
         yield GaugeMetricFamily(metric, text, value=figures.get(name, 0))
     replays = CounterMetricFamily(
         "hubbub_replays", "Resume verdicts: recovered, or why not.", labels=["verdict"]

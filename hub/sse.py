@@ -28,12 +28,15 @@ def encode_body(event: Event) -> bytes:
         lines.append(f"event: {event.type}")
     if event.retry_ms is not None:
         lines.append(f"retry: {event.retry_ms}")
-    data = event.data
-    if "\n" in data or "\r" in data:
-        lines.extend(f"data: {line}" for line in _LINE_END.split(data))
-    else:
-        lines.append(f"data: {data}")
+    lines.append("data: " + data_lines(event.data))
     return ("\n".join(lines) + "\n\n").encode()
+
+
+def data_lines(text: str) -> str:
+    """A text behind `data: `, with the field in front of each of its further lines."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.replace("\n", "\ndata: ")
 
 
 def encode(event: Event, event_id: str | None = None) -> bytes:
@@ -100,7 +103,7 @@ class Parser:
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
-        self._buffer = ""
+        self._held: list[str] = []
         self._data: list[str] = []
         self._event = ""
         self._retry: int | None = None
@@ -109,12 +112,14 @@ class Parser:
         self.comments = 0
 
     def feed(self, data: bytes) -> Iterator[Parsed]:
-        self._buffer += self._decoder.decode(data)
+        self._held.append(self._decoder.decode(data))
+        if "\n" not in self._held[-1] and "\r" not in self._held[-1] and not self._after_cr():
+            return  # a long line is joined when it ends, not with each of its pieces
+        text = "".join(self._held)
         # A CR at the end may be half of a CRLF: it waits for its successor.
-        held = self._buffer.endswith("\r")
-        text = self._buffer[:-1] if held else self._buffer
-        lines = _LINE_END.split(text)
-        self._buffer = lines.pop() + ("\r" if held else "")
+        held = text.endswith("\r")
+        lines = _LINE_END.split(text[:-1] if held else text)
+        self._held = [lines.pop() + ("\r" if held else "")]
         for line in lines:
             parsed = self._line(line)
             if parsed is not None:
@@ -123,7 +128,10 @@ class Parser:
     def end(self) -> Iterator[Parsed]:
         """The stream is over. The standard drops a last event without its blank line; a provider's
         last chunk may be just that, so it is given to whoever asks."""
-        yield from self.feed(b"\n\n" if self._buffer.endswith("\r") else b"\n\n\n")
+        yield from self.feed(b"\n\n" if self._after_cr() else b"\n\n\n")
+
+    def _after_cr(self) -> bool:
+        return bool(self._held) and self._held[0].endswith("\r")
 
     def _line(self, line: str) -> Parsed | None:
         if not line:

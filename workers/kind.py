@@ -48,7 +48,12 @@ class GenerationKind:
         head = b"id: %s\nevent: snapshot\ndata: " % position.encode()
         body = b"".join([head, *json_parts(within(data, answer.beside)), b"\n\n"])
         n = record.state.n - (1 if record.state.end else 0)
-        return Snapshot(Frame(position, position, n, body), position, terminal)
+        frame = Frame(position, position, n, body, data)
+        return Snapshot(frame, position, terminal, edition=str(generation.attempt))
+
+    def edition(self, channel: str) -> str:
+        """The attempt: what an earlier one has said is void. Raises `RedisUnavailable`."""
+        return self._answers.history.record(channel, "attempt").fields.get("attempt") or "0"
 
     def view(self, channel: str, dialect: str, position: str | None) -> View:
         """Raises `FieldError`, `NotFound`, `RedisUnavailable`."""

@@ -16,7 +16,6 @@ from gevent.queue import SimpleQueue
 
 from hub import own_events
 from hub.errors import RedisFailure, RedisUnavailable
-from hub.fanout.channel_kind import Snapshot
 from hub.fanout.listener import Listener
 from hub.fanout.room import Room
 from hub.metrics import Counters
@@ -90,13 +89,16 @@ class CatchUp:
         if found.lost is None:
             return True
         snapshot = room.snapshot(found.at) if room.kind is not None else None
+        if snapshot is not None and self._stands(listener, index, position):
+            listener.render_snapshot(index, snapshot)
         if not self._stands(listener, index, position):
             return True  # the snapshot took a while, and meanwhile the listener moved
         listener.deletions[index] = room.deletions
         if snapshot is None or snapshot.frame is None:
             self._tell_loss(listener, room, position, found.lost)
         if snapshot is not None:
-            self._show(listener, index, snapshot)
+            listener.positions[index] = snapshot.position
+            listener.insert_snapshot(index, snapshot)
         else:
             listener.positions[index] = found.at
             if room.kind is not None:
@@ -107,13 +109,6 @@ class CatchUp:
     def _stands(listener: Listener, index: int, position: str) -> bool:
         """False: it has gone, or was led on from memory, while history was read."""
         return listener.behind() and listener.positions[index] == position
-
-    @staticmethod
-    def _show(listener: Listener, index: int, snapshot: Snapshot) -> None:
-        listener.positions[index] = snapshot.position
-        for frame in (snapshot.frame, snapshot.terminal):
-            if frame is not None:
-                listener.insert_frame(index, frame)
 
     def _tell_loss(self, listener: Listener, room: Room, after: str, reason: str) -> None:
         self._counters.gaps += 1

@@ -29,6 +29,8 @@ from hub.fanout.feed import Feed
 from hub.fanout.group import Deliverer, Group
 from hub.fanout.heartbeats import Heartbeats
 from hub.fanout.listener import Listener, Source
+from hub.fanout.longest_step import LongestStep
+from hub.fanout.pace import Pace
 from hub.fanout.presence import Presence
 from hub.fanout.rendering import Rendering
 from hub.fanout.room import Room
@@ -71,6 +73,7 @@ class Delivery:
         self._heartbeats = Heartbeats(self.random)
         self._presence = Presence(history, self._rooms.values, settings.heartbeat_seconds)
         self._greenlets: list[gevent.Greenlet] = []
+        self._longest_step = LongestStep()
         self._started = False
         self.feed = Feed(history.link, self._deliverer.run)
 
@@ -79,12 +82,14 @@ class Delivery:
         if self._started:
             return
         self._started = True
+        self._longest_step.start()
         jobs = [self._turns, self._heartbeats.run, self._presence.run, self._tidy]
         jobs += [self._catch_up.run] * GREENLETS
         self._greenlets = [gevent.spawn(job) for job in jobs]
 
     def stop(self) -> None:
         gevent.killall(self._greenlets)
+        self._longest_step.stop()
         self.feed.stop()
 
     # ── rooms ────────────────────────────────────────────────────────────────────────────────
@@ -139,6 +144,7 @@ class Delivery:
             "listeners": len(self.listeners),
             "behind": sum(listener.group is None for listener in self.listeners),
             "redis_reconnects": self.feed.reconnects,
+            **self._longest_step.figures(),
         }
         for beside in self.figures_beside:
             found |= beside()
@@ -263,8 +269,10 @@ class Delivery:
             self._turn_wanted.wait()
             self._turn_wanted.clear()
             self._deliverer.run()
+            pace = Pace()
             for _ in range(len(self._led)):
                 self._led.popleft()()
+                pace.step()
             gevent.sleep(0)
 
     def _tidy(self) -> None:

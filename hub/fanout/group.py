@@ -12,14 +12,12 @@ batches grow by themselves.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-import gevent
-
 from hub.fanout.listener import Listener, Source, all_ended
+from hub.fanout.pace import Pace
 from hub.fanout.rendering import Item, Rendering
 from hub.store.chunk import Chunk
 
@@ -27,7 +25,6 @@ TURN_BYTES = 256 * 1024
 """About how much one `send` carries at most: what does not fit a socket's buffer comes back."""
 
 _SLICE = 64
-_BUDGET_SECONDS = 0.005
 
 
 class Deliverer:
@@ -46,14 +43,12 @@ class Deliverer:
             return
         self._running = True
         try:
-            since = time.perf_counter()
+            pace = Pace()
             while self._ready:
                 group = self._ready.popleft()
                 if group.step():
                     self._ready.append(group)
-                if time.perf_counter() - since > _BUDGET_SECONDS:
-                    gevent.sleep(0)
-                    since = time.perf_counter()
+                pace.step()
         finally:
             self._running = False
 

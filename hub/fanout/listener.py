@@ -16,9 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from hub import own_events, sse
-from hub.fanout.rendering import Item, Rendering, cut
+from hub.fanout.channel_kind import Snapshot
+from hub.fanout.rendering import Item, Rendering, cut, shown
+from hub.fanout.unsent import NOTHING
 from hub.store.chunk import Chunk
-from hub.store.frame import Frame
 
 _NOWHERE: list[Any] = []
 """What a listener at the head keeps of its place: nothing, its group knows."""
@@ -152,13 +153,15 @@ class Listener:
         self.closed = False
         self.blocked_since = 0.0
         self.opened = time.monotonic()
-        self._rest = b""
+        self._rest = NOTHING
 
     def start(self, transport: Transport, head: bytes) -> None:
         """Begin with `head` (whole frames) and go on from the positions."""
         self._transport = transport
         transport.when_gone(self.lost)
-        self._rest = head + self._rest
+        rest, self._rest = self._rest, NOTHING.then(head)
+        for part in rest.parts:
+            self._rest = self._rest.then(part)
         self._gather()
         self.advance()
 
@@ -172,7 +175,7 @@ class Listener:
         self.events += found.events
         self.bytes += sent
         self._detached(found.positions, found.rendering)
-        self._rest = found.rest
+        self._rest = NOTHING.then(found.rest)
         self.advance()
 
     def detach(self) -> None:
@@ -199,8 +202,10 @@ class Listener:
         for _ in range(_TURNS):
             if not self.behind():
                 return
-            if self._rest and not self._send_rest():
-                return
+            if self._rest:
+                if not self._send_rest():
+                    return
+                continue
             if self._rendering is None or all_ended(self.rooms, self.positions):
                 self.close("ended")
                 return
@@ -222,31 +227,44 @@ class Listener:
         if chunks:
             items = [(index, chunk) for chunk in chunks]
             data, self._rendering = self._rendering.render(items, self.positions)
-            self._rest += data
+            self._rest = self._rest.then(data)
             self.events += sum(chunk.count for chunk in chunks)
 
     def insert(self, data: bytes) -> None:
-        """Put whole frames that have no place in a channel (a gap, a snapshot) before what follows.
-        Only for a listener that is behind and at a frame's border."""
-        self._rest += data
+        """Put a whole frame that has no place in a channel (a gap) before what follows. Only for a
+        listener that is behind and at a frame's border."""
+        self._rest = self._rest.then(data)
 
-    def insert_frame(self, index: int, frame: Frame) -> None:
-        """Put an event of the channel there, which moves the listener's position to it."""
-        if self._rendering is not None:
-            data, self._rendering = self._rendering.frame(index, frame, self.positions)
-            self._rest += data
+    def render_snapshot(self, index: int, snapshot: Snapshot) -> None:
+        """Do what `insert_snapshot` would need time for, in steps between which others run."""
+        if self._rendering is not None and snapshot.frame is not None:
+            shown(self._rendering, snapshot, index, self.positions)
+
+    def insert_snapshot(self, index: int, snapshot: Snapshot) -> None:
+        """Put a snapshot there, and the terminal event that it brings: they move the listener's
+        position to them."""
+        if self._rendering is not None and snapshot.frame is not None:
+            found = shown(self._rendering, snapshot, index, self.positions)
+            self.positions, self._rendering = found.positions, found.rendering
+            for part in found.parts:
+                self._rest = self._rest.then(part)
+        if self._rendering is not None and snapshot.terminal is not None:
+            data, self._rendering = self._rendering.frame(index, snapshot.terminal, self.positions)
+            self._rest = self._rest.then(data)
 
     def end_after(self, reason: str, retry_ms: int) -> None:
         """End the stream behind what is to be sent yet; the client shall not come back."""
-        self._rest += self._closing(reason, reconnect=False, retry_ms=retry_ms)
+        self._rest = self._rest.then(self._closing(reason, reconnect=False, retry_ms=retry_ms))
         self._rendering = None
 
     def _send_rest(self) -> bool:
-        sent = self._try_send(self._rest)
+        """Send a piece of it; False where the socket takes no more."""
+        piece = self._rest.piece()
+        sent = self._try_send(piece)
         if self.closed:
             return False
-        self._rest = self._rest[sent:]
-        return not self._rest
+        self._rest = self._rest.after(sent)
+        return sent == len(piece)
 
     def _send_after(self, index: int) -> bool:
         room = self.rooms[index]
@@ -268,7 +286,8 @@ class Listener:
             self.events += sum(chunk.count for chunk in chunks)
             return True
         found = cut(rendering, items, before, sent)
-        self.positions, self._rendering, self._rest = found.positions, found.rendering, found.rest
+        self.positions, self._rendering = found.positions, found.rendering
+        self._rest = NOTHING.then(found.rest)
         self.events += found.events
         return False
 
@@ -329,7 +348,7 @@ class Listener:
             return
         if sent < len(data):
             self.detach()
-            self._rest = data[sent:]
+            self._rest = NOTHING.then(data[sent:])
             self._block(progress=True)
 
     def say_closing(self, reason: str, *, reconnect: bool, retry_ms: int) -> None:
@@ -364,6 +383,6 @@ class Listener:
             return
         self.closed = True
         self.detach()
-        self._rest = b""
+        self._rest = NOTHING
         self._transport.close()
         self._keeper.closed(self, reason)

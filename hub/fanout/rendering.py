@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hub import cursor, sse
-from hub.fanout.channel_kind import View
+from hub.fanout.channel_kind import Snapshot, View
+from hub.fanout.unsent import Shared
 from hub.store.chunk import Chunk
 from hub.store.frame import Frame
 
@@ -66,8 +67,10 @@ class Cursor:
         self, index: int, frame: Frame, positions: list[str]
     ) -> tuple[bytes, Rendering | None]:
         positions[index] = frame.id
-        token = cursor.encode(self.channels, positions).encode()
-        return b"id: %s\n%s" % (token, sse.without_id(frame.data)), self
+        return self.label(positions) + sse.without_id(frame.data), self
+
+    def label(self, positions: list[str]) -> bytes:
+        return b"id: %s\n" % cursor.encode(self.channels, positions).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,43 @@ class Labelled:
     def _labelled(self, data: bytes, inner: Rendering | None) -> tuple[bytes, Rendering | None]:
         data = (b"\n" + data).replace(b"\nid: ", b"\nid: " + self.label.encode())[1:]
         return data, None if inner is None else Labelled(inner, self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A snapshot as one listener is sent it, and how that listener goes on."""
+
+    parts: tuple[bytes | Shared, ...]
+    positions: list[str]
+    rendering: Rendering | None
+
+
+_RENDERED = 4
+"""How many renderings of a snapshot are kept beside it."""
+
+
+def shown(rendering: Rendering, snapshot: Snapshot, index: int, positions: list[str]) -> Shown:
+    """What `rendering.frame` gives for the snapshot's frame, made once for all listeners that want
+    the same. Of a cursor only the `id:` line is a listener's own. The first call for a rendering
+    may take several steps, in which others run; the next ones do not."""
+    assert snapshot.frame is not None
+    positions = list(positions)
+    frame, rendered = snapshot.frame, snapshot.rendered
+    if isinstance(rendering, Cursor):
+        positions[index] = frame.id
+        if Cursor not in rendered:
+            rendered[Cursor] = sse.without_id(frame.data)
+        body = Shared(rendered[Cursor], snapshot)
+        return Shown((rendering.label(positions), body), positions, rendering)
+    positions[index] = frame.id
+    key = (rendering, *positions)
+    if key not in rendered:
+        made = rendering.frame(index, frame, positions)
+        while len(rendered) >= _RENDERED:
+            del rendered[next(iter(rendered))]
+        rendered[key] = made
+    data, following = rendered[key]
+    return Shown((Shared(data, snapshot),), positions, following)
 
 
 @dataclass(frozen=True, slots=True)

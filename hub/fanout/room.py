@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
+import weakref
 from collections.abc import Callable
 
 import gevent
@@ -38,6 +39,7 @@ log = logging.getLogger("hub.room")
 
 _HELD_BYTES = 4 * 2**20
 _SNAPSHOT_SECONDS = 0.1
+_LARGE_BYTES = 256 * 1024
 
 
 class Room:
@@ -75,6 +77,7 @@ class Room:
         self._reading = Semaphore()
         self._snapshot: Snapshot | None = None
         self._snapshot_at = 0.0
+        self._held_snapshot: Callable[[], Snapshot | None] = _no_snapshot
         self._held: list[Announcement | DeletionNotice] = []
         self._held_bytes = 0
         self._primed = False
@@ -152,6 +155,7 @@ class Room:
         for listener in moved:
             listener.detach()
         self._memory.void()
+        self._snapshot, self._held_snapshot = None, _no_snapshot
         return moved
 
     # ── getting into step with history ───────────────────────────────────────────────────────
@@ -241,20 +245,38 @@ class Room:
         return None if self.after(position) else self.read(position)
 
     def snapshot(self, least: str = BEFORE_FIRST) -> Snapshot | None:
-        """The kind's snapshot; those who come within a moment share one reading, unless it does not
-        reach as far as `least`: then it would leave a hole or take something back."""
+        """The kind's snapshot. Those who come within a moment share one reading; and a large one
+        that somebody still has to send is everybody's for as long as memory has what follows it.
+        Unless it does not reach as far as `least`: then it would leave a hole or take something
+        back."""
         assert self.kind is not None
         with self._reading:
-            taken = self._snapshot
+            taken, held = self._snapshot, self._held_snapshot()
             if (
-                taken is None
-                or time.monotonic() - self._snapshot_at > _SNAPSHOT_SECONDS
-                or place(taken.position) < place(least)
+                taken is not None
+                and time.monotonic() - self._snapshot_at <= _SNAPSHOT_SECONDS
+                and place(taken.position) >= place(least)
             ):
-                self._snapshot_at = time.monotonic()
-                taken = self._snapshot = self.kind.snapshot(self.channel)
+                return taken
+            if held is not None and place(held.position) >= place(least) and self._continues(held):
+                return held
+            self._snapshot_at = time.monotonic()
+            taken = self._snapshot = self.kind.snapshot(self.channel)
+            if taken is not None and taken.frame and len(taken.frame.data) >= _LARGE_BYTES:
+                self._held_snapshot = weakref.ref(taken)
             return taken
+
+    def _continues(self, snapshot: Snapshot) -> bool:
+        """Whether what follows it is here, and it is of the edition that a new one would be of.
+        Raises `RedisUnavailable`."""
+        assert self.kind is not None
+        whole = snapshot.terminal is not None or self.count_after(snapshot.position) is not None
+        return whole and self.kind.edition(self.channel) == snapshot.edition
 
     def forget_what_is_over(self) -> None:
         self._snapshot = None
         self._memory.forget_what_is_over()
+
+
+def _no_snapshot() -> Snapshot | None:
+    return None

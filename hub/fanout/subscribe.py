@@ -124,9 +124,7 @@ def prepare(
     head = _head(delivery, rooms, options, starting_points, in_dialect=in_dialect)
     for index, starting_point in enumerate(starting_points):
         if starting_point.snapshot is not None:
-            for frame in (starting_point.snapshot.frame, starting_point.snapshot.terminal):
-                if frame is not None:
-                    listener.insert_frame(index, frame)
+            listener.insert_snapshot(index, starting_point.snapshot)
     verdicts = [b.reason or "recovered" for b in starting_points]
     delivery.counters.replays.update(verdicts)
     log.info(

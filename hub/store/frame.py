@@ -13,12 +13,14 @@ from hub.channel import BEFORE_FIRST, milliseconds
 
 
 class Frame(NamedTuple):
-    """A stored event as bytes. `n` counts the channel's events up to this one."""
+    """A stored event as bytes. `n` counts the channel's events up to this one. `value` is what its
+    data says, where its maker has it at hand: a large snapshot is not parsed again."""
 
     id: str
     prev: str
     n: int
     data: bytes
+    value: Any = None
 
 
 @dataclass(frozen=True, slots=True)

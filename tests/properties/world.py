@@ -81,6 +81,9 @@ class Counting:
             frame = Frame(position, position, count, body)
         return Snapshot(frame, position, terminal)
 
+    def edition(self, channel: str) -> str:
+        return ""
+
     def view(self, channel: str, dialect: str, position: str | None) -> View:
         raise NotImplementedError
 

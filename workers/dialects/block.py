@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hub import sse
-from hub.event import Event
+from hub.event import Event, compact_json
+from hub.fanout.pace import LONG_TEXT, Pace, json_parts
 from hub.store.frame import Frame
 from workers.run.claim import WORKER_LOST
 
@@ -27,12 +28,36 @@ _GAP = {
 
 def parsed(frame: Frame) -> tuple[str, Any]:
     """A stored event's type and its JSON data."""
+    if frame.value is not None:
+        return "snapshot", frame.value
     event = sse.decode(frame.data)
     return event.event, json.loads(event.data)
 
 
 def block(event_id: str, data: str, event: str | None = None) -> bytes:
     return sse.encode(Event(data, event), event_id)
+
+
+def json_block(frame: Frame, value: object) -> bytes:
+    """A block of JSON with the frame's id. Of a snapshot it may be large, and is made in steps."""
+    if frame.value is None:
+        return block(frame.id, compact_json(value))
+    return b"".join([b"id: %s\ndata: " % frame.id.encode(), *json_parts(value), b"\n\n"])
+
+
+def text_block(frame: Frame, text: str) -> bytes:
+    """The same of plain text."""
+    if frame.value is None:
+        return block(frame.id, text)
+    parts, pace, at = [b"id: %s\ndata: " % frame.id.encode()], Pace(), 0
+    while at < len(text):
+        piece = text[at : at + LONG_TEXT]
+        if piece[-1] == "\r":  # with the LF that may follow it
+            piece = text[at : at + LONG_TEXT + 1]
+        parts.append(sse.data_lines(piece).encode())
+        at += len(piece)
+        pace.step()
+    return b"".join([*parts, b"\n\n"])
 
 
 def broken(event: str, *, sent: bool, lost: bool) -> Mapping[str, Any] | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hub.event import compact_json
 from hub.store.frame import Frame
-from workers.dialects.block import block, broken, parsed
+from workers.dialects.block import block, broken, json_block, parsed
 from workers.openai.error import error_json
 from workers.provider.members import CHOICE, COMPLETION, DELTA, OWN, PARTS, Place, unflat
 from workers.transcript import apart
@@ -92,7 +92,7 @@ class OpenAI:
         if index not in self.opened:
             choice["delta"] = {"role": "assistant", **delta}
             view = replace(self, opened=self.opened | {index})
-        out.append(block(frame.id, self._chunk([choice], beside)))
+        out.append(json_block(frame, self._chunk([choice], beside)))
         return view
 
     def _snapshot(self, frame: Frame, data: Mapping[str, Any], out: list[bytes]) -> OpenAI:
@@ -110,9 +110,9 @@ class OpenAI:
             finish = {"index": choice["index"], "delta": {}, "finish_reason": None}
             finish["finish_reason"] = choice["finish_reason"]
             around = usage if at == len(choices) and not self.usage_chunk else _NOTHING
-            out.append(block(frame.prev, self._chunk([finish], around)))
+            out.append(block(frame.prev, compact_json(self._chunk([finish], around))))
         if self.usage_chunk:
-            out.append(block(frame.prev, self._chunk([], usage)))
+            out.append(block(frame.prev, compact_json(self._chunk([], usage))))
         out.append(block(frame.id, "[DONE]"))
 
     def _fail(self, frame: Frame, data: Mapping[str, Any], out: list[bytes]) -> None:
@@ -120,17 +120,17 @@ class OpenAI:
         out.append(block(frame.prev, compact_json({"error": error_json(data)})))
         out.append(block(frame.id, "[DONE]"))
 
-    def _chunk(self, choices: list[dict[str, Any]], beside: Mapping[str, Any] = _NOTHING) -> str:
-        return compact_json(
-            {
-                **beside,
-                "id": f"chatcmpl-{self.generation_id}",
-                "object": "chat.completion.chunk",
-                "created": self.created_seconds,
-                "model": self.model or "",
-                "choices": choices,
-            }
-        )
+    def _chunk(
+        self, choices: list[dict[str, Any]], beside: Mapping[str, Any] = _NOTHING
+    ) -> dict[str, Any]:
+        return {
+            **beside,
+            "id": f"chatcmpl-{self.generation_id}",
+            "object": "chat.completion.chunk",
+            "created": self.created_seconds,
+            "model": self.model or "",
+            "choices": choices,
+        }
 
 
 def _as_delta(choice: Mapping[str, Any]) -> dict[str, Any]:

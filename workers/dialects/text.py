@@ -8,7 +8,7 @@ from typing import Any
 
 from hub.event import compact_json
 from hub.store.frame import Frame
-from workers.dialects.block import TERMINAL, block, broken, parsed
+from workers.dialects.block import TERMINAL, block, broken, parsed, text_block
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Text:
             return None if event in TERMINAL else self
         shown = text.removeprefix("\n") if self.after_cr else text
         if shown:
-            out.append(block(frame.id, shown))
+            out.append(text_block(frame, shown))
         after_cr = text.endswith("\r")
         if self.sent and after_cr == self.after_cr:
             return self

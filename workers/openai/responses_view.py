@@ -7,7 +7,6 @@ either: after a restart, or where the beginning has left the history, the stream
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +15,7 @@ from hub import sse
 from hub.event import Event, compact_json
 from hub.store.frame import Frame
 from hub.store.history import History
+from workers.dialects.block import parsed
 from workers.generation import (
     ENDED,
     Generation,
@@ -34,12 +34,25 @@ _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResponseView:
-    """`number` is the sequence number of the next event; those up to `skip` are not sent."""
+    """`number` is the sequence number of the next event; those up to `skip` are not sent.
+
+    The same numbers of one generation come of the same events, so two views at one number are equal
+    and share what they render.
+    """
 
     generation: Generation
     output: Output
     number: int = 0
     skip: int = -1
+
+    def _place(self) -> tuple[str, int, int]:
+        return self.generation.id, self.number, max(self.skip, self.number - 1)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ResponseView) and self._place() == other._place()
+
+    def __hash__(self) -> int:
+        return hash(self._place())
 
     @classmethod
     def of(cls, generation: Generation, starting_after: int = -1) -> ResponseView:
@@ -57,8 +70,7 @@ class ResponseView:
         return b"".join(out), view
 
     def _render(self, frame: Frame, out: list[bytes]) -> ResponseView | None:
-        parsed = sse.decode(frame.data)
-        event, data = parsed.event, json.loads(parsed.data)
+        event, data = parsed(frame)
         if event in ENDED:
             self._end(Terminal(event, data), out)
             return None

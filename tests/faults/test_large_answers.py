@@ -1,0 +1,159 @@
+"""Large answers and large requests: they cost those who ask for them, and delay nobody."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+import requests
+
+from hub.event import Event
+from hub.settings import Settings
+from hub.store.history import History, RecordWrite
+from hub.store.redis_link import RedisLink
+from tests.conftest import StartStack
+from tests.faults.test_listeners import MIB, memory_bytes
+from tests.support.stack import Stack, Web
+from tests.support.stream import EventStream
+from workers.generation import Generation, Terminal
+from workers.queue import Queue
+from workers.request import Request
+from workers.store import Generations
+from workers.transcript import delta_json
+
+PIECE = 'ß\n"x\\' * 20_000
+SAID = 200
+"""So many pieces are an answer of about 26 MB on the wire."""
+
+STEP_SECONDS = 0.1
+"""Of the processor's time. The promise is 0.05; the slack is for a machine that is half as fast."""
+
+
+@pytest.fixture
+def hub(stack: StartStack) -> Stack:
+    """With a history that lets go of an answer's beginning: late watchers get the snapshot."""
+    return stack({"HUB_HISTORY_EVENTS": "10"}, workers=0)
+
+
+@pytest.fixture
+def generations(real_link: RedisLink) -> Generations:
+    settings = Settings(history_events=10)
+    history = History(real_link, settings)
+    return Generations(history, Queue(real_link, settings.lease_seconds), settings)
+
+
+@pytest.fixture
+def large(generations: Generations) -> Generation:
+    """A generation with a large answer that has completed."""
+    generation = generations.create(Request([{"role": "user", "content": "Why?"}])).generation
+    for _ in range(SAID):
+        say(generations, generation, PIECE)
+    generations.end(generation.id, lambda _: Terminal.completed({0: "stop"}, None, None))
+    return generation
+
+
+def say(generations: Generations, generation: Generation, text: str) -> None:
+    data = delta_json(0, "content", text)
+    write = RecordWrite(log=data + "\n")
+    generations.history.append(generation.channel, [Event(data, "delta")], record=write)
+
+
+def longest_step(web: Web) -> float:
+    for line in web.get("/metrics").text.splitlines():
+        if line.startswith("hubbub_longest_step_cpu_seconds "):
+            return float(line.split()[1])
+    raise AssertionError("no longest step is told")
+
+
+def test_watchers_that_read_nothing_hold_one_snapshot_together(
+    hub: Stack, large: Generation
+) -> None:
+    url = f"{hub.url}/generations/{large.id}/events"
+    many = f"{hub.url}/events?channel=other&channel={large.channel}"
+    with ExitStack() as streams:
+        first = streams.enter_context(EventStream(url, timeout=60))
+        whole = json.loads(first.next("snapshot").data)["choices"][0]["content"]
+        assert whole == PIECE * SAID
+        before = memory_bytes(hub.web)
+        idle = []
+        for query in ({}, {"format": "text"}, {"format": "openai"}):
+            for _ in range(20):
+                stream = EventStream(url, query=query, receive_buffer=4096, timeout=60)
+                idle.append(streams.enter_context(stream))
+        for _ in range(10):
+            idle.append(streams.enter_context(EventStream(many, receive_buffer=4096, timeout=60)))
+        for stream in idle:
+            stream.until(lambda s: len(s.raw) > 1000)
+        held = memory_bytes(hub.web) - before
+        assert held < 12 * len(PIECE.encode()) * SAID, f"{held / MIB:.0f} MiB"
+        late = idle[5]
+        assert json.loads(late.next("snapshot").data)["choices"][0]["content"] == whole
+        assert late.next().event == "completed"
+    assert longest_step(hub.web) < STEP_SECONDS
+
+
+def test_a_list_is_as_small_and_fast_as_if_nothing_large_were_in_it(
+    hub: Stack, large: Generation
+) -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:," + "x" * (6 * MIB)}}
+    text = {"type": "text", "text": "What is it?"}
+    body = {"messages": [{"role": "user", "content": [text, picture]}]}
+    assert hub.post("/generations", json=body).status_code == 202
+    answer = hub.get("/generations")
+    assert [each["question"] for each in answer.json()["generations"]] == ["What is it?", "Why?"]
+    assert len(answer.content) < 4096
+    assert longest_step(hub.web) < STEP_SECONDS
+
+
+def test_reading_a_large_answer_delays_nobody(hub: Stack, large: Generation) -> None:
+    def read(path: str) -> Any:
+        return hub.get(path, timeout=60).json()
+
+    with ThreadPoolExecutor(4) as pool:
+        for told in pool.map(read, [f"/generations/{large.id}"] * 4):
+            assert told["choices"][0]["content"] == PIECE * SAID
+    before = memory_bytes(hub.web)
+    answers = [hub.get(f"/generations/{large.id}", stream=True, timeout=60) for _ in range(20)]
+    assert memory_bytes(hub.web) - before < 100 * MIB
+    for answer in answers:
+        answer.close()
+    assert longest_step(hub.web) < STEP_SECONDS
+
+
+pytestmark = pytest.mark.slow
+
+WORST: dict[str, Callable[[], tuple[str, str, bytes]]] = {
+    "line ends": lambda: ("channels/a/events", "application/x-ndjson", b"\n" * (8 * MIB)),
+    "a thousand events": lambda: (
+        "channels/a/events", "application/x-ndjson", (b'{"data":"%s"}\n' % (b"\\n" * 4000)) * 1000
+    ),
+    "a long question": lambda: (
+        "generations", "application/json", b'{"prompt":"%s"}' % (b"\\n" * (4 * MIB - 10))
+    ),
+    "many halves of characters": lambda: (
+        "generations", "application/json", b'{"prompt":"%s"}' % (b"\\ud800" * (8 * MIB // 6 - 10))
+    ),
+    "many values": lambda: (
+        "generations", "application/json", b'{"prompt":%s0]}' % (b"[" + b"[]," * (2 * MIB))
+    ),
+    "as many values as are allowed": lambda: (
+        "v1/chat/completions",
+        "application/json",
+        b'{"stream":true,"messages":[{"role":"user","content":"x"}],"x":[%s0]}' % (b"{}," * 49_000),
+    ),
+    "deep": lambda: ("generations", "application/json", b"[" * (8 * MIB)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", WORST)
+def test_no_request_within_the_limits_holds_the_loop(hub: Stack, kind: str) -> None:
+    path, content_type, body = WORST[kind]()
+    headers = {"Content-Type": content_type}
+    answer = requests.post(f"{hub.url}/{path}", data=body, headers=headers, timeout=60, stream=True)
+    assert answer.status_code in (200, 201, 202, 400)
+    answer.close()
+    assert longest_step(hub.web) < STEP_SECONDS
