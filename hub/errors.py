@@ -17,7 +17,8 @@
     ├── Overloaded              503: no more streams at the moment
     └── RedisFailure            Redis did not do what was asked
         ├── RedisUnavailable    503: it did not answer, and nothing may be concluded; it passes
-        └── RedisRefused        500: it refused for good, and nothing was stored
+        ├── RedisRefused        500: it refused for good, and nothing was stored
+        └── RedisUnfit          it lacks what the hub needs: the start stops
 
 Library exceptions are translated where they occur (Redis': `store.redis_failure`); the HTTP answer
 is chosen in one handler (`web.problems`).
@@ -166,6 +167,13 @@ class RedisRefused(RedisFailure):
     status = 500
     code = "redis-refused"
     title = "Redis refuses what is asked of it"
+
+
+class RedisUnfit(RedisFailure):
+    """Its version is too old, or a right is missing: no process starts with it."""
+
+    code = "redis-unfit"
+    title = "This Redis will not do"
 
 
 class Overloaded(HubError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 
 from flask import Flask
 
@@ -12,6 +13,7 @@ from hub.fanout.delivery import Delivery
 from hub.settings import SettingError, Settings
 from hub.store.history import History
 from hub.store.redis_link import RedisLink
+from hub.store.server_check import check_server, wait_until_fit
 from hub.web import cors, headers, problems
 from hub.web.channels import channels_blueprint
 from hub.web.entrance import Entrance
@@ -25,7 +27,7 @@ from workers.openai.responses import responses_blueprint
 from workers.preview import preview
 from workers.queue import Queue
 from workers.roster import Roster
-from workers.store import Generations
+from workers.store import SCRIPT_PACKAGES, Generations
 from workers.thread_views import threads_blueprint
 from workers.threads import Threads
 from workers.views import generations_blueprint
@@ -44,6 +46,7 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # `/channels//events` is no channel's name
     app.extensions["hubbub"] = delivery
+    app.extensions["hubbub.redis"] = partial(wait_until_fit, link, SCRIPT_PACKAGES)
     problems.register(app)
     headers.register(app)
     cors.register(app, settings.cors_origins)
@@ -57,6 +60,7 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
     app.register_blueprint(
         health_blueprint(
             delivery,
+            lambda seconds: check_server(link, SCRIPT_PACKAGES, try_seconds=seconds),
             worker_seen=lambda: queue.counts().workers > 0,
             hindrance=roster.problem,
             more_metrics=lambda: families(queue.counts()),

@@ -17,23 +17,25 @@ import gevent  # noqa: E402
 from gevent.event import Event  # noqa: E402
 
 from hub import logs  # noqa: E402
-from hub.errors import RedisUnavailable  # noqa: E402
+from hub.errors import RedisFailure, RedisUnfit  # noqa: E402
 from hub.settings import SettingError, Settings  # noqa: E402
 from hub.store.history import History  # noqa: E402
 from hub.store.redis_link import RedisLink  # noqa: E402
+from hub.store.server_check import wait_until_fit  # noqa: E402
 from workers.provider import Providers  # noqa: E402
 from workers.provider.config import load_providers  # noqa: E402
 from workers.pulse import beat_for_ever  # noqa: E402
 from workers.queue import Queue  # noqa: E402
 from workers.roster import Roster, report_for_ever  # noqa: E402
 from workers.run.worker import Worker  # noqa: E402
-from workers.store import Generations  # noqa: E402
+from workers.store import SCRIPT_PACKAGES, Generations  # noqa: E402
 
 log = logging.getLogger("workers")
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    """Work until asked to stop (0); 2 where a setting is wrong or missing, with one line."""
+    """Work until asked to stop (0); 2 where a setting is wrong or missing, 1 where Redis lacks what
+    is needed, with one line."""
     try:
         settings = _settings(os.environ)
         providers = Providers.from_settings(settings, os.environ)
@@ -51,11 +53,17 @@ def main(arguments: Sequence[str] = ()) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop)
-    worker.start()
-    roster = Roster(link, settings.lease_seconds)
-    beside = [gevent.spawn(report_for_ever, roster, name, providers, settings)]
+    beside = []
     if settings.pulse_file is not None:
         beside.append(gevent.spawn(beat_for_ever, settings.pulse_file))
+    try:
+        wait_until_fit(link, SCRIPT_PACKAGES, asked.is_set)
+    except RedisUnfit as error:
+        print(f"workers: {error}", file=sys.stderr)
+        return 1
+    worker.start()
+    roster = Roster(link, settings.lease_seconds)
+    beside.append(gevent.spawn(report_for_ever, roster, name, providers, settings))
     log.info("worker starts, up to %d generations at a time", settings.worker_concurrency)
     asked.wait()
     worker.stop(settings.grace_seconds, hurry)
@@ -74,7 +82,7 @@ def make_worker(settings: Settings, providers: Providers, link: RedisLink, name:
 def _forget(roster: Roster, name: str) -> None:
     try:
         roster.forget(name)
-    except RedisUnavailable:
+    except RedisFailure:
         pass  # what it said lapses with its lease
 
 

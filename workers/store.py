@@ -43,6 +43,9 @@ MIN_EVENT_BYTES = 2 * MAX_EVENT_BYTES
 """A generation's own events may always be so large: HUB_MAX_EVENT_BYTES is there for publishers.
 Its text comes in smaller pieces, but a picture is as large as its provider's chunk."""
 
+SCRIPT_PACKAGES = ("hub.store", "workers")
+"""Whose scripts a process runs that has to do with generations (`store.server_check`)."""
+
 _TAG = "generations"
 _PAGE = 500
 _TRIES = 50

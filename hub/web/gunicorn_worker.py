@@ -14,15 +14,19 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import gevent
 from gunicorn import util
+from gunicorn.arbiter import Arbiter
 from gunicorn.http import errors
 from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.ggevent import GeventWorker
 
+from hub.errors import RedisUnfit
 from hub.event import compact_json
 from hub.web.waiting import WAITING, WaitingConnection, WaitingConnections
 
@@ -54,9 +58,11 @@ _STATUS = {
 
 class Worker(GeventWorker):  # type: ignore[misc]
     """gunicorn's gevent worker for streams. The application is to carry its `Delivery`, or what
-    makes it in the worker's process, in `app.extensions["hubbub"]`."""
+    makes it in the worker's process, in `app.extensions["hubbub"]`; what waits until its Redis is
+    fit to work with may be in `app.extensions["hubbub.redis"]`."""
 
     wsgi: Any
+    _unfit = False
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
@@ -71,6 +77,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
 
         delivery = application.extensions["hubbub"]
         self.delivery: Delivery = delivery() if callable(delivery) else delivery
+        self._wait_until_fit: Callable[[], None] | None = application.extensions.get("hubbub.redis")
         settings = self.delivery.settings
         self.waiting = WaitingConnections(settings.max_waiting, settings.max_waiting_per_address)
         self.delivery.figures_beside.append(self.waiting.figures)
@@ -81,11 +88,25 @@ class Worker(GeventWorker):  # type: ignore[misc]
         for listening in self.sockets:
             _find_the_vanished(listening, self.delivery.settings.stall_seconds)
         self.delivery.start()
+        if self._wait_until_fit is not None:
+            gevent.spawn(self._check_redis, self._wait_until_fit)
         draining = gevent.spawn(self._drain_when_told)
         try:
             super().run()
         finally:
             draining.join(timeout=self.delivery.settings.grace_seconds + 1)
+        if self._unfit:
+            sys.exit(Arbiter.APP_LOAD_ERROR)  # gunicorn ends, and does not try the same again
+
+    def _check_redis(self, wait_until_fit: Callable[[], None]) -> None:
+        """End where Redis lacks what is needed. Until it answers the process serves as it does
+        while Redis is away."""
+        try:
+            wait_until_fit()
+        except RedisUnfit as error:
+            log.critical("%s", error.detail)
+            self._unfit = True
+            self.alive = False
 
     def _drain_when_told(self) -> None:
         """SIGTERM only clears `alive`; whoever wants to end streams in good order must look."""

@@ -9,22 +9,27 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from hub.errors import RedisUnavailable
+from hub.errors import RedisFailure, RedisUnfit
 from hub.fanout.delivery import Delivery
 from hub.metrics import families
+from hub.store.server_check import ServerCheck
 from hub.web.json_response import json_answer
+
+READY_SECONDS = 1.0
+"""How long `/readyz` waits for Redis."""
 
 
 def health_blueprint(
     delivery: Delivery,
+    check_server: Callable[[float], ServerCheck],
     worker_seen: Callable[[], bool],
     hindrance: Callable[[], str],
     more_metrics: Callable[[], Iterable[Metric]],
 ) -> Blueprint:
-    """`hindrance` says why the workers cannot work just now, '' where they can. `more_metrics` are
-    those of what builds on the hub. Each may raise `RedisUnavailable`."""
+    """`check_server(try_seconds)` asks Redis what it may do for this process. `hindrance` says why
+    the workers cannot work just now, '' where they can. `more_metrics` are those of what builds on
+    the hub. Each may raise `RedisFailure`."""
     blueprint = Blueprint("health", __name__)
-    link = delivery.history.link
 
     @blueprint.get("/healthz")
     def healthz() -> Response:
@@ -33,12 +38,15 @@ def health_blueprint(
 
     @blueprint.get("/readyz")
     def readyz() -> Response:
-        """Redis answers, a worker was seen, and nothing hinders it."""
+        """Redis answers and may do what is needed, a worker was seen, and nothing hinders it. The
+        first thing that is not so is named."""
         try:
-            link.call(lambda client: client.ping(), try_seconds=1.0)
+            found = check_server(READY_SECONDS)
+            if found.missing:
+                return _answer(503, {"status": RedisUnfit.code, "detail": found.missing[0]})
             worker, hindered = worker_seen(), hindrance()
-        except RedisUnavailable as error:
-            return _answer(503, {"status": "redis-unavailable", "detail": error.detail})
+        except RedisFailure as error:
+            return _answer(503, {"status": error.code, "detail": error.detail})
         if not worker:
             return _answer(503, {"status": "no-worker", "detail": "no worker has been seen"})
         if hindered:
@@ -51,7 +59,7 @@ def health_blueprint(
         found = list(families(delivery.total_figures()))
         try:
             found += more_metrics()
-        except RedisUnavailable:
+        except RedisFailure:
             pass  # what is known here is told all the same
         registry = CollectorRegistry()
         registry.register(_Found(found))
