@@ -9,6 +9,7 @@ import json
 import logging
 import sys
 
+from hub.showing import without_passwords
 from hub.timestamp import rfc3339
 
 
@@ -30,7 +31,8 @@ def configure(log_format: str) -> None:
 
 class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        line = f"{rfc3339(record.created)} {record.levelname} {record.name} {record.getMessage()}"
+        said = without_passwords(record.getMessage())
+        line = f"{rfc3339(record.created)} {record.levelname} {record.name} {said}"
         return (
             line if record.exc_info is None else f"{line}\n{self.formatException(record.exc_info)}"
         )
@@ -42,7 +44,7 @@ class _Json(logging.Formatter):
             "time": rfc3339(record.created),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": without_passwords(record.getMessage()),
         }
         if record.exc_info is not None:
             entry["traceback"] = self.formatException(record.exc_info)

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +23,10 @@ BASE_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~@:+-]+)+")
 """A path that the hub may hang under. No `//`, which would be another host in an address."""
 
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
+
+
+_COMMAND_S_OWN = frozenset({"HUB_TOKEN"})
+"""Variables that the command line alone reads."""
 
 
 class SettingError(ValueError):
@@ -94,7 +99,7 @@ def _secret(value: str) -> str:
 
 def _jwks_url(value: str) -> str:
     parts = urlsplit(value)
-    local = parts.scheme == "http" and _is_loopback(parts.hostname or "")
+    local = parts.scheme == "http" and is_loopback(parts.hostname or "")
     if not parts.hostname or not (parts.scheme == "https" or local):
         raise ValueError("must be an https:// URL, or an http:// one of this machine")
     return value
@@ -263,6 +268,27 @@ class Settings:
         settings._check_keys(values)
         return settings
 
+    @classmethod
+    def unknown(cls, environ: Mapping[str, str]) -> list[str]:
+        """A line for each `HUB_…` variable that there is not, with the nearest name: a setting that
+        was misspelt is otherwise one that silently does nothing. Kubernetes sets such variables for
+        a service whose name begins with `hub` (`HUB_PORT_8000_TCP`); those are nobody's mistake."""
+        known = {setting.metadata["name"] for setting in fields(cls)} | _COMMAND_S_OWN
+        services = {"HUB"} | {
+            name.removesuffix("_SERVICE_HOST") for name in environ if name.endswith("_SERVICE_HOST")
+        }
+        lines = []
+        for name in sorted(environ):
+            of_a_service = any(
+                re.fullmatch(rf"{re.escape(service)}_(SERVICE|PORT)(_.*)?", name)
+                for service in services
+            )
+            if name.startswith("HUB_") and name not in known and not of_a_service:
+                nearest = get_close_matches(name, known, 1)
+                meant = f": is {nearest[0]} meant?" if nearest else ""
+                lines.append(f"there is no setting {name}{meant}")
+        return lines
+
     @property
     def keyed(self) -> bool:
         """Whether everybody must show a token (contract §7). Without any key the hub is open."""
@@ -270,7 +296,7 @@ class Settings:
 
     def check_bind(self) -> None:
         """Refuse an address that others could reach while nobody must show who they are (§7)."""
-        if not self.allow_anonymous and not _is_loopback(self.host):
+        if not self.allow_anonymous and not is_loopback(self.host):
             raise SettingError(
                 f"HOST={self.host} can be reached by others and the hub is open to all: "
                 "set HUB_ALLOW_ANONYMOUS=1 if that is meant, or HOST=127.0.0.1"
@@ -297,8 +323,9 @@ def _problem(error: ValueError) -> str:
     )
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine to itself, whatever the environment says of proxies."""
+    if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback

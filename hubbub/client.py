@@ -21,6 +21,7 @@ from hub.client import doctor
 from hub.client.remote import Remote, RemoteError
 from hub.event import OWN_TYPES, compact_json
 from hub.settings import SettingError, Settings
+from hub.showing import say
 from hub.sse import Parsed
 
 
@@ -56,7 +57,7 @@ def generate(remote: Remote, args: argparse.Namespace) -> int:
         return _follow(remote, made["events"])
     except KeyboardInterrupt:
         remote.call("POST", f"/generations/{made['id']}/cancel")
-        print("\ncancelled", file=sys.stderr)
+        say("\ncancelled", to=sys.stderr)
         return 130
 
 
@@ -71,30 +72,30 @@ def _follow(remote: Remote, path: str) -> int:
             written += _write(content.removeprefix(written))
         elif event.event == "restarted":
             written = ""
-            print(f"\n[begun anew: {data['reason']}]", file=sys.stderr)
+            say(f"\n[begun anew: {data['reason']}]", to=sys.stderr)
         elif event.event == "completed":
-            print()
+            say("")
             return 0
         elif event.event in ("failed", "cancelled"):
             said = data.get("message") or f"cancelled by {data.get('by')}"
-            print(f"\n{event.event}: {said}", file=sys.stderr)
+            say(f"\n{event.event}: {said}", to=sys.stderr)
             return 1
-    print("\nthe generation is gone", file=sys.stderr)
+    say("\nthe generation is gone", to=sys.stderr)
     return 1
 
 
 def _write(text: str) -> str:
-    print(text, end="", flush=True)
+    say(text, end="")
     return text
 
 
 def _show(event: Parsed, *, as_json: bool) -> None:
     if as_json:
-        print(compact_json({"id": event.id, "event": event.event, "data": event.data}), flush=True)
+        say(compact_json({"id": event.id, "event": event.event, "data": event.data}))
     elif event.event == "message":
-        print(event.data, flush=True)
+        say(event.data)
     else:
-        print(f"{event.event}: {event.data}", flush=True)
+        say(f"{event.event}: {event.data}")
 
 
 def _tell(event: Parsed) -> None:
@@ -104,7 +105,7 @@ def _tell(event: Parsed) -> None:
         verdicts = json.loads(event.data)["channels"].values()
         lost = not all(verdict["recovered"] for verdict in verdicts)
     if lost or event.event == "closing":
-        print(f"{event.event}: {event.data}", file=sys.stderr, flush=True)
+        say(f"{event.event}: {event.data}", to=sys.stderr)
 
 
 def _text(given: str) -> str:
@@ -152,7 +153,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         settings = Settings.from_environ(os.environ)
     except SettingError as error:
-        print(f"hubbub: {error}", file=sys.stderr)
+        say(f"hubbub: {error}", to=sys.stderr)
         return 2
     args = _parser(settings).parse_args(arguments)
     try:
@@ -161,9 +162,9 @@ def main(arguments: Sequence[str]) -> int:
             status: int = args.run(remote, args)
             return status
     except RemoteError as error:
-        print(f"hubbub: {error}", file=sys.stderr)
+        say(f"hubbub: {error}", to=sys.stderr)
     except json.JSONDecodeError as error:
-        print(f"hubbub: DATA is not JSON: {error}", file=sys.stderr)
+        say(f"hubbub: DATA is not JSON: {error}", to=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

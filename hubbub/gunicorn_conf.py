@@ -10,6 +10,7 @@ import resource
 import shutil
 import sys
 import tempfile
+from typing import Any
 
 from hub.settings import SettingError, Settings
 
@@ -88,7 +89,9 @@ _scoreboard = os.path.join(_scoreboards, f"hubbub-{os.getpid()}")
 raw_env = [f"HUBBUB_SCOREBOARD={_scoreboard}"]
 
 
-def on_starting(server: object) -> None:
+def on_starting(server: Any) -> None:
+    for line in Settings.unknown(os.environ):
+        server.log.warning(line)
     os.makedirs(_scoreboard, mode=0o700, exist_ok=True)
     for name in os.listdir(_scoreboards):  # of those that were killed
         number = name.removeprefix("hubbub-")

@@ -18,6 +18,7 @@ One thread, no gevent: the launcher must stay able to act whatever state its par
 from __future__ import annotations
 
 import os
+import secrets
 import selectors
 import signal
 import socket
@@ -29,6 +30,7 @@ from types import FrameType
 from typing import IO, TypeVar
 
 from hub.settings import SettingError, Settings
+from hub.showing import printable, without_passwords
 from hubbub import place
 from hubbub.parts import address, model, valkey
 from hubbub.parts.data import DataDirectory, remove_abandoned
@@ -51,6 +53,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     except SettingError as error:
         print(f"hubbub: {error}", file=sys.stderr)
         return 2
+    os.umask(0o077)  # what the parts make is their owner's alone
     launcher = Launcher(settings, follow_parent="--follow-parent" in arguments)
     try:
         launcher.start()
@@ -104,7 +107,7 @@ class Launcher:
         say(
             f"\nHubbub is ready:  http://{url}\n",
             f"  redis   {redis}",
-            f"          REDIS_URL={self.env['REDIS_URL']}",
+            f"          REDIS_URL={without_passwords(self.env['REDIS_URL'])}",
             f"  model   {answers}",
             "  worker  calls the model and publishes what it says",
             f"  web     gunicorn, processes: {self.settings.web_concurrency}\n",
@@ -131,7 +134,7 @@ class Launcher:
     def _start_model(self, data: DataDirectory) -> str:
         given = self.settings.openai_base_url or self.settings.providers_file
         if given:
-            return f"yours, at {given}"
+            return f"yours, at {without_passwords(given)}"
         env = model.environ(self.env)
         if env is None:
             say(
@@ -142,8 +145,9 @@ class Launcher:
             return "none: set OPENAI_BASE_URL and OPENAI_API_KEY"
         if self.settings.model not in (None, model.NAME):
             say(f"HUB_MODEL is not used: the local model is {model.NAME}.")
-        url = self._model_server(env, data)
-        self.env |= {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "local", "HUB_MODEL": model.NAME}
+        key = secrets.token_urlsafe(24)
+        url = self._model_server({**env, model.KEY: key}, data)
+        self.env |= {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": key, "HUB_MODEL": model.NAME}
         return (
             "SmolLM2-135M on this machine's CPU: real, very small, often wrong;\n"
             "          for another set OPENAI_BASE_URL and OPENAI_API_KEY"
@@ -232,7 +236,7 @@ class Launcher:
             self._wake.recv(4096)
 
     def _obituary(self, part: Part) -> str:
-        last = self._data.last_line(f"{part.name}.log") if self._data else ""
+        last = printable(self._data.last_line(f"{part.name}.log")) if self._data else ""
         return f"{part.name} {part.how_it_ended()}; ending the rest{last and f'. It said: {last}'}"
 
     def _listen_to_signals(self) -> None:

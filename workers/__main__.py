@@ -43,6 +43,8 @@ def main(arguments: Sequence[str] = ()) -> int:
         print(f"workers: {error}", file=sys.stderr)
         return 2
     logs.configure(settings.log_format)
+    for line in Settings.unknown(os.environ):
+        log.warning(line)
     link = RedisLink.from_settings(settings)
     name = consumer_name()
     worker = make_worker(settings, providers, link, name)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 
 from hub.client.remote import Remote, RemoteError
+from hub.showing import say, without_passwords
 from hub.sse import Parsed
 
 SLOW_SECONDS = 2.0
@@ -40,9 +41,9 @@ def run(remote: Remote, args: argparse.Namespace) -> int:
     well = True
     for name, check in checks:
         try:
-            print(f"ok    {name}: {check(remote, channel)}")
+            say(f"ok    {name}: {check(remote, channel)}")
         except (Ill, RemoteError) as error:
-            print(f"ILL   {name}: {error}")
+            say(f"ILL   {name}: {error}")
             well = False
             if check is _answers:
                 break
@@ -51,7 +52,7 @@ def run(remote: Remote, args: argparse.Namespace) -> int:
 
 def _answers(remote: Remote, channel: str) -> str:
     remote.call("GET", "/healthz")
-    return remote.url
+    return without_passwords(remote.url)
 
 
 def _ready(remote: Remote, channel: str) -> str:

@@ -10,12 +10,14 @@ import json
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError
 
 from hub import sse
+from hub.settings import is_loopback
+from hub.showing import without_passwords
 
 CONNECT_SECONDS = 10
 SILENCE_SECONDS = 45
@@ -38,6 +40,8 @@ class Remote:
     def __init__(self, url: str, token: str = "") -> None:
         self.url = url.rstrip("/")
         self._session = requests.Session()
+        if is_loopback(urlsplit(self.url).hostname or ""):
+            self._session.trust_env = False  # no proxy of the environment is asked for it
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"
 
@@ -86,7 +90,7 @@ class Remote:
                     raise
                 failures += 1
                 if failures > 5:
-                    raise RemoteError(f"{self.url} cannot be reached: {error}") from None
+                    raise RemoteError(self._unreachable(error)) from None
             time.sleep(min(max(wait_seconds, 0.1) * 2**failures, _LONGEST_PAUSE_SECONDS))
 
     def _open(
@@ -109,10 +113,13 @@ class Remote:
         try:
             response = self._session.request(method, self.url + path, **options)
         except requests.RequestException as error:
-            raise RemoteError(f"{self.url} cannot be reached: {error}", passing=True) from error
+            raise RemoteError(self._unreachable(error), passing=True) from error
         if response.status_code >= 400:
             raise RemoteError(_problem(response), passing=response.status_code in (502, 503, 504))
         return response
+
+    def _unreachable(self, error: Exception) -> str:
+        return without_passwords(f"{self.url} cannot be reached: {error}")
 
 
 def _parsed(response: requests.Response, parser: sse.Parser) -> Iterator[sse.Parsed]:

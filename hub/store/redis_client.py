@@ -47,20 +47,6 @@ def database_of(url: str) -> int:
     return 0 if is_cluster(url) else int(_parsed(url).get("db", 0))
 
 
-def without_password(url: str) -> str:
-    """`url` as it may be shown: a password, also one in the query, is `***`."""
-    parts = urlsplit(url)
-    credentials, at, place = parts.netloc.rpartition("@")
-    if ":" in credentials:
-        credentials = f"{credentials.partition(':')[0]}:***"
-    query = "&".join(
-        f"{name}=***" if "password" in name else f"{name}{equals}{value}"
-        for name, equals, value in (part.partition("=") for part in parts.query.split("&"))
-    )
-    shown = f"{parts.scheme}://{credentials}{at}{place}{parts.path}"
-    return f"{shown}?{query}" if query else shown
-
-
 def make(url: str) -> Any:
     """The client of one server or of the primary that Sentinel names. It connects when used."""
     scheme = urlsplit(url).scheme

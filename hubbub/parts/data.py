@@ -25,7 +25,8 @@ class DataDirectory:
     def __init__(self, root: Path, port: int) -> None:
         self.kept = port != 0
         self.path = root / (str(port) if port else f"any-{os.getpid()}")
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_private(root, self.path)
         self._file = (self.path / "lock").open("a+")
         self.lock = self._file.fileno()
 
@@ -49,6 +50,19 @@ class DataDirectory:
         self._file.close()
         if not self.kept:
             shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _make_private(root: Path, path: Path) -> None:
+    """Nobody else on the machine reads the prompts, also where an older version let them."""
+    root.chmod(0o700)
+    for place, folders, files in os.walk(path):
+        os.chmod(place, 0o700)
+        for name in folders:
+            os.chmod(os.path.join(place, name), 0o700)
+        for name in files:
+            file = os.path.join(place, name)
+            if not os.path.islink(file):
+                os.chmod(file, 0o600)
 
 
 def remove_abandoned(root: Path) -> None:

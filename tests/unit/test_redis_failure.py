@@ -18,7 +18,6 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.sentinel import MasterNotFoundError
 
 from hub.errors import RedisRefused, RedisUnavailable
-from hub.store.redis_client import without_password
 from hub.store.redis_failure import TooFewReplicas, code_of, failure_of
 
 ADDRESS = "Error 111 connecting to 10.1.2.3:6379. Connection refused."
@@ -84,20 +83,3 @@ def test_the_log_names_the_command_that_was_refused(caplog: pytest.LogCaptureFix
 
     assert "append" in caplog.text
     assert "'xadd'" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("redis://:secret@h:6379/0", "redis://:***@h:6379/0"),
-        ("rediss://me:secret@h/0", "rediss://me:***@h/0"),
-        ("redis://h/0", "redis://h/0"),
-        ("unix:///tmp/s?db=1&password=secret", "unix:///tmp/s?db=1&password=***"),
-        (
-            "redis+sentinel://a:secret@h:1,i:2/hub/0?sentinel_password=other&sentinel_username=w",
-            "redis+sentinel://a:***@h:1,i:2/hub/0?sentinel_password=***&sentinel_username=w",
-        ),
-    ],
-)
-def test_a_shown_address_has_no_password(url: str, shown: str) -> None:
-    assert without_password(url) == shown

@@ -121,3 +121,23 @@ def test_any_other_address_is_refused_with_what_to_set(host: str) -> None:
         Settings(host=host).check_bind()
     assert "\n" not in str(refused.value)
     Settings(host=host, allow_anonymous=True).check_bind()
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("HUB_GRACE_SECOND", "there is no setting HUB_GRACE_SECOND: is HUB_GRACE_SECONDS meant?"),
+        ("HUB_MODELL", "there is no setting HUB_MODELL: is HUB_MODEL meant?"),
+        ("HUB_ADMIM_PORT", "there is no setting HUB_ADMIM_PORT: is HUB_ADMIN_PORT meant?"),
+        ("HUB_XYZZY", "there is no setting HUB_XYZZY"),
+    ],
+)
+def test_a_setting_that_there_is_not_is_told_with_the_nearest_name(name: str, line: str) -> None:
+    assert Settings.unknown({name: "1", "HUB_MODEL": "m", "HUB_TOKEN": "t", "PATH": "/"}) == [line]
+
+
+def test_what_kubernetes_sets_for_a_service_is_no_mistake() -> None:
+    of_hub = ("HUB_SERVICE_HOST", "HUB_SERVICE_PORT", "HUB_SERVICE_PORT_HTTP", "HUB_PORT")
+    of_hub += ("HUB_PORT_8000_TCP", "HUB_PORT_8000_TCP_ADDR")  # type: ignore[assignment]
+    of_web = ("HUB_WEB_SERVICE_HOST", "HUB_WEB_PORT", "HUB_WEB_PORT_80_TCP_PROTO")
+    assert Settings.unknown(dict.fromkeys((*of_hub, *of_web), "x")) == []

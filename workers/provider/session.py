@@ -23,6 +23,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -30,6 +31,7 @@ from requests.utils import get_environ_proxies
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from hub.settings import is_loopback
 from workers.provider import failure
 from workers.provider.config import ProviderConfig
 from workers.provider.deadline import Deadline
@@ -136,7 +138,8 @@ class Session:
         self.clock = clock
         session = requests.Session()
         session.trust_env = False
-        session.proxies.update(get_environ_proxies(config.base_url))
+        if not is_loopback(urlsplit(config.base_url).hostname or ""):
+            session.proxies.update(get_environ_proxies(config.base_url))
         bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
         session.verify = bundle or True
         session.headers.update(
