@@ -26,8 +26,8 @@ class DataDirectory:
         self.kept = port != 0
         self.path = root / (str(port) if port else f"any-{os.getpid()}")
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _make_private(root, self.path)
         self._file = (self.path / "lock").open("a+")
+        _make_private(root, self.path)
         self.lock = self._file.fileno()
 
     def take(self, pause: Callable[[float], None]) -> None:
