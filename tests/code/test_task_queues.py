@@ -1,0 +1,99 @@
+"""The examples for Celery and RQ with the real packages: what their forked children publish is
+stored, each once, and nobody shares a name or a connection."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from celery import Celery
+from rq import Queue
+
+from hub import Hub
+from hub.channel import BEFORE_FIRST
+from hub.settings import Settings
+from hub.store.frame import StoredEvent
+from tests.support.deadline import eventually
+from tests.support.process import Process
+from tests.support.stack import clean_environ
+from tests.support.valkey import Valkey
+
+pytestmark = pytest.mark.slow
+
+REPORTS, STEPS = 12, 5
+StartValkey = Callable[..., Valkey]
+
+
+@pytest.fixture
+def server(start_valkey: StartValkey) -> Valkey:
+    return start_valkey(tcp=True)
+
+
+@pytest.fixture
+def hub(server: Valkey) -> Iterator[Hub]:
+    with Hub.from_url(server.url, Settings()) as hub:
+        yield hub
+
+
+def stored(hub: Hub, channel: str) -> list[dict[str, int]]:
+    frames = hub.history.read(channel, BEFORE_FIRST).frames
+    return [json.loads(StoredEvent.of(frame).data) for frame in frames]
+
+
+def all_is_stored_once(hub: Hub) -> set[int]:
+    """Wait for every report; the processes that wrote them."""
+    eventually(lambda: len(stored(hub, "reports")) == REPORTS, 90)
+    processes = set()
+    for number in range(REPORTS):
+        steps = stored(hub, f"report:{number}")
+        assert [step["step"] for step in steps] == list(range(1, STEPS + 1))
+        processes |= {step["by"] for step in steps}
+    assert sorted(report["ready"] for report in stored(hub, "reports")) == list(range(REPORTS))
+    return processes
+
+
+def test_children_of_celery_s_pool_publish_for_themselves(
+    server: Valkey, hub: Hub, tmp_path: Path, processes: list[Process]
+) -> None:
+    command = [sys.executable, "-m", "celery", "-A", "examples.celery_tasks", "worker"]
+    command += ["--pool", "prefork", "--concurrency", "3", "--without-gossip", "--without-mingle"]
+    env = {**clean_environ(), "REDIS_URL": server.url, "C_FORCE_ROOT": "1"}
+    worker = Process("celery", command, tmp_path / "log", env=env)
+    processes.append(worker)
+    worker.start()
+
+    with Celery("tests", broker=server.url) as app:
+        for number in range(REPORTS):
+            app.send_task("examples.celery_tasks.report", (number, STEPS))
+
+    assert len(all_is_stored_once(hub)) > 1
+
+
+def test_children_of_rq_publish_for_themselves(
+    server: Valkey, hub: Hub, tmp_path: Path, processes: list[Process]
+) -> None:
+    with redis.Redis.from_url(server.url) as client:
+        queue = Queue(connection=client)
+        for number in range(REPORTS):
+            queue.enqueue("examples.rq_tasks.report", number, STEPS)
+    command = [sys.executable, "-c", _IMPORTED_BEFORE_THE_FORK, "worker", "--url", server.url]
+    worker = Process(
+        "rq", command, tmp_path / "log", env={**clean_environ(), "REDIS_URL": server.url}
+    )
+    processes.append(worker)
+    worker.start()
+
+    assert len(all_is_stored_once(hub)) == REPORTS
+
+
+_IMPORTED_BEFORE_THE_FORK = """
+import sys
+import examples.rq_tasks as tasks
+tasks.hub.publish("warm", "its connection is the parent's")
+from rq.cli import main
+sys.exit(main())
+"""
