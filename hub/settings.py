@@ -82,6 +82,17 @@ def _key_prefix(value: str) -> str:
     return value
 
 
+def _generators(value: str) -> Mapping[str, str]:
+    """`agent=mypackage.agent:answer,other=…`: the model's name → where its generator is."""
+    found = {}
+    for entry in _list(value):
+        name, _, where = entry.partition("=")
+        if not re.fullmatch(r"[^\s=,]{1,256}", name) or not re.fullmatch(r"[\w.]+:[\w.]+", where):
+            raise ValueError(f"{entry!r} is not of the form name=package.module:function")
+        found[name] = where
+    return found
+
+
 def _http_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -191,6 +202,7 @@ class Settings:
     model: str | None = _setting("HUB_MODEL", _text, None)
     models: tuple[str, ...] = _setting("HUB_MODELS", _list, ())
     providers_file: str | None = _setting("HUB_PROVIDERS", _text, None)
+    generators: Mapping[str, str] = _setting("HUB_GENERATORS", _generators, {})
     system_prompt: str | None = _setting("HUB_SYSTEM_PROMPT", _text, None)
     prices: Mapping[str, Mapping[str, float]] = _setting("HUB_PRICES", _prices, {})
 

@@ -22,11 +22,13 @@ from hub.settings import SettingError, Settings  # noqa: E402
 from hub.store.history import History  # noqa: E402
 from hub.store.redis_link import RedisLink  # noqa: E402
 from hub.store.server_check import wait_until_fit  # noqa: E402
+from workers.generators import Generators  # noqa: E402
 from workers.provider import Providers  # noqa: E402
 from workers.provider.config import load_providers  # noqa: E402
 from workers.pulse import beat_for_ever  # noqa: E402
 from workers.queue import Queue  # noqa: E402
 from workers.roster import Roster, report_for_ever  # noqa: E402
+from workers.run.answerer import Answerer  # noqa: E402
 from workers.run.worker import Worker  # noqa: E402
 from workers.store import SCRIPT_PACKAGES, Generations  # noqa: E402
 
@@ -39,6 +41,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     try:
         settings = _settings(os.environ)
         providers = Providers.from_settings(settings, os.environ)
+        generators = Generators.from_settings(settings)
     except SettingError as error:
         print(f"workers: {error}", file=sys.stderr)
         return 2
@@ -47,7 +50,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         log.warning(line)
     link = RedisLink.from_settings(settings)
     name = consumer_name()
-    worker = make_worker(settings, providers, link, name)
+    worker = make_worker(settings, providers, generators, link, name)
     asked, hurry = Event(), Event()
 
     def stop() -> None:
@@ -75,10 +78,13 @@ def main(arguments: Sequence[str] = ()) -> int:
     return 0
 
 
-def make_worker(settings: Settings, providers: Providers, link: RedisLink, name: str) -> Worker:
+def make_worker(
+    settings: Settings, providers: Providers, generators: Generators, link: RedisLink, name: str
+) -> Worker:
     queue = Queue(link, settings.lease_seconds, name)
     generations = Generations(History(link, settings), queue, settings)
-    return Worker(generations, providers)
+    answerer = Answerer(providers, generators, generations.answers, generations.settings)
+    return Worker(generations, answerer)
 
 
 def _forget(roster: Roster, name: str) -> None:
@@ -97,7 +103,7 @@ def _settings(environ: Mapping[str, str]) -> Settings:
     settings = Settings.from_environ(environ)
     if settings.redis_url is None:
         raise SettingError("REDIS_URL must say which Redis to work for")
-    if not load_providers(settings, environ):
+    if not load_providers(settings, environ) and not settings.generators:
         raise SettingError(
             "OPENAI_BASE_URL must say which model server to ask (OPENAI_API_KEY alone: OpenAI's)"
         )

@@ -8,6 +8,7 @@ of one large text all who read it at that time hold the same characters.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,12 +25,14 @@ _KEPT_FROM_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A generation (in brief), its choices so far (`Transcript.choices_json`) and what its provider
-    said beside them, and the record that says so, of one moment."""
+    """A generation (in brief), its choices so far (`Transcript.choices_json`), what its provider
+    said beside them, the application's own parts (`Transcript.data_json`), and the record that
+    says so, of one moment."""
 
     generation: Generation
     choices: list[dict[str, Any]]
     beside: dict[str, Any]
+    data: list[Mapping[str, Any]]
     record: Record
 
 
@@ -59,7 +62,9 @@ class Answers:
                 record = kept.reader.read()
                 generation = generation_of(generation_id, record)
                 fold = kept.reader.fold
-                return Answer(generation, fold.choices_json(), fold.beside_json(), record)
+                return Answer(
+                    generation, fold.choices_json(), fold.beside_json(), fold.data_json(), record
+                )
             finally:
                 self._tidy(generation_id, kept)
 

@@ -207,9 +207,10 @@ class Generation:
         listeners: int,
         prefix: str = "",
         beside: Mapping[str, Any] = MappingProxyType({}),
+        data: Sequence[Mapping[str, Any]] = (),
     ) -> dict[str, Any]:
         """`GET /generations/{id}`: `choices` are those of the same moment that have had a delta,
-        `beside` is what the provider said beside them."""
+        `beside` is what the provider said beside them, `data` the application's own parts."""
         shown = self.in_list(listeners, prefix)
         last = {name: shown.pop(name) for name in _BEHIND_THE_CHOICES}
         own = {
@@ -217,6 +218,8 @@ class Generation:
             "choices": with_all(choices, range(self.request.n), self.finish_reasons),
             **last,
         }
+        if data:
+            own["data"] = list(data)
         return within(own, beside)
 
     def in_list(self, listeners: int, prefix: str = "") -> dict[str, Any]:

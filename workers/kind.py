@@ -35,7 +35,7 @@ class GenerationKind:
         generation, record = answer.generation, answer.record
         position = record.state.before_end if record.state.end else record.state.head
         terminal = _terminal(generation, record)
-        if not answer.choices:
+        if not answer.choices and not answer.data:
             if self._begins_in_history(record):
                 return Snapshot(None, BEFORE_FIRST, None)
             return Snapshot(None, position, terminal)
@@ -44,6 +44,8 @@ class GenerationKind:
             "choices": answer.choices,
             "status": generation.status,
         }
+        if answer.data:
+            data["data"] = answer.data
         # JSON has no line ends: it is one line of data (`sse.encode`), written in short steps.
         head = b"id: %s\nevent: snapshot\ndata: " % position.encode()
         body = b"".join([head, *json_parts(within(data, answer.beside)), b"\n\n"])

@@ -70,7 +70,8 @@ def report_for_ever(
     while True:
         try:
             models, problem = _found(providers)
-            roster.report(consumer, Report(models, problem if minds else ""))
+            own = tuple(settings.generators)
+            roster.report(consumer, Report(own + models, problem if minds else ""))
         except RedisUnavailable:
             pass  # the worker's own loops say that
         except Exception:

@@ -112,9 +112,15 @@ class Transcript:
 
     def __init__(self) -> None:
         self._choices: dict[int, Choice] = {}
+        self._parts: dict[object, Mapping[str, Any]] = {}
 
     def add(self, delta: Mapping[str, Any]) -> None:
-        """Take the data of a `delta` event."""
+        """Take the data of a `delta` event, or `{"part": …}` with that of a `data` event."""
+        if "part" in delta:
+            part = delta["part"]
+            key = len(self._parts) if part["id"] is None else part["id"]
+            self._parts[key] = part
+            return
         index = delta["index"]
         choice = self._choices.get(index)
         if choice is None:
@@ -122,7 +128,11 @@ class Transcript:
         choice.add(delta)
 
     def __bool__(self) -> bool:
-        return bool(self._choices)
+        return bool(self._choices or self._parts)
+
+    def data_json(self) -> list[Mapping[str, Any]]:
+        """The application's own parts, in the order of their first coming, each as it last was."""
+        return list(self._parts.values())
 
     def choices_json(self) -> list[dict[str, Any]]:
         """The choices that have had a delta, in order. Nothing of it changes when more is added."""

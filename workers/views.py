@@ -72,7 +72,7 @@ def generations_blueprint(
         answer = generations.read(generation_id)
         generation = answer.generation
         listeners = delivery.count(generation.channel)
-        shown = generation.to_json(answer.choices, listeners, _prefix(), answer.beside)
+        shown = generation.to_json(answer.choices, listeners, _prefix(), answer.beside, answer.data)
         if generation.status == "queued":
             shown["ahead"] = generations.queue.ahead(generation_id)
         return long_json_answer(shown)

@@ -26,11 +26,14 @@ class Scripted:
         self.closing = close
         self.opened = 0
 
-    def open(self, request: object) -> Scripted:
+    def open(self, request: object, generation: object) -> Scripted:
         self.opened += 1
         if not self.parts:
             raise ZeroDivisionError("no stream")
         return self
+
+    def continues(self, generation: object) -> bool:
+        return False
 
     def __iter__(self) -> Iterator[Any]:
         for part in self.parts:

@@ -97,7 +97,7 @@ class OpenAI:
 
     def _snapshot(self, frame: Frame, data: Mapping[str, Any], out: list[bytes]) -> OpenAI:
         view = self
-        beside: Mapping[str, Any] = apart(data, ("attempt", "choices", "status"))
+        beside: Mapping[str, Any] = apart(data, ("attempt", "choices", "status", "data"))
         for choice in data["choices"]:
             view = view._delta(frame, _as_delta(choice), out, beside)
             beside = _NOTHING

@@ -25,10 +25,11 @@ def known_models(
 
     def names() -> Sequence[str]:
         try:
-            return providers.models() or roster.models()
+            found = providers.models() or roster.models()
         except ProviderFailure:
-            if settings.model is None:
+            if settings.model is None and not settings.generators:
                 raise
-            return (settings.model,)
+            found = (settings.model,) if settings.model else ()
+        return tuple(dict.fromkeys([*found, *settings.generators]))
 
     return names

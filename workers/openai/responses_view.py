@@ -183,7 +183,7 @@ class Items:
         self.output = Output(name)
 
     def add(self, delta: Mapping[str, Any]) -> None:
-        if delta["index"] == 0:
+        if delta.get("index") == 0:  # others: choices, and parts of an application's own
             self.output, _ = self.output.add(delta)
 
 

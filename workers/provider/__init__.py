@@ -37,12 +37,13 @@ nothing when a stream is cut.
 from workers.provider.config import ProviderConfig, asks_local_model
 from workers.provider.cost import cost
 from workers.provider.failure import ProviderFailure
-from workers.provider.parts import Delta, Finish, Model, Part, Usage
+from workers.provider.parts import Data, Delta, Finish, Model, Part, Said, Usage
 from workers.provider.providers import Providers
 from workers.provider.request import ModelRequest
 from workers.provider.stream import Stream
 
 __all__ = [
+    "Data",
     "Delta",
     "Finish",
     "Model",
@@ -51,6 +52,7 @@ __all__ = [
     "ProviderConfig",
     "ProviderFailure",
     "Providers",
+    "Said",
     "Stream",
     "Usage",
     "asks_local_model",

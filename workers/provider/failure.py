@@ -12,6 +12,7 @@
 | `first-delta-timeout` | nothing of the answer came in time | no |
 | `stall-timeout` | the answer began and then nothing of it came in time | no |
 | `request-too-large` | the question is larger than `HUB_MAX_REQUEST_BYTES` | no |
+| `generator-failed` | a generator of one's own raised, or yielded what it may not | no |
 | `answer-too-large` | the answer is larger than `HUB_MAX_ANSWER_BYTES` | no |
 
 The words are the provider's, cut to a bound and rid of anything that looks like a secret: they end
@@ -42,6 +43,7 @@ FIRST_DELTA_TIMEOUT: Final = "first-delta-timeout"
 STALL_TIMEOUT: Final = "stall-timeout"
 REQUEST_TOO_LARGE: Final = "request-too-large"
 ANSWER_TOO_LARGE: Final = "answer-too-large"
+GENERATOR_FAILED: Final = "generator-failed"
 
 CODES: Final = frozenset(
     {
@@ -56,11 +58,18 @@ CODES: Final = frozenset(
         STALL_TIMEOUT,
         REQUEST_TOO_LARGE,
         ANSWER_TOO_LARGE,
+        GENERATOR_FAILED,
     }
 )
 _ASKED_AGAIN = frozenset({RATE_LIMITED, UNAVAILABLE, MALFORMED, TRUNCATED})
 _RETRYABLE = _ASKED_AGAIN | {FIRST_DELTA_TIMEOUT, STALL_TIMEOUT}
-_ELSEWHERE = CODES - {REFUSED, CONTEXT_TOO_LONG, REQUEST_TOO_LARGE, ANSWER_TOO_LARGE}
+_ELSEWHERE = CODES - {
+    REFUSED,
+    CONTEXT_TOO_LONG,
+    REQUEST_TOO_LARGE,
+    ANSWER_TOO_LARGE,
+    GENERATOR_FAILED,
+}
 
 _MAX_WORDS = 1000
 _MAX_READ = 65_536

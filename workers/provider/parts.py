@@ -58,4 +58,17 @@ class Usage(NamedTuple):
         return {**{name: n for name, n in counted.items() if n is not None}, **self.more}
 
 
+class Data(NamedTuple):
+    """A part of an application's own: progress, sources, a chart. One with the `id` of an earlier
+    one replaces it. (No provider says such a thing; generators and producers do.)"""
+
+    name: str
+    data: Any
+    id: str | None = None
+
+
 Part = Delta | Model | Finish | Usage
+"""What a provider says."""
+
+Said = Part | Data
+"""What a run may be told, whoever answers."""

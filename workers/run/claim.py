@@ -2,8 +2,9 @@
 
 The job's lease says who may try; the record's fence says who may write. A claim sets a fence of its
 own in the same step that publishes the attempt's first event (`started`, or `restarted` for a later
-attempt, which also empties the log), and only where the record still is what the claimer read. From
-then on whoever wrote before is refused. A claimer that was itself paused since it got the job lets
+attempt, which also empties the log), and only where the record still is what the claimer read. A
+generator that continues says nothing first: its text goes on behind what is there. From then on
+whoever wrote before is refused. A claimer that was itself paused since it got the job lets
 go of it instead: its lease may have lapsed, and the run that it would break may be a healthy one.
 """
 
@@ -37,13 +38,18 @@ class Claim:
 
 
 class Claimer:
-    """`clock` is the one that `Job.claimed` is on."""
+    """`clock` is the one that `Job.claimed` is on; `continues` tells whether a later attempt goes
+    on from what the one before it has published."""
 
     def __init__(
-        self, generations: Generations, clock: Callable[[], float] = time.monotonic
+        self,
+        generations: Generations,
+        clock: Callable[[], float] = time.monotonic,
+        continues: Callable[[Generation], bool] = lambda _: False,
     ) -> None:
         self._generations = generations
         self._clock = clock
+        self._continues = continues
 
     def claim(self, job: Job) -> Claim | None:
         """Begin the next attempt, or None where there is nothing to run: then the job is gone, or
@@ -88,9 +94,10 @@ class Claimer:
             started_ms=before.started_ms or now_ms,
         )
         event, again = _first_event(before, generation)
+        goes_on = again and self._continues(before)
         stored = self._generations.history.append(
             generation.channel,
-            [event],
+            [] if goes_on else [event],
             producer=Producer(f"{fence}.claim", 1, now_ms / 1000),
             record=RecordWrite(
                 expect={"status": before.status, "fence": before.fence},
@@ -103,11 +110,11 @@ class Claimer:
                     "handed_over": "",
                     "started": str(generation.started_ms),
                 },
-                log="",
-                replace_log=True,
+                log=None if goes_on else "",
+                replace_log=not goes_on,
             ),
         )
-        if again:
+        if again and not goes_on:
             self._note_restart(generation, stored.ids[0])
         return Claim(job, generation, fence)
 

@@ -24,7 +24,7 @@ from typing import Any
 from gevent.event import Event as Signal
 
 from hub.errors import Refused
-from hub.event import Event
+from hub.event import Event, compact_json
 from hub.process import fresh_name
 from hub.store.history import History, Producer, RecordWrite
 from workers.generation import Terminal
@@ -32,7 +32,7 @@ from workers.provider import failure
 from workers.provider.failure import ProviderFailure
 from workers.provider.joining import joined_calls
 from workers.provider.members import Carried
-from workers.provider.parts import Delta
+from workers.provider.parts import Data, Delta
 from workers.run import fault
 from workers.run.claim import Claim
 from workers.run.pipe import Call
@@ -141,6 +141,22 @@ class Publisher:
             return False
         return not self._over.is_set() and self.failure is None
 
+    def put_data(self, part: Data) -> bool:
+        """Gather a part of the application's own; as `put`."""
+        if self._over.is_set() or self.failure is not None:
+            return False
+        text = compact_json(part._asdict())
+        self._count(text)
+        piece = _Piece(0, "data", None, None)
+        piece.parts.append(text)
+        piece.size = len(text)
+        self._held += piece.size
+        self._pieces.append(piece)
+        self._report()
+        if self._held > HELD_CHARS and not self._wait_for_room():
+            return False
+        return not self._over.is_set() and self.failure is None
+
     def model(self, name: str) -> None:
         """The model's name as the provider says it: in the record with the next append."""
         self._fields["model"] = name
@@ -187,7 +203,7 @@ class Publisher:
             last = pieces[-1]
             if (
                 last.index == index
-                and last.kind == kind
+                and last.kind == kind  # never `data`: its parts stay apart
                 and last.logprobs is None
                 and last.carried is None
                 and last.size + size <= self._merged
@@ -272,7 +288,11 @@ class Publisher:
         events, lines, self._sizes = [], [], 0
         for piece in self._take_pieces():
             data = _data(piece)
-            events.append(Event(data, "delta"))
+            if piece.kind == "data":
+                events.append(Event(data, "data"))
+                data = f'{{"part":{data}}}'
+            else:
+                events.append(Event(data, "delta"))
             lines.append(data)
             self._sizes += piece.size
         now = self._now()
@@ -325,6 +345,9 @@ class Publisher:
 
 
 def _data(piece: _Piece) -> str:
+    if piece.kind == "data":
+        text: str = piece.parts[0]
+        return text
     if piece.kind == "tool_calls":
         value: Any = joined_calls([call for part in piece.parts for call in part])
     else:

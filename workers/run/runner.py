@@ -21,8 +21,18 @@ import gevent
 from hub.errors import RedisUnavailable, Refused
 from hub.settings import Settings
 from hub.store.history import RecordWrite
-from workers.generation import Terminal
-from workers.provider import Delta, Finish, Model, ModelRequest, Part, ProviderFailure, Usage, cost
+from workers.generation import Generation, Terminal
+from workers.provider import (
+    Data,
+    Delta,
+    Finish,
+    Model,
+    ModelRequest,
+    ProviderFailure,
+    Said,
+    Usage,
+    cost,
+)
 from workers.request import Request
 from workers.run import fault
 from workers.run.claim import Claim
@@ -39,15 +49,19 @@ _FRESH_SECONDS = 0.2
 class Stream(Protocol):
     """One answer of a provider (`workers.provider.Stream`)."""
 
-    def __iter__(self) -> Iterator[Part]: ...
+    def __iter__(self) -> Iterator[Said]: ...
 
     def close(self) -> None: ...
 
 
 class Opener(Protocol):
-    """`workers.provider.Providers`, or whatever else answers."""
+    """Whatever answers (`answerer.Answerer`)."""
 
-    def open(self, request: ModelRequest) -> Stream: ...
+    def open(self, request: ModelRequest, generation: Generation) -> Stream: ...
+
+    def continues(self, generation: Generation) -> bool:
+        """Whether a later attempt goes on from what the one before it has published."""
+        ...
 
 
 class Run:
@@ -76,7 +90,8 @@ class Run:
             on_over=lambda: gevent.spawn(self._given_up),
         )
         request = claim.generation.request
-        self._stream = opener.open(model_request(request, settings.system_prompt))
+        asked = model_request(request, settings.system_prompt)
+        self._stream = opener.open(asked, claim.generation)
 
     @property
     def first_delta_seconds(self) -> float | None:
@@ -177,6 +192,9 @@ class Run:
                     return self._publisher.failure or _REDIS_STAYED_AWAY
             elif isinstance(part, Finish):
                 reasons[part.index] = part.reason
+            elif isinstance(part, Data):
+                if not self._publisher.put_data(part):
+                    return self._publisher.failure or _REDIS_STAYED_AWAY
             elif isinstance(part, Model):
                 model = part.name
                 self._publisher.model(model)

@@ -60,7 +60,7 @@ class Worker:
         self._opener = opener
         self._settings = settings = generations.settings
         self._chance = chance
-        self._claimer = Claimer(generations)
+        self._claimer = Claimer(generations, continues=opener.continues)
         self._sender = Sender(generations.history)
         self._slots = Semaphore(settings.worker_concurrency)
         self._held: dict[str, Job] = {}

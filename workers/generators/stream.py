@@ -1,0 +1,126 @@
+"""One generator's answer as a stream of parts, in the place of a provider's (`runner.Stream`)."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import gevent
+
+from hub.event import compact_json
+from hub.settings import Settings
+from workers.generators.parts import Data, Finish, GenerationFailed, Reasoning, Request, ToolCall
+from workers.generators.parts import Usage as OwnUsage
+from workers.generators.registry import Generator
+from workers.generators.source import OVER, Source
+from workers.provider import Delta, ProviderFailure, Said, Usage, failure
+from workers.provider import Finish as Finished
+from workers.provider.json_door import mended, mended_text
+
+log = logging.getLogger("workers.run")
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
+
+
+class GeneratorStream:
+    """Raises `ProviderFailure`, with `generator-failed` where it is the generator's fault."""
+
+    def __init__(self, generator: Generator, request: Request, settings: Settings) -> None:
+        self._generator = generator
+        self._source = Source(
+            lambda: generator.answer(request), in_thread=generator.marks.in_thread
+        )
+        self._settings = settings
+        self._began = False
+        self._calls = 0
+        self._reason = ""
+        self._usage: Usage | None = None
+
+    def __iter__(self) -> Iterator[Said]:
+        with self._generator.slots or nullcontext():
+            while (item := self._next()) is not OVER:
+                for part in self._parts(item):
+                    self._began = True
+                    yield part
+            yield Finished(0, self._reason or ("tool_calls" if self._calls else "stop"))
+            if self._usage is not None:
+                yield self._usage
+
+    def close(self) -> None:
+        self._source.close()
+
+    def _next(self) -> Any:
+        settings = self._settings
+        seconds = settings.first_delta_timeout_seconds
+        if self._began:
+            seconds = settings.stall_timeout_seconds
+        timeout = gevent.Timeout(seconds)
+        try:
+            with timeout:
+                return self._source.next()
+        except gevent.Timeout as over:
+            if over is not timeout:
+                raise
+            code = failure.STALL_TIMEOUT if self._began else failure.FIRST_DELTA_TIMEOUT
+            raise ProviderFailure(code, f"the generator said nothing for {seconds:g} s") from None
+        except GenerationFailed as error:
+            raise ProviderFailure(error.code, error.message, retryable=error.retryable) from error
+        except Exception as error:
+            log.exception("generator %s failed", self._generator.name)
+            raise ProviderFailure(
+                failure.GENERATOR_FAILED, "the generator failed", retryable=False
+            ) from error
+
+    def _parts(self, item: object) -> Iterator[Said]:
+        match item:
+            case str():
+                if item:
+                    yield Delta(0, "content", item)
+            case Reasoning(text=str(text)):
+                if text:
+                    yield Delta(0, "reasoning", text)
+            case ToolCall(name=str(name)):
+                yield Delta(0, "tool_calls", [self._call(item, name)])
+            case Data(name=str(name), id=str() | None):
+                yield self._data(item, name)
+            case OwnUsage():
+                self._usage = Usage(
+                    item.prompt_tokens, item.completion_tokens, item.total_tokens, item.more
+                )
+            case Finish(reason=str(reason)):
+                self._reason = mended_text(reason)
+            case _:
+                raise _may_not(f"it yielded {type(item).__name__}, which is none of its parts")
+
+    def _call(self, call: ToolCall, name: str) -> dict[str, Any]:
+        index, self._calls = self._calls, self._calls + 1
+        arguments = call.arguments
+        if isinstance(arguments, Mapping):
+            arguments = _json(arguments, "a tool call's arguments")
+        return {
+            "index": index,
+            "id": mended_text(call.id or f"call_{index}"),
+            "type": "function",
+            "function": {"name": mended_text(name), "arguments": mended_text(arguments)},
+        }
+
+    def _data(self, data: Data, name: str) -> Data:
+        if not _NAME.fullmatch(name):
+            raise _may_not("it yielded Data whose name is no name")
+        _json(data.data, "what Data holds")
+        return Data(name, mended(data.data), data.id and mended_text(data.id))
+
+
+def _json(value: object, what: str) -> str:
+    try:
+        return compact_json(value)
+    except (ValueError, TypeError, RecursionError):
+        raise _may_not(f"{what} is not JSON") from None
+
+
+def _may_not(words: str) -> ProviderFailure:
+    log.error("a generator's fault: %s", words)
+    return ProviderFailure(failure.GENERATOR_FAILED, words, retryable=False)
