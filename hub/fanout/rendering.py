@@ -1,7 +1,8 @@
 """How a channel's frames become one listener's bytes.
 
     Plain     as they were stored: one channel, the bytes are not touched
-    Cursor    several channels: only the `id:` line is another one
+    Listed    a list of channels: the `id:` is a cursor, and two fields say whose event it is
+    Envelope  one channel, each event as a `message` that names its channel and its type
     Dialect   a view of the channel's kind (`channel_kind.View`)
     Labelled  one of these, whose ids carry something of their owner's in front
 
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hub import cursor, sse
+from hub.event import Event, compact_json
 from hub.fanout.channel_kind import Snapshot, View
 from hub.fanout.unsent import Shared
 from hub.store.chunk import Chunk
@@ -54,8 +56,32 @@ class Plain:
 
 
 @dataclass(frozen=True, slots=True)
-class Cursor:
+class Envelope:
+    channel: str
+
+    def render(self, items: Sequence[Item], positions: list[str]) -> tuple[bytes, Rendering | None]:
+        frames = [frame for _, chunk in items for frame in chunk.frames()]
+        positions[0] = frames[-1].id
+        return b"".join([self._enveloped(frame) for frame in frames]), self
+
+    def frame(
+        self, index: int, frame: Frame, positions: list[str]
+    ) -> tuple[bytes, Rendering | None]:
+        positions[index] = frame.id
+        return self._enveloped(frame), self
+
+    def _enveloped(self, frame: Frame) -> bytes:
+        return b"id: %s\n%s" % (sse.frame_id(frame.data).encode(), enveloped(self.channel, frame))
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Beside its `id:`, a cursor over all channels where there are several, each event has the
+    fields `channel:` and `position:`, the event's id on that channel alone. Parsers ignore fields
+    that they do not know; a client that changes its list goes on from the positions (`after=`)."""
+
     channels: tuple[str, ...]
+    envelope: bool = False
 
     def render(self, items: Sequence[Item], positions: list[str]) -> tuple[bytes, Rendering | None]:
         out = []
@@ -67,10 +93,20 @@ class Cursor:
         self, index: int, frame: Frame, positions: list[str]
     ) -> tuple[bytes, Rendering | None]:
         positions[index] = frame.id
-        return self.label(positions) + sse.without_id(frame.data), self
+        return self.label(index, frame, positions) + self.body(index, frame), self
 
-    def label(self, positions: list[str]) -> bytes:
-        return b"id: %s\n" % cursor.encode(self.channels, positions).encode()
+    def label(self, index: int, frame: Frame, positions: list[str]) -> bytes:
+        """The fields of this listener's own."""
+        several = len(self.channels) > 1
+        token = cursor.encode(self.channels, positions) if several else sse.frame_id(frame.data)
+        fields = f"id: {token}\nchannel: {self.channels[index]}\nposition: {frame.id}\n"
+        return fields.encode()
+
+    def body(self, index: int, frame: Frame) -> bytes:
+        """What is the same for all listeners to this channel."""
+        return (
+            enveloped(self.channels[index], frame) if self.envelope else sse.without_id(frame.data)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +128,13 @@ class Dialect:
         if view is self.view:
             return data, self
         return data, None if view is None else Dialect(view)
+
+
+def enveloped(channel: str, frame: Frame) -> bytes:
+    """The event without its id, as a `message` that holds what an EventSource would have shown."""
+    event = sse.decode(frame.data)
+    data = {"channel": channel, "event": event.event, "data": event.data}
+    return sse.encode_body(Event(compact_json(data), None, event.retry_ms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +173,18 @@ _RENDERED = 4
 
 def shown(rendering: Rendering, snapshot: Snapshot, index: int, positions: list[str]) -> Shown:
     """What `rendering.frame` gives for the snapshot's frame, made once for all listeners that want
-    the same. Of a cursor only the `id:` line is a listener's own. The first call for a rendering
+    the same. Of a list only the first fields are a listener's own. The first call for a rendering
     may take several steps, in which others run; the next ones do not."""
     assert snapshot.frame is not None
     positions = list(positions)
     frame, rendered = snapshot.frame, snapshot.rendered
-    if isinstance(rendering, Cursor):
+    if isinstance(rendering, Listed):
         positions[index] = frame.id
-        if Cursor not in rendered:
-            rendered[Cursor] = sse.without_id(frame.data)
-        body = Shared(rendered[Cursor], snapshot)
-        return Shown((rendering.label(positions), body), positions, rendering)
+        body_key = (Listed, rendering.envelope)
+        if body_key not in rendered:
+            rendered[body_key] = rendering.body(index, frame)
+        body = Shared(rendered[body_key], snapshot)
+        return Shown((rendering.label(index, frame, positions), body), positions, rendering)
     positions[index] = frame.id
     key = (rendering, *positions)
     if key not in rendered:

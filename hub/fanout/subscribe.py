@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from hub import cursor, own_events, sse
 from hub.channel import BEFORE_FIRST
@@ -12,7 +12,7 @@ from hub.errors import RedisUnavailable
 from hub.fanout.channel_kind import View
 from hub.fanout.delivery import Delivery
 from hub.fanout.listener import Listener
-from hub.fanout.rendering import Cursor, Dialect, Labelled, Plain, Rendering
+from hub.fanout.rendering import Dialect, Envelope, Labelled, Listed, Plain, Rendering
 from hub.fanout.resume import StartingPoint, resume
 from hub.fanout.room import Room
 from hub.query import one_of, whole
@@ -24,7 +24,12 @@ MAX_CHANNELS = 8
 
 @dataclass(frozen=True, slots=True)
 class SubscribeOptions:
-    """What a client may ask of a stream."""
+    """What a client may ask of a stream.
+
+    `listed`: it named its channels as a list, one or several, and each event names its own.
+    `after`: positions in single channels, for a client whose list has changed since it had an id;
+    an id wins over them, since a client that was cut off returns to the same address.
+    """
 
     last_id: str | None
     start: str | None
@@ -32,12 +37,21 @@ class SubscribeOptions:
     heartbeat_comments: bool
     quiet: bool
     overload_503: bool
+    envelope: bool = False
+    listed: bool = False
+    after: Mapping[str, str] = field(default_factory=dict)
     label: str = ""
     """What stands in front of each id on this stream; the program that sets it takes it off."""
 
     @classmethod
     def of(
-        cls, args: Mapping[str, str], header_id: str | None, heartbeat_seconds: int
+        cls,
+        args: Mapping[str, str],
+        header_id: str | None,
+        heartbeat_seconds: int,
+        *,
+        listed: bool = False,
+        after: Mapping[str, str] | None = None,
     ) -> SubscribeOptions:
         """Raises `FieldError` for everything but the id, which is never an error."""
         last_id = header_id or args.get("last_event_id") or args.get("lastEventId") or None
@@ -50,6 +64,9 @@ class SubscribeOptions:
             one_of(args, "heartbeat_style", ("event", "comment")) == "comment",
             one_of(args, "quiet", ("0", "1")) == "1",
             one_of(args, "overload", ("200", "503")) == "503",
+            one_of(args, "envelope", ("0", "1")) == "1",
+            listed,
+            after or {},
         )
 
 
@@ -146,7 +163,7 @@ def _let_in(delivery: Delivery, address: str) -> None:
 def _starting_points(
     delivery: Delivery, rooms: tuple[Room, ...], options: SubscribeOptions, start: str | None
 ) -> list[StartingPoint]:
-    last_ids: list[str | None] = [options.last_id] * len(rooms)
+    last_ids = [options.last_id or options.after.get(room.channel) or None for room in rooms]
     unreadable = False
     if len(rooms) > 1 and options.last_id is not None:
         positions = cursor.decode(tuple(room.channel for room in rooms), options.last_id)
@@ -169,11 +186,11 @@ def _rendering(
     options: SubscribeOptions,
     starting_points: list[StartingPoint],
 ) -> Rendering:
-    if len(rooms) > 1:
-        return Cursor(tuple(room.channel for room in rooms))
+    if options.listed or len(rooms) > 1:
+        return Listed(tuple(room.channel for room in rooms), options.envelope)
     kind = rooms[0].kind
     if dialect is None or kind is None:
-        return Plain()
+        return Envelope(rooms[0].channel) if options.envelope else Plain()
     # Who has a place has seen text, which a snapshot would repeat: the view must know.
     known = options.last_id if starting_points[0].reason != "unknown-id" else None
     return Dialect(kind.view(rooms[0].channel, dialect, known))

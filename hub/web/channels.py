@@ -17,7 +17,7 @@ from hub.timestamp import rfc3339
 from hub.web.json_response import json_answer
 from hub.web.publishing import idempotency_key, publication
 from hub.web.request_head import head_of
-from hub.web.stream_response import channels_of, subscribe
+from hub.web.stream_response import listed_channels, subscribe
 
 MAX_HISTORY = 1000
 
@@ -32,7 +32,7 @@ def channels_blueprint(delivery: Delivery) -> Blueprint:
 
     @blueprint.get("/events")
     def listen_to_many() -> Response:
-        return subscribe(delivery, channels_of(head_of(request.environ)))
+        return subscribe(delivery, listed_channels(head_of(request.environ)), listed=True)
 
     @blueprint.post("/channels/<channel>/events")
     def publish(channel: str) -> Response:

@@ -23,7 +23,7 @@ from hub.web.guards import Guards
 from hub.web.problems import refuse
 from hub.web.proxies import TrustedProxies
 from hub.web.request_head import RequestHead, remember
-from hub.web.stream_response import StreamAnswer, channels_of, open_stream, take_over
+from hub.web.stream_response import StreamAnswer, listed_channels, open_stream, take_over
 from hub.web.transport import can_take_over
 
 _ONE_CHANNEL = re.compile(r"/channels/([^/]+)/events")
@@ -67,5 +67,5 @@ class Entrance:
         if one:
             return open_stream(self._delivery, head, [check_channel(one[1])])
         if head.path == "/events":
-            return open_stream(self._delivery, head, channels_of(head))
+            return open_stream(self._delivery, head, listed_channels(head), listed=True)
         return None

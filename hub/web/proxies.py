@@ -107,6 +107,7 @@ def _of_hop(values: Sequence[str], hops: int) -> str:
     return values[max(0, len(values) - hops)] if values else ""
 
 
+@lru_cache(4096)
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     """An address as proxies write it: alone, with a port, an IPv6 one in brackets."""
     if text[:1] == "[":

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -53,9 +54,7 @@ class RequestHead:
         """`base_path` is the prefix where no proxy names another. A path that a proxy has cut
         already is taken as it is."""
         headers = {
-            name[5:].replace("_", "-").lower(): value
-            for name, value in environ.items()
-            if name.startswith("HTTP_")
+            _header(name): value for name, value in environ.items() if name.startswith("HTTP_")
         }
         peer = environ.get("REMOTE_ADDR") or "-"
         forwarded = proxies.forwarded(peer, headers)
@@ -96,6 +95,12 @@ def head_of(environ: Mapping[str, Any]) -> RequestHead:
     """The head of this request. In a program that has no `Entrance` it is read from what its
     server and its own middleware say."""
     return environ.get(_KEY) or RequestHead.from_environ(environ)
+
+
+@lru_cache(1024)
+def _header(name: str) -> str:
+    """A header's name of a WSGI environment. Few are ever used, and an arrival has a dozen."""
+    return name[5:].replace("_", "-").lower()
 
 
 def _path_behind(prefix: str, path: str) -> str:

@@ -8,7 +8,7 @@ alone. `take_over` and `StreamResponse` are the two ways in which its answer lea
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
@@ -61,8 +61,8 @@ _STREAM_HEADERS = tuple(HEADERS.items())
 _ENDED = StreamAnswer(204, tuple(EVERY_ANSWER.items()))
 
 
-def channels_of(head: RequestHead) -> Sequence[str]:
-    """The channels that the query names."""
+def listed_channels(head: RequestHead) -> Sequence[str]:
+    """The channels that the query lists."""
     names = [value for name, value in head.query_pairs() if name == "channel"]
     if not 1 <= len(set(names)) <= MAX_CHANNELS:
         raise FieldError("channel", f"must be given 1 to {MAX_CHANNELS} times")
@@ -78,9 +78,11 @@ def open_stream(
     view: View | None = None,
     start: str | None = None,
     options: SubscribeOptions | None = None,
+    listed: bool = False,
 ) -> StreamAnswer:
     """Answer a request with a stream of `channels` (see `subscribe.prepare`), 204 where all of it
-    has ended and was seen. `options` stand in place of what the request asks for.
+    has ended and was seen. `options` stand in place of what the request asks for; `listed`: the
+    channels are those of its list.
 
     Where there is no stream at the moment the answer is one that makes EventSource come back, or
     `Overloaded` for a client that asked for it. Raises `RequestError` for options that are none.
@@ -91,6 +93,8 @@ def open_stream(
             dict(reversed(head.query_pairs())),
             head.headers.get("last-event-id"),
             delivery.settings.heartbeat_seconds,
+            listed=listed,
+            after=_after(head, channels) if listed else None,
         )
     try:
         prepared = prepare(
@@ -108,6 +112,14 @@ def open_stream(
     return StreamAnswer(200, _STREAM_HEADERS, stream=prepared)
 
 
+def _after(head: RequestHead, channels: Sequence[str]) -> Mapping[str, str]:
+    """Positions in single channels, in the order of the list; empty: not begun there."""
+    positions = [value for name, value in head.query_pairs() if name == "after"]
+    if positions and len(positions) != len(channels):
+        raise FieldError("after", "must be given once for each channel, or not at all")
+    return dict(zip(channels, positions, strict=False))
+
+
 def subscribe(
     delivery: Delivery,
     channels: Sequence[str],
@@ -116,6 +128,7 @@ def subscribe(
     view: View | None = None,
     start: str | None = None,
     options: SubscribeOptions | None = None,
+    listed: bool = False,
     when_left: Callable[[], None] | None = None,
 ) -> Response:
     """`open_stream` for the current request of Flask's. `when_left` is called, and must not wait,
@@ -124,7 +137,14 @@ def subscribe(
 
     def opened() -> StreamAnswer:
         answer = open_stream(
-            delivery, head, channels, dialect=dialect, view=view, start=start, options=options
+            delivery,
+            head,
+            channels,
+            dialect=dialect,
+            view=view,
+            start=start,
+            options=options,
+            listed=listed,
         )
         if answer.stream is not None:
             answer.stream.listener.when_left = when_left

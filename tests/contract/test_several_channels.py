@@ -188,3 +188,90 @@ def test_channels_are_one_to_eight(hub: Web, count: int) -> None:
 def test_eight_channels_named_twice_are_eight(several: Several) -> None:
     stream = several.come(*range(8), *range(8))
     assert len(several.verdicts(stream)) == 8
+
+
+def fields(stream: EventStream) -> list[dict[str, str]]:
+    """The fields of each block of the stream as they stand on the wire."""
+    blocks = bytes(stream.raw).decode().split("\n\n")[:-1]
+    return [dict(line.split(": ", 1) for line in block.split("\n")) for block in blocks]
+
+
+@pytest.mark.parametrize("indexes", [(0,), (0, 1)])
+def test_each_event_names_its_channel_and_its_place_there(
+    several: Several, indexes: tuple[int, ...]
+) -> None:
+    replayed = several.publish(0, "old")[0]
+    stream = several.come(*indexes, **{"from": "start"})
+    stream.next("subscribed")
+    live = several.publish(indexes[-1], "two\nlines")[0]
+    heard = stream.take(2)
+    _, first, second = fields(stream)
+    assert (first["channel"], first["position"]) == (several.names[0], replayed)
+    assert (second["channel"], second["position"]) == (several.names[indexes[-1]], live)
+    assert heard[1].data == "two\nlines"
+    if len(indexes) == 1:
+        assert [event.id for event in heard] == [replayed, live]
+
+
+def test_the_hub_s_own_events_name_no_channel_in_a_field(several: Several) -> None:
+    stream = several.come(0, 1, heartbeat=1)
+    stream.next("heartbeat")
+    assert all("channel" not in block for block in fields(stream))
+
+
+@pytest.mark.parametrize("indexes", [(0,), (0, 1)])
+def test_in_an_envelope_an_event_is_a_message_that_says_what_it_is(
+    several: Several, indexes: tuple[int, ...]
+) -> None:
+    ids = [several.hub.publish(several.names[0], {"a": 1}, "notice", retry_ms=77)]
+    ids += several.publish(indexes[-1], " two\r\nlines")
+    stream = several.come(*indexes, envelope=1, **{"from": "start"})
+    stream.next("subscribed")
+    live = several.publish(0, "live")[0]
+    heard = stream.take(3)
+    assert [event.event for event in heard] == ["message"] * 3
+    assert [json.loads(event.data) for event in heard] == [
+        {"channel": several.names[0], "event": "notice", "data": '{"a":1}'},
+        {"channel": several.names[indexes[-1]], "event": "message", "data": " two\nlines"},
+        {"channel": several.names[0], "event": "message", "data": "live"},
+    ]
+    assert heard[0].retry_ms == 77
+    if len(indexes) == 1:
+        assert [event.id for event in heard] == [*ids, live]
+    back = several.come(*indexes, last_event_id=heard[1].id, envelope=1)
+    assert all(verdict["recovered"] for verdict in several.verdicts(back).values())
+    assert json.loads(back.take(1)[0].data)["data"] == "live"
+
+
+def test_one_channel_by_its_own_route_comes_in_an_envelope_too(
+    hub: Web, channel: str, listen: Listen
+) -> None:
+    stream = listen(f"{hub.url}/channels/{channel}/events", query={"envelope": 1})
+    stream.next("subscribed")
+    event_id = hub.publish(channel, "x", "notice")
+    heard = stream.take(1)[0]
+    assert (heard.id, heard.event) == (event_id, "message")
+    assert json.loads(heard.data) == {"channel": channel, "event": "notice", "data": "x"}
+
+
+def test_a_list_that_changes_goes_on_from_the_places_in_single_channels(
+    several: Several,
+) -> None:
+    a = several.publish(0, "a1", "a2")
+    several.publish(1, "b1")
+    stream = several.come(0, 1, 2, after=[a[0], "", BEFORE_FIRST])
+    verdicts = several.verdicts(stream)
+    assert [verdicts[several.names[i]]["replayed"] for i in (0, 1, 2)] == [1, 0, 0]
+    last = stream.take(1)[0]
+    assert last.data == "a2"
+    several.publish(1, "b2")
+    back = several.come(0, 1, 2, after=[a[0], "", BEFORE_FIRST], last_event_id=last.id)
+    assert [event.data for event in back.take(1)] == ["b2"]  # the id wins
+
+
+def test_a_place_that_is_none_is_told_and_one_too_few_is_an_error(several: Several) -> None:
+    verdicts = several.verdicts(several.come(0, 1, after=["nonsense", ""]))
+    assert verdicts[several.names[0]]["reason"] == "unknown-id"
+    assert verdicts[several.names[1]]["recovered"] is True
+    refused = several.come(0, 1, after=["1-1"])
+    assert (refused.status, refused.json()["field"]) == (400, "after")

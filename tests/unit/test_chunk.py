@@ -9,7 +9,7 @@ import pytest
 
 from hub import sse
 from hub.event import Event
-from hub.fanout.rendering import Cursor, Item, Plain, Rendering, cut
+from hub.fanout.rendering import Envelope, Item, Listed, Plain, Rendering, cut
 from hub.store.announcement import Announcement, parse_announcement
 from hub.store.chunk import Chunk, Segment
 from hub.store.frame import Frame
@@ -105,11 +105,15 @@ def _parsed(number: int, count: int, text: str) -> Chunk:
     return Chunk.announced(news)
 
 
-@pytest.mark.parametrize("rendering", [Plain(), Cursor(("a", "b"))], ids=["plain", "cursor"])
+@pytest.mark.parametrize(
+    "rendering",
+    [Plain(), Envelope("a"), Listed(("a", "b")), Listed(("a", "b"), envelope=True)],
+    ids=repr,
+)
 @pytest.mark.parametrize("seed", range(4))
 def test_a_write_cut_at_any_byte_goes_on_without_loss(seed: int, rendering: Rendering) -> None:
     model = Model(seed, chunks=6)
-    several = isinstance(rendering, Cursor)
+    several = isinstance(rendering, Listed)
     items: list[Item] = [(0, chunk) for chunk in model.chunks]
     if several:
         items += [(1, chunk) for chunk in Model(seed + 50, chunks=4, first=5000).chunks]
