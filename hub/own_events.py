@@ -20,10 +20,14 @@ def subscribed(
     heartbeat_seconds: int,
     retry_ms: int,
     event_id: str | None,
+    positions: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Always first: the resume verdict of each channel, and the position as its `id:`."""
+    """Always first: the resume verdict of each channel, and the position as its `id:`. `positions`,
+    where the channels were listed, are those of which that is made, in a field of their own."""
     data = {"channels": verdicts, "heartbeat_seconds": heartbeat_seconds}
-    return sse.encode(Event(compact_json(data), "subscribed", retry_ms=retry_ms), event_id)
+    fields = b"" if positions is None else b"positions: %s\n" % compact_json(positions).encode()
+    event = Event(compact_json(data), "subscribed", retry_ms=retry_ms)
+    return fields + sse.encode(event, event_id)
 
 
 def heartbeat(now: float, listeners: Mapping[str, int]) -> bytes:

@@ -236,12 +236,15 @@ def _head(
         room.channel: starting_point.verdict(room.head)
         for room, starting_point in zip(rooms, starting_points, strict=True)
     }
+    names = tuple(room.channel for room in rooms)
     shown = [b.shown_id for b in starting_points]
+    token = shown[0]
     if len(rooms) > 1:
-        token = cursor.encode(tuple(r.channel for r in rooms), shown) if any(shown) else ""
-    else:
-        token = shown[0]
-    shown_id = f"{options.label}{token}" if token else None
+        token = cursor.encode(names, shown) if any(shown) else ""
     return own_events.subscribed(
-        verdicts, options.heartbeat_seconds, delivery.settings.retry_ms, shown_id
+        verdicts,
+        options.heartbeat_seconds,
+        delivery.settings.retry_ms,
+        f"{options.label}{token}" if token else None,
+        dict(zip(names, shown, strict=True)) if options.listed else None,
     )

@@ -11,14 +11,17 @@
 
 /**
  * One event. `id` is the last id that the stream has given so far; `own` says whether this very
- * event brought it (the hub's heartbeats do not). `channel` is filled in by whoever knows it.
+ * event brought it (the hub's heartbeats do not). Where several channels share the stream, its fields
+ * tell the channel, the event's id on that channel, and at the start the positions on all of them.
  *
  * @typedef {object} HubEvent
  * @property {string} type     `message` where the publisher named none
  * @property {string} data     as published; often JSON
  * @property {string} id
  * @property {boolean} own
- * @property {string} channel
+ * @property {string} channel     filled in by whoever knows it where the stream does not tell
+ * @property {string} [position]
+ * @property {string} [positions]   JSON, by channel
  */
 
 const LINE_END = /\r\n|\r|\n/;
@@ -30,6 +33,8 @@ export class Parser {
   #data = [];
   #type = "";
   #own = false;
+  /** @type {{ channel?: string, position?: string, positions?: string }} */
+  #place = {};
   #idBuffer;
 
   /** The position from which a reconnect goes on: that of the last *whole* event. */
@@ -80,6 +85,9 @@ export class Parser {
       this.#idBuffer = value;
       this.#own = true;
     } else if (name === "retry" && /^[0-9]+$/.test(value)) this.retryMs = Number(value);
+    else if (name === "channel" || name === "position" || name === "positions") {
+      this.#place[name] = value;
+    }
   }
 
   /** @param {HubEvent[]} events */
@@ -92,10 +100,12 @@ export class Parser {
         id: this.lastId,
         own: this.#own,
         channel: "",
+        ...this.#place,
       });
     }
     this.#data = [];
     this.#type = "";
     this.#own = false;
+    this.#place = {};
   }
 }

@@ -12,7 +12,6 @@
  * @module
  */
 
-import { decodeCursor, encodeCursor } from "./cursor.js";
 import { Fold, isTerminal } from "./fold.js";
 import { history } from "./request.js";
 import { Stream } from "./stream.js";
@@ -55,8 +54,6 @@ import { Stream } from "./stream.js";
  *
  * @typedef {object} Group           channels that share a connection
  * @property {string[]} channels     sorted
- * @property {string[]} positions
- * @property {Set<string>} unsure    channels with a loss: their positions leap without an event
  * @property {Stream} stream
  *
  * @typedef {object} PoolOptions
@@ -271,14 +268,14 @@ export class Pool {
     if (channels.length > 1) {
       path = "/events";
       for (const name of channels) query.append("channel", name);
-      lastId = positions.some(Boolean) ? encodeCursor(channels, positions) : "";
+      // Places of their own: no id stands for this very set of channels yet.
+      if (positions.some(Boolean)) for (const one of positions) query.append("after", one);
+      lastId = "";
     }
     const { base, token, heartbeatSeconds } = this.#options;
     /** @type {Group} */
     const group = {
       channels,
-      positions,
-      unsure: new Set(),
       stream: new Stream({
         url: `${base}${path}?${query}`,
         lastId,
@@ -299,7 +296,7 @@ export class Pool {
     for (const event of events) {
       if (event.type === "subscribed") this.#subscribed(group, event);
       else if (event.type === "heartbeat") this.#heartbeat(event);
-      else if (event.type === "gap") this.#gap(group, event);
+      else if (event.type === "gap") this.#gap(event);
       else if (event.type === "closing") this.#closing(group, event);
       else {
         const entry = this.#owner(group, event);
@@ -313,22 +310,10 @@ export class Pool {
     this.#finish(group);
   }
 
-  /** The channel an event came from: the one whose position moved. @param {Group} group @param {HubEvent} event */
+  /** @param {Group} group @param {HubEvent} event @returns {Entry | undefined} */
   #owner(group, event) {
-    if (group.channels.length === 1) {
-      event.channel = group.channels[0];
-    } else {
-      const positions = decodeCursor(group.channels, event.id) ?? group.positions;
-      const moved = group.channels
-        .map((_, index) => index)
-        .filter((index) => positions[index] !== group.positions[index]);
-      const at = moved.find((index) => !group.unsure.has(group.channels[index])) ?? moved[0];
-      if (at === undefined) return undefined;
-      for (const index of moved) group.unsure.delete(group.channels[index]);
-      group.positions = positions;
-      event.channel = group.channels[at];
-      event.id = positions[at];
-    }
+    event.channel ||= group.channels[0];
+    event.id = event.position ?? event.id;
     const entry = this.#entries.get(event.channel);
     if (entry && event.id) entry.position = event.id;
     return entry;
@@ -349,17 +334,13 @@ export class Pool {
 
   /** @param {Group} group @param {HubEvent} event */
   #subscribed(group, event) {
-    if (event.own) {
-      const single = group.channels.length === 1;
-      const positions = single ? [event.id] : decodeCursor(group.channels, event.id);
-      if (positions) group.positions = positions;
-      group.channels.forEach((name, at) => {
-        const entry = this.#entries.get(name);
-        if (entry && group.positions[at]) entry.position = group.positions[at];
-      });
+    const own = { [group.channels[0]]: event.own ? event.id : "" };
+    const positions = event.positions ? JSON.parse(event.positions) : own;
+    for (const [channel, position] of Object.entries(positions)) {
+      const entry = this.#entries.get(channel);
+      if (entry && position) entry.position = position;
     }
     for (const [channel, verdict] of Object.entries(JSON.parse(event.data).channels)) {
-      if (!verdict.recovered) group.unsure.add(channel);
       this.#tell(channel, { kind: "subscribed", channel, verdict });
     }
   }
@@ -382,10 +363,9 @@ export class Pool {
     this.#tell(channel, { kind: "listeners", channel, listeners, tabs });
   }
 
-  /** @param {Group} group @param {HubEvent} event */
-  #gap(group, event) {
+  /** @param {HubEvent} event */
+  #gap(event) {
     const gap = JSON.parse(event.data);
-    group.unsure.add(gap.channel);
     this.#tell(gap.channel, { kind: "gap", channel: gap.channel, gap });
   }
 

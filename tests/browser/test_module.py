@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext
 
-from hub import cursor, sse
+from hub import sse
 from tests.browser.listening import Tab
 from tests.browser.proxy import Proxy
 from tests.conftest import StartStack
@@ -286,36 +285,6 @@ def test_what_the_hub_refuses_is_an_error_with_its_words(
     )
     assert problem["status"] == 400
     assert problem["code"] == "reserved-event-type"
-
-
-def test_cursors_are_read_and_written_as_the_hub_does(hub: Stack, context: BrowserContext) -> None:
-    dice = random.Random(7)
-    sets = []
-    for _ in range(100):
-        names = {
-            "".join(dice.choices("abXY019._~:@-", k=dice.randint(1, 128)))
-            for _ in range(dice.randint(1, 8))
-        }
-        numbers = (0, 1, 127, 128, 99_999, 10**15)
-        positions = [
-            dice.choice(["", f"{dice.randint(0, 2**44)}-{dice.choice(numbers)}"]) for _ in names
-        ]
-        sets.append([sorted(names), positions])
-    found = Tab(context, hub.url).page.evaluate(
-        """async (sets) => {
-          const { encodeCursor, decodeCursor } = await import("/static/hubbub/cursor.js");
-          return sets.map(([channels, positions]) => {
-            const cursor = encodeCursor(channels, positions);
-            const misread = decodeCursor([...channels, "z"], cursor);
-            return [cursor, decodeCursor(channels, cursor), misread];
-          });
-        }""",
-        sets,
-    )
-    for (channels, positions), (written, read, misread) in zip(sets, found, strict=True):
-        assert written == cursor.encode(tuple(channels), positions)
-        assert read == positions
-        assert misread is None
 
 
 def test_the_parser_follows_the_standard_at_every_border(

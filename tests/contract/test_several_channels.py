@@ -213,6 +213,16 @@ def test_each_event_names_its_channel_and_its_place_there(
         assert [event.id for event in heard] == [replayed, live]
 
 
+def test_the_first_event_tells_the_places_of_which_its_cursor_is_made(several: Several) -> None:
+    old = several.publish(0, "old")[0]
+    stream = several.come(0, 1)
+    stream.next("subscribed")
+    told = json.loads(fields(stream)[0]["positions"])
+    assert told == {several.names[0]: old, several.names[1]: BEFORE_FIRST}
+    back = several.come(0, 1, 2, after=[*told.values(), ""])
+    assert all(verdict["recovered"] for verdict in several.verdicts(back).values())
+
+
 def test_the_hub_s_own_events_name_no_channel_in_a_field(several: Several) -> None:
     stream = several.come(0, 1, heartbeat=1)
     stream.next("heartbeat")
