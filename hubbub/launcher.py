@@ -105,7 +105,7 @@ class Launcher:
         url = address.reachable(host, port)
         self._wait_until_ready(url)
         say(
-            f"\nHubbub is ready:  http://{url}\n",
+            f"\nHubbub is ready:  http://{url}{self.settings.base_path}\n",
             f"  redis   {redis}",
             f"          REDIS_URL={without_passwords(self.env['REDIS_URL'])}",
             f"  model   {answers}",

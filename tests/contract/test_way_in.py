@@ -329,3 +329,19 @@ def test_a_preflight_says_which_headers_may_be_sent_and_read(hub: Web, channel: 
         assert shown == "location, hubbub-generation, retry-after"
         refused = ask(hub, "OPTIONS", path, head | {"Origin": FOREIGN})
         assert not [name for name in refused.headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize("setting", ["HUB_BASE_PATH", "SCRIPT_NAME"])
+def test_it_hangs_under_the_path_that_it_was_told_and_probes_need_not_know(
+    hubs: Hubs, setting: str, channel: str
+) -> None:
+    hub = hubs("taken over", f"under a path by {setting}", **{setting: "/hub"})
+    head = {"Host": own_host(hub), "Content-Type": "application/json"}
+    for prefix in ("", "/hub"):
+        assert ask(hub, "GET", f"{prefix}/healthz", head).status == 200
+        assert ask(hub, "GET", f"{prefix}/channels/{channel}/events", head).status == 200
+        assert b'href="/hub/static/style.css"' in ask(hub, "GET", f"{prefix}/", head).body
+        body = b'{"prompt":"Hi"}'
+        length = {"Content-Length": str(len(body))}
+        made = ask(hub, "POST", f"{prefix}/generations", head | length, body)
+        assert made.headers["location"].startswith("/hub/generations/")
