@@ -35,7 +35,7 @@ def problem(
     status: int, code: str, title: str, detail: str, *, field: str | None = None
 ) -> Response:
     """One error in the form for this request (contract §1)."""
-    if request.path.startswith("/v1/"):
+    if f"{request.path}/".startswith("/v1/"):
         kind = "server_error" if status >= 500 else "invalid_request_error"
         error = {"message": detail, "type": kind, "param": field, "code": code}
         return json_answer({"error": error}, status)

@@ -195,6 +195,14 @@ def test_a_slash_at_the_end_changes_nothing(hub: Web, channel: str) -> None:
     assert ask(hub, "GET", f"/channels/{channel}/events//", {"Host": own_host(hub)}).status == 404
 
 
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/nowhere", "/v1/nowhere/"])
+def test_what_is_not_there_under_v1_is_said_in_openai_s_shape(hub: Web, path: str) -> None:
+    for method in ("GET", "POST"):
+        answer = ask(hub, method, path, {"Host": own_host(hub), "Accept": "text/html"})
+        assert answer.status == 404
+        assert set(json.loads(answer.body)) == {"error"}
+
+
 def test_the_client_s_address_is_the_one_that_a_trusted_proxy_tells(
     opened: Web, channel: str
 ) -> None:
@@ -331,6 +339,7 @@ def test_a_preflight_says_which_headers_may_be_sent_and_read(hub: Web, channel: 
         assert not [name for name in refused.headers if name.startswith("access-control")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ["HUB_BASE_PATH", "SCRIPT_NAME"])
 def test_it_hangs_under_the_path_that_it_was_told_and_probes_need_not_know(
     hubs: Hubs, setting: str, channel: str
