@@ -2,11 +2,12 @@
 
 A program may be copied while it runs: a fork after import (Celery, RQ, multiprocessing, gunicorn's
 `--preload`), a restored snapshot of a whole machine. A copy has the same names, counters, seeds,
-locks and sockets, and whatever tells one process from another by them is wrong from then on. Two
+locks and sockets, and whatever tells one process from another by them is wrong from then on. Three
 rules keep that away, and everything in `hub` follows them:
 
 * What belongs to one process is held in a `PerProcess` and made at its first use there. In a child
   it is made anew; the parent's is dropped without being closed, for it is the parent's.
+* Greenlets of the parent would go on in a child, on the parent's sockets: `end_in_children`.
 * What must never be the same twice, even where the same memory runs twice and no process began, is
   drawn from the kernel at each use (`fresh_name`), and the script that stores it compares.
 """
@@ -17,7 +18,8 @@ import os
 import secrets
 import threading
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
+from weakref import WeakSet
 
 T = TypeVar("T")
 
@@ -39,6 +41,23 @@ def current() -> Process:
     if _process.pid != os.getpid():
         _begin()
     return _process
+
+
+class Owner(Protocol):
+    """Something with greenlets. gevent copies them into a child, where they would read the parent's
+    connections and take from it what they read."""
+
+    def abandon(self) -> None:
+        """End them without waiting, and without a word on any connection."""
+        ...
+
+
+_owners: WeakSet[Owner] = WeakSet()
+
+
+def end_in_children(owner: Owner) -> None:
+    """Have `owner` abandoned at once in every child that is forked from now on."""
+    _owners.add(owner)
 
 
 def fresh_name() -> str:
@@ -77,6 +96,8 @@ class PerProcess(Generic[T]):
 def _begin() -> None:
     global _process
     _process = Process()
+    for owner in list(_owners):
+        owner.abandon()
 
 
 os.register_at_fork(after_in_child=_begin)

@@ -133,6 +133,7 @@ def _problem(response: requests.Response) -> str:
     """RFC 9457's `detail`, or what there is instead."""
     try:
         body = response.json()
-        return f"{body.get('detail') or body.get('title')} ({body.get('code')})"
+        code = body.get("code") or body.get("status")
+        return f"{body.get('detail') or body.get('title')} ({code})"
     except (ValueError, AttributeError):
         return f"HTTP {response.status_code} {response.reason}"

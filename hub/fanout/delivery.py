@@ -35,6 +35,7 @@ from hub.fanout.presence import Presence
 from hub.fanout.rendering import Rendering
 from hub.fanout.room import Room
 from hub.metrics import SCOREBOARD, Counters, Figures, Scoreboard
+from hub.process import end_in_children
 from hub.settings import Settings
 from hub.store.history import History
 
@@ -82,10 +83,16 @@ class Delivery:
         if self._started:
             return
         self._started = True
+        end_in_children(self)
         self._longest_step.start()
         jobs = [self._turns, self._heartbeats.run, self._presence.run, self._tidy]
         jobs += [self._catch_up.run] * GREENLETS
         self._greenlets = [gevent.spawn(job) for job in jobs]
+
+    def abandon(self) -> None:
+        """This is a child's copy: the listeners are the parent's, and counted there."""
+        for greenlet in self._greenlets:
+            greenlet.kill(block=False)
 
     def stop(self) -> None:
         gevent.killall(self._greenlets)

@@ -20,6 +20,7 @@ import gevent
 
 from hub.errors import RedisFailure, RedisUnavailable
 from hub.fanout.feed_connection import FeedConnection
+from hub.process import end_in_children
 from hub.store.redis_link import RedisLink
 
 _LOOK_AGAIN_SECONDS = 0.02
@@ -48,6 +49,7 @@ class Feed:
         self._layout_is_old = False
         self._settling: gevent.Greenlet | None = None
         self.reconnects = 0
+        end_in_children(self)
 
     def subscribe(self, pubsub_channel: str, subscriber: Subscriber) -> None:
         """Start hearing; `subscriber.confirmed` tells when nothing can be missed any more."""
@@ -80,6 +82,13 @@ class Feed:
             self._settling.kill()
         for connection in self._connections.values():
             connection.stop()
+
+    def abandon(self) -> None:
+        """This is a child's copy (`process.end_in_children`)."""
+        if self._settling is not None:
+            self._settling.kill(block=False)
+        for connection in self._connections.values():
+            connection.abandon()
 
     def dispatch(self, message: Any, connection: FeedConnection) -> None:
         kind = message[0]

@@ -95,6 +95,11 @@ class FeedConnection:
         self._stopped = True
         self._greenlet.kill()
 
+    def abandon(self) -> None:
+        """This is a child's copy: the socket is the parent's, and stays open there."""
+        self._stopped = True
+        self._greenlet.kill(block=False)
+
     def _run(self) -> None:
         pause = 0.02
         connected_before = False

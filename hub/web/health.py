@@ -51,7 +51,9 @@ def health_blueprint(
             return _answer(503, {"status": "no-worker", "detail": "no worker has been seen"})
         if hindered:
             return _answer(503, {"status": "model-unavailable", "detail": hindered})
-        return _answer(200, {"status": "ready"})
+        # What is borne, and should not be: an operator reads it by `hubbub doctor`.
+        told = {"warnings": found.warnings} if found.warnings else {}
+        return _answer(200, {"status": "ready", **told})
 
     @blueprint.get("/metrics")
     def metrics() -> Response:

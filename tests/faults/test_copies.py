@@ -6,6 +6,7 @@ import copy
 import ctypes
 import multiprocessing
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -158,6 +159,47 @@ def test_a_value_of_a_process_is_made_once_there_and_anew_in_a_child() -> None:
     assert made == [os.getpid()]
     assert in_child(lambda: str(value.get() == os.getpid())) == "True"
     assert in_child(lambda: str(value.here())) == "None"
+
+
+UNDER_GEVENT = """
+from gevent import monkey; monkey.patch_all()
+import os, sys, gevent
+from hub import Hub
+from hub.fanout.feed import Feed
+
+hub = Hub.from_url(sys.argv[1])
+link = hub.history.link
+heard, confirmed = [], gevent.event.Event()
+
+class Hearing:
+    def announced(self, payload): heard.append(payload)
+    def confirmed(self): confirmed.set()
+
+feed = Feed(link, lambda: None)
+feed.subscribe(link.keys.pubsub("news"), Hearing())
+confirmed.wait(10)
+child = os.fork()
+if child == 0:
+    for number in range(100):
+        hub.publish("news", f"child {number}")
+        gevent.sleep(0.01)
+    os._exit(0)
+for number in range(100):
+    hub.publish("news", f"parent {number}")
+    gevent.sleep(0.01)
+os.waitpid(child, 0)
+feed.barrier(link.keys.pubsub("news"), 10)
+print(len(heard), feed.reconnects)
+"""
+
+
+def test_a_child_of_a_gevent_process_hears_nothing_in_its_parent_s_place(valkey: Valkey) -> None:
+    """gevent copies the greenlets: without more, the child reads from the parent's subscription."""
+    command = [sys.executable, "-c", UNDER_GEVENT, valkey.url]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+    assert done.stdout.split() == ["200", "0"], done.stderr
 
 
 class Preloaded(Web):

@@ -174,6 +174,7 @@ def test_redis_that_comes_later_is_waited_for(
     server.start()
 
     eventually(lambda: web.get("/readyz").status_code == 200, 30)
+    assert "disk" in web.get("/readyz").json()["warnings"][0]
     assert web.publish("news", "at last")
 
 
