@@ -19,7 +19,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 T = TypeVar("T")
 
@@ -29,8 +29,13 @@ class Process:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        # A copied lock may be held for ever by a thread that the child does not have.
-        self.lock = threading.RLock()
+        # Of the process and not of the value: a copied lock may be held for ever by a thread that
+        # the child does not have. One for each value: making one may wait for a thread that needs
+        # another.
+        self._locks: WeakKeyDictionary[object, threading.RLock] = WeakKeyDictionary()
+
+    def lock(self, value: object) -> threading.RLock:
+        return self._locks.setdefault(value, threading.RLock())
 
 
 _process = Process()
@@ -78,11 +83,17 @@ class PerProcess(Generic[T]):
         here = current()
         held = self._held
         if held is None or held[0] is not here:
-            with here.lock:
+            with here.lock(self):
                 held = self._held
                 if held is None or held[0] is not here:
                     held = self._held = (here, self._make())
         return held[1]
+
+    def forget(self) -> T | None:
+        """Let go of this process's value, which is returned if it was made; the next use makes
+        another."""
+        held, self._held = self.here(), None
+        return held
 
     def __reduce__(self) -> tuple[Any, ...]:
         return PerProcess, (self._make,)

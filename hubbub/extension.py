@@ -23,9 +23,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import click
@@ -37,6 +37,7 @@ from hub.client.hub import Hub, Message
 from hub.errors import NotFound
 from hub.fanout.delivery import Delivery
 from hub.fanout.subscribe import SubscribeOptions
+from hub.process import PerProcess
 from hub.settings import Settings
 from hub.store.history import History, IdempotencyKey
 from hub.store.redis_link import RedisLink
@@ -52,17 +53,14 @@ from workers.store import Generations
 
 _EXTENSION = "hubbub.extension"
 _JOIN_TRIES = 50
-_making = threading.Lock()
 _LABEL = re.compile(r"([A-Za-z0-9_-]{8,64})~(.*)")
 """An id on an `ask` stream: the generation's, and the event's behind it."""
 
 
 @dataclass(frozen=True)
-class _Process:
-    """What one process of one application has; a fork makes its own."""
+class _Parts:
+    """What one process of one application has."""
 
-    pid: int
-    settings: Settings
     hub: Hub
     generations: Generations
     delivery: Delivery
@@ -78,21 +76,21 @@ class Hubbub:
     def init_app(self, app: Flask) -> None:
         """Read the settings: `app.config["HUBBUB_…"]` first, then the environment. Raises
         `hub.settings.SettingError`, which names the one that is wrong."""
-        app.extensions[_EXTENSION] = settings_of(app.config, os.environ)
+        settings = settings_of(app.config, os.environ)
+        app.extensions[_EXTENSION] = PerProcess(partial(_made, settings))
         app.extensions["hubbub"] = lambda: self._of(app).delivery
         app.cli.add_command(_commands())
 
     def close(self, app: Flask) -> None:
         """End what this process has of the application: its connections, and its streams' thread
         where there is one. It is made anew when it is used again."""
-        with _making:
-            found = app.extensions[_EXTENSION]
-            if isinstance(found, _Process):
-                app.extensions[_EXTENSION] = found.settings
-                thread = DeliveryThread.of(found.delivery)
-                if thread is not None and found.pid == os.getpid():
-                    thread.stop()
-                found.hub.close()
+        of_processes: PerProcess[_Parts] = app.extensions[_EXTENSION]
+        parts = of_processes.forget()
+        if parts is not None:
+            thread = DeliveryThread.of(parts.delivery)
+            if thread is not None:
+                thread.stop()
+            parts.hub.close()
 
     # ── streams ──────────────────────────────────────────────────────────────────────────────
 
@@ -127,7 +125,7 @@ class Hubbub:
         here = self._here()
         head = head_of(request.environ)
         options = SubscribeOptions.of(
-            request.args, head.headers.get("last-event-id"), here.settings.heartbeat_seconds
+            request.args, head.headers.get("last-event-id"), here.hub.settings.heartbeat_seconds
         )
         known = _LABEL.fullmatch(options.last_id or "")
         if known:
@@ -136,7 +134,7 @@ class Hubbub:
                 raise NotFound(f"there is no {generation.channel}")
             options = replace(options, last_id=known[2])
         else:
-            asked = request_from_json(_body(prompt, body), here.settings.models)
+            asked = request_from_json(_body(prompt, body), here.hub.settings.models)
             asker, question = owner or head.address, f"ask {head.path}?{head.query}"
             generation = _joined(here.generations, asked, owner, asker, question)
             options = replace(options, last_id=None)
@@ -167,7 +165,7 @@ class Hubbub:
         key = None
         if idempotency_key is not None:
             key = IdempotencyKey.of(owner, idempotency_key, repr(sorted(given.items())).encode())
-        asked = request_from_json(given, here.settings.models)
+        asked = request_from_json(given, here.hub.settings.models)
         return here.generations.create(asked, owner=owner, key=key).generation
 
     def generation(self, generation_id: str) -> Generation:
@@ -195,24 +193,18 @@ class Hubbub:
 
     # ── what it is made of ───────────────────────────────────────────────────────────────────
 
-    def _here(self) -> _Process:
+    def _here(self) -> _Parts:
         app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
         return self._of(app)
 
-    def _of(self, app: Flask) -> _Process:
+    def _of(self, app: Flask) -> _Parts:
         """What this process has of the application, made at its first use."""
-        with _making:
-            found = app.extensions[_EXTENSION]
-            if not isinstance(found, _Process) or found.pid != os.getpid():
-                settings = found.settings if isinstance(found, _Process) else found
-                found = app.extensions[_EXTENSION] = _made(settings)
-            return found
+        of_processes: PerProcess[_Parts] = app.extensions[_EXTENSION]
+        return of_processes.get()
 
 
-def _made(settings: Settings) -> _Process:
-    link = RedisLink.from_url(
-        settings.redis_url or "redis://127.0.0.1:6379", wait_replicas=settings.wait_replicas
-    )
+def _made(settings: Settings) -> _Parts:
+    link = RedisLink.from_settings(settings)
     history = History(link, settings)
     generations = Generations(history, Queue(link, settings.lease_seconds), settings)
     kind = GenerationKind(generations.answers, settings.history_events)
@@ -221,7 +213,7 @@ def _made(settings: Settings) -> _Process:
         return Delivery(history, settings, kinds=[kind])
 
     hub = Hub(history, settings)
-    return _Process(os.getpid(), settings, hub, generations, delivery_for_server(delivery))
+    return _Parts(hub, generations, delivery_for_server(delivery))
 
 
 def _joined(

@@ -10,7 +10,7 @@ every page that shows the thread follows it. The events are hints: the thread it
 and a listener that doubts reads it. Refused: the channel's history *as* the list, which would be
 trimmed, and would let whoever may publish there write into somebody's conversation.
 
-Redis: the hash `hub:{generations}:thread:<id>`, and an index of all threads and of each owner's.
+Redis: the hash `thread:<id>` under `{generations}`, an index of all threads and of each owner's.
 """
 
 from __future__ import annotations
