@@ -7,6 +7,7 @@
 #   make test-compose   the compose file under a container engine; as root, one of its own
 #   make check      format, lint, types, import rules
 #   make bench      the benchmark        make soak SECONDS=600   faults at random for that long
+#   make fuzz SECONDS=60   random requests at every route, beside listeners that must hear everything
 #   make clean      remove what was installed and cached; the data in .hubbub/ stay
 #
 # The lines that install are plain commands without a shell around them, and the last line of
@@ -32,7 +33,7 @@ RUN := $(VENV)/.run $(VENV)/.embedded
 MODEL := $(VENV)/.model
 DEV := $(RUN) $(VENV)/.dev
 
-.PHONY: run test test-fast test-compose check format bench soak clean chromium redis tools
+.PHONY: run test test-fast test-compose check format bench soak fuzz clean chromium redis tools
 .NOTPARALLEL:
 
 run: $(RUN) $(MODEL)
@@ -62,6 +63,9 @@ bench: $(DEV)
 
 soak: $(DEV)
 	@exec $(BIN)/python -m tests.faults.soak $(SECONDS)
+
+fuzz: $(DEV)
+	@exec $(BIN)/python -m tests.faults.fuzz $(SECONDS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

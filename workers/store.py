@@ -165,26 +165,35 @@ class Generations:
     def newest(self, limit: int, owner: str | None = None) -> list[Generation]:
         """The newest first, in brief: everybody's, or one owner's."""
         index = self._index if owner is None else self._owners(owner)
-        found: list[Generation] = []
+        # By their ids: one that is born between two pages moves the last one of the first page
+        # into the second.
+        found: dict[str, Generation] = {}
         at = 0
         while len(found) < limit:
-            ids = self._ids(index, at, limit - len(found))
-            if not ids:
+            page = self._page(index, at, limit - len(found))
+            if not page:
                 break
-            at += len(ids)
-            records = self.history.records([channel_of(one) for one in ids], *BRIEF)
-            for generation_id, record in zip(ids, records, strict=True):
+            at += len(page)
+            records = self.history.records([channel_of(one) for one, _ in page], *BRIEF)
+            for (generation_id, created_ms), record in zip(page, records, strict=True):
                 generation = Generation.from_fields(generation_id, record.fields)
                 if generation is not None:
-                    found.append(generation)
-                else:
+                    found[generation_id] = generation
+                elif self._was_lost(created_ms):
                     self._forget(generation_id, owner or "")
                     at -= 1
-        return found
+        return list(found.values())
 
-    def _ids(self, index: str, at: int, count: int) -> list[str]:
-        ids = self.history.link.call(lambda client: client.zrevrange(index, at, at + count - 1))
-        return [generation_id.decode() for generation_id in ids]
+    def _page(self, index: str, at: int, count: int) -> Sequence[tuple[str, float]]:
+        """Ids and when they were created."""
+        found = self.history.link.call(
+            lambda client: client.zrevrange(index, at, at + count - 1, withscores=True)
+        )
+        return [(generation_id.decode(), created_ms) for generation_id, created_ms in found]
+
+    def _was_lost(self, created_ms: float) -> bool:
+        """Whether an id that has no record will not get one any more."""
+        return self.now_ms() - created_ms > _SETTLE_SECONDS * 1000
 
     # ── end ──────────────────────────────────────────────────────────────────────────────────
 
@@ -270,7 +279,7 @@ class Generations:
         try:
             generation = self.brief(generation_id)
         except NotFound:
-            if self.now_ms() - created_ms > _SETTLE_SECONDS * 1000:
+            if self._was_lost(created_ms):
                 self._forget(generation_id, "")
             return 0
         if generation.active:

@@ -142,7 +142,8 @@ class Delivery:
         """`count` of many channels, in one round trip per Redis node."""
         here = {name: room.listeners if (room := self._rooms.get(name)) else 0 for name in channels}
         others = self._presence.elsewhere(here)
-        return [count + other for count, other in zip(here.values(), others, strict=True)]
+        sums = {name: here[name] + other for name, other in zip(here, others, strict=True)}
+        return [sums[name] for name in channels]
 
     def figures(self) -> Figures:
         """This process's figures for `/metrics`."""

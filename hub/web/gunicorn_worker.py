@@ -41,8 +41,7 @@ MARK = "hubbub.takeover"
 _KEEPALIVE_SECONDS = 30
 _UNSENT_BYTES = 256 * 1024
 
-_CLIENT_S_FAULT = (
-    errors.ParseException,
+_BROKEN_BODY = (
     errors.ChunkMissingTerminator,
     errors.InvalidChunkSize,
     errors.InvalidChunkExtension,
@@ -140,7 +139,9 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what never became a request. Nothing of it is repeated, in the answer or the log:
         its line may carry a token."""
-        if isinstance(exc, _CLIENT_S_FAULT) and not isinstance(exc, _APPLICATION_S_FAULT):
+        if isinstance(exc, _BROKEN_BODY):
+            return  # of a request that has been answered: a second answer would be the next one's
+        if isinstance(exc, errors.ParseException) and not isinstance(exc, _APPLICATION_S_FAULT):
             status = _STATUS.get(type(exc), HTTPStatus.BAD_REQUEST)
             log.warning("request refused address=%s: %s", addr and addr[0], type(exc).__name__)
         else:
