@@ -175,7 +175,7 @@ class Listener:
         self.events += found.events
         self.bytes += sent
         self._detached(found.positions, found.rendering)
-        self._rest = NOTHING.then(found.rest)
+        self._rest = found.rest
         self.advance()
 
     def detach(self) -> None:
@@ -287,7 +287,7 @@ class Listener:
             return True
         found = cut(rendering, items, before, sent)
         self.positions, self._rendering = found.positions, found.rendering
-        self._rest = NOTHING.then(found.rest)
+        self._rest = found.rest
         self.events += found.events
         return False
 

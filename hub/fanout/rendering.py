@@ -19,7 +19,7 @@ from typing import Protocol
 from hub import cursor, sse
 from hub.event import Event, compact_json
 from hub.fanout.channel_kind import Snapshot, View
-from hub.fanout.unsent import Shared
+from hub.fanout.unsent import NOTHING, Shared, Unsent
 from hub.store.chunk import Chunk
 from hub.store.frame import Frame
 
@@ -198,9 +198,10 @@ def shown(rendering: Rendering, snapshot: Snapshot, index: int, positions: list[
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Where a short write stopped: the unsent rest of one frame, and what stands behind it."""
+    """Where a short write stopped: the unsent rest of one frame, and what stands behind it. The
+    rest is a place in the frame: a thousand who stopped in one hold it once."""
 
-    rest: bytes
+    rest: Unsent
     positions: list[str]
     rendering: Rendering | None
     events: int
@@ -220,10 +221,10 @@ def cut(rendering: Rendering, items: Sequence[Item], positions: list[str], sent:
             continue
         for frame in chunk.frames():
             if sent == 0 or current is None:
-                return Cut(b"", positions, current, events)
+                return Cut(NOTHING, positions, current, events)
             data, current = current.frame(index, frame, positions)
             events += 1
             if sent < len(data):
-                return Cut(data[sent:], positions, current, events)
+                return Cut(Unsent((data,), sent), positions, current, events)
             sent -= len(data)
-    return Cut(b"", positions, current, events)
+    return Cut(NOTHING, positions, current, events)

@@ -134,7 +134,7 @@ class World:
             patch("hub.fanout.listener._FIRST_BYTES", short.turn_bytes),
             patch("hub.fanout.group.TURN_BYTES", short.turn_bytes),
             patch("hub.fanout.group._SLICE", short.slice_listeners),
-            patch("hub.fanout.group._BUDGET_SECONDS", 0),
+            patch("hub.fanout.pace.STEP_SECONDS", 0),
         ):
             try:
                 steps = []
