@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
+from collections.abc import Mapping
 
 from hub.showing import without_passwords
 from hub.timestamp import rfc3339
@@ -20,13 +22,31 @@ def configure(log_format: str) -> None:
     # The process is not among it: gunicorn's own lines show it, and fail without.
     logging.logThreads = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Json() if log_format == "json" else _Text())
+    handler.setFormatter(formatter(log_format))
     for name in ("hub", "workers"):
         logger = logging.getLogger(name)
         if not logger.handlers:
             logger.addHandler(handler)
             logger.setLevel(logging.INFO)
             logger.propagate = False
+
+
+def formatter(log_format: str) -> logging.Formatter:
+    """What `configure` uses, and gunicorn's own lines with it."""
+    return _Json() if log_format == "json" else _Text()
+
+
+def json_line(level: str, name: str, message: str) -> str:
+    """A line of a program that has no loggers, such as the launcher."""
+    return _json(time.time(), level, name, message)
+
+
+def complaint(program: str, message: str, environ: Mapping[str, str]) -> str:
+    """The line with which a program says what is wrong before it has loggers. The settings may be
+    what is wrong, so its form is read from the environment."""
+    if environ.get("HUB_LOG_FORMAT", "").strip() == "json":
+        return json_line("ERROR", program, message)
+    return f"{program}: {message}"
 
 
 class _Text(logging.Formatter):
@@ -40,12 +60,13 @@ class _Text(logging.Formatter):
 
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        entry = {
-            "time": rfc3339(record.created),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": without_passwords(record.getMessage()),
-        }
+        more = {}
         if record.exc_info is not None:
-            entry["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False)
+            more["traceback"] = self.formatException(record.exc_info)
+        said = without_passwords(record.getMessage())
+        return _json(record.created, record.levelname, record.name, said, **more)
+
+
+def _json(seconds: float, level: str, name: str, message: str, **more: str) -> str:
+    entry = {"time": rfc3339(seconds), "level": level, "logger": name, "message": message, **more}
+    return json.dumps(entry, ensure_ascii=False)

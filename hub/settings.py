@@ -199,6 +199,8 @@ class Settings:
     openai_base_url: str | None = _setting("OPENAI_BASE_URL", _http_url, None)
     openai_api_key: str | None = _setting("OPENAI_API_KEY", _text, None, secret=True)
     local_model_url: str | None = _setting("HUB_LOCAL_MODEL_URL", _http_url, None)
+    local_model_key: str | None = _setting("HUB_LOCAL_MODEL_KEY", _text, None, secret=True)
+    no_model: str = _setting("HUB_NO_MODEL", _text, "")
     model: str | None = _setting("HUB_MODEL", _text, None)
     models: tuple[str, ...] = _setting("HUB_MODELS", _list, ())
     providers_file: str | None = _setting("HUB_PROVIDERS", _text, None)

@@ -63,6 +63,7 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
             lambda seconds: check_server(link, SCRIPT_PACKAGES, try_seconds=seconds),
             worker_seen=lambda: queue.counts().workers > 0,
             hindrance=roster.problem,
+            hint=settings.no_model,
             more_metrics=lambda: families(queue.counts()),
         )
     )
@@ -71,6 +72,7 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
             lambda one: preview(generations, one),
             kept_seconds=settings.history_seconds,
             most_bytes=settings.max_request_bytes,
+            notice=settings.no_model and f"No model: {settings.no_model}",
         )
     )
     app.wsgi_app = Entrance(app.wsgi_app, delivery, open_to_all=True)  # type: ignore[method-assign]
@@ -82,4 +84,4 @@ def from_environment() -> Flask:
     try:
         return create_app(Settings.from_environ(os.environ))
     except SettingError as error:
-        sys.exit(f"hubbub: {error}")
+        sys.exit(logs.complaint("hubbub", str(error), os.environ))

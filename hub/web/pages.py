@@ -34,12 +34,14 @@ def pages_blueprint(
     *,
     kept_seconds: int,
     most_bytes: int,
+    notice: str = "",
 ) -> Blueprint:
     """The blueprint `pages`. `preview(generation_id)` is None, or raises `NotFound`, where the
     caller may not see a generation: its page is a 404 then (which says so in words, from the same
     template, and asks for a token where one would help). It may raise `HubError`.
 
-    `kept_seconds` is how long conversations are kept, `most_bytes` how large a question may be.
+    `kept_seconds` is how long conversations are kept, `most_bytes` how large a question may be,
+    `notice` what `/` says above everything, such as why there is no model.
     """
     pages = Blueprint(
         "pages",
@@ -57,7 +59,7 @@ def pages_blueprint(
 
     @pages.get("/")
     def ask() -> str:
-        return _page("ask", kept=_duration(kept_seconds), most_bytes=most_bytes)
+        return _page("ask", kept=_duration(kept_seconds), most_bytes=most_bytes, notice=notice)
 
     @pages.get("/g/<generation_id>")
     def generation(generation_id: str) -> tuple[str, int]:

@@ -40,11 +40,11 @@ class DataDirectory:
                 ) from None
             pause(0.05)
 
-    def last_line(self, name: str) -> str:
-        """The end of the log `name`, '' where there is none."""
+    def last_lines(self, name: str) -> list[str]:
+        """The end of the log `name`, nothing where there is none."""
         log = self.path / name
-        lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-        return lines[-1] if lines else ""
+        text = log.read_text(errors="replace") if log.exists() else ""
+        return [line for line in text.splitlines() if line.strip()][-20:]
 
     def close(self) -> None:
         self._file.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -90,8 +92,9 @@ class Project:
         return self.compose("logs", "--no-color", *services)
 
     def kill(self, service: str) -> None:
-        """kill -9 of its first process, as the kernel does where memory is short."""
-        self.engine.docker("kill", "--signal", "KILL", self.container(service))
+        """kill -9 of its first process, as the kernel does where memory is short. The engine itself
+        would take it for a wish to stop."""
+        os.kill(int(self.inspect(service, "{{.State.Pid}}")), signal.SIGKILL)
 
     def ask(self, prompt: str, **fields: object) -> str:
         """Start a generation. Its id."""

@@ -48,7 +48,9 @@ def load_providers(settings: Settings, environ: Mapping[str, str]) -> tuple[Prov
     if file is not None:
         return _read(file, environ)
     if settings.local_model_url is not None and asks_local_model(settings):
-        return (ProviderConfig("the local model", settings.local_model_url),)
+        return (
+            ProviderConfig("the local model", settings.local_model_url, settings.local_model_key),
+        )
     if settings.openai_base_url is None and settings.openai_api_key is None:
         return ()
     url = settings.openai_base_url or OPENAI_URL

@@ -98,6 +98,9 @@ class Providers:
         self._providers = [Provider(config, settings, clock) for config in configs]
         self._allowed = settings.models
         self._preferred = settings.model
+        self._none_because = (
+            settings.no_model or "no provider is configured: set OPENAI_BASE_URL or HUB_PROVIDERS"
+        )
         self._surroundings = Surroundings(
             clock=clock,
             now=now,
@@ -138,7 +141,7 @@ class Providers:
         if not self._providers:
             raise ProviderFailure(
                 failure.UNAVAILABLE,
-                "no provider is configured: set OPENAI_BASE_URL or HUB_PROVIDERS",
+                self._none_because,
                 retryable=False,
             )
         if model is not None and self._allowed and model not in self._allowed:
