@@ -11,7 +11,8 @@ from hub.settings import Settings
 from tests.support.real import ROOT
 
 TEXT = (ROOT / "docker-compose.yml").read_text()
-NOT_IN_A_CONTAINER = {"HUB_URL"}  # for the command line
+# For the command line; what the launcher tells its parts.
+NOT_IN_A_CONTAINER = {"HUB_URL", "HUB_LOCAL_MODEL_KEY", "HUB_NO_MODEL"}
 SERVICES = dict(re.findall(r"^  ([a-z-]+):\n((?:    .*\n|\n)+)", TEXT, re.MULTILINE))
 
 
