@@ -248,7 +248,8 @@ class Group:
         del self.members[listener]
         listener.events += self.events - self._turn_events
         listener.bytes += self.bytes - len(self._data)
-        listener.fell_behind(self.rendering, self._items, self._positions_before, sent)
+        rendered = self._data, self._next_wire
+        listener.fell_behind(self.rendering, self._items, self._positions_before, sent, rendered)
 
     def __repr__(self) -> str:
         names = [room.channel for room in self.rooms]

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from hub import own_events, sse
 from hub.fanout.channel_kind import Snapshot
-from hub.fanout.rendering import Item, Rendering, cut, shown
+from hub.fanout.rendering import Item, Rendered, Rendering, cut, shown
 from hub.fanout.unsent import NOTHING
 from hub.store.chunk import Chunk
 
@@ -168,10 +168,15 @@ class Listener:
     # ── at the head ──────────────────────────────────────────────────────────────────────────
 
     def fell_behind(
-        self, rendering: Rendering, items: Sequence[Item], positions: list[str], sent: int
+        self,
+        rendering: Rendering,
+        items: Sequence[Item],
+        positions: list[str],
+        sent: int,
+        rendered: Rendered,
     ) -> None:
         """A turn's bytes did not fit (or end the stream); the group has let go of it already."""
-        found = cut(rendering, items, positions, sent)
+        found = cut(rendering, items, positions, sent, rendered)
         self.events += found.events
         self.bytes += sent
         self._detached(found.positions, found.rendering)
@@ -285,7 +290,7 @@ class Listener:
         if sent == len(data):
             self.events += sum(chunk.count for chunk in chunks)
             return True
-        found = cut(rendering, items, before, sent)
+        found = cut(rendering, items, before, sent, (data, self._rendering))
         self.positions, self._rendering = found.positions, found.rendering
         self._rest = found.rest
         self.events += found.events

@@ -19,7 +19,7 @@ from typing import Protocol
 from hub import cursor, sse
 from hub.event import Event, compact_json
 from hub.fanout.channel_kind import Snapshot, View
-from hub.fanout.unsent import NOTHING, Shared, Unsent
+from hub.fanout.unsent import NOTHING, PIECE_BYTES, Shared, Unsent
 from hub.store.chunk import Chunk
 from hub.store.frame import Frame
 
@@ -208,9 +208,28 @@ class Cut:
     """How many of the events are sent, the one that was cut included."""
 
 
-def cut(rendering: Rendering, items: Sequence[Item], positions: list[str], sent: int) -> Cut:
-    """Take apart what `rendering.render(items, positions)` gave, of which `sent` bytes are gone."""
+Rendered = tuple[bytes, Rendering | None]
+"""What `Rendering.render` gave."""
+
+
+def cut(
+    rendering: Rendering,
+    items: Sequence[Item],
+    positions: list[str],
+    sent: int,
+    rendered: Rendered | None = None,
+) -> Cut:
+    """Take apart what `rendering.render(items, positions)` gave, of which `sent` bytes are gone.
+
+    `rendered`, where it is at hand: of a single large frame (the end of a response that repeats
+    all of its text) nothing is rendered again, and all who stopped in it hold the same bytes.
+    """
     positions = list(positions)
+    if rendered is not None and len(items) == 1 and items[0][1].count == 1:
+        data, following = rendered
+        if sent < len(data) > PIECE_BYTES:
+            positions[items[0][0]] = items[0][1].last
+            return Cut(Unsent((data,), sent), positions, following, 1)
     current: Rendering | None = rendering
     events = 0
     for index, chunk in items:

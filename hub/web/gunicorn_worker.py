@@ -39,6 +39,7 @@ MARK = "hubbub.takeover"
 """In a request's environment: this worker will let go of the socket."""
 
 _KEEPALIVE_SECONDS = 30
+_HANDSHAKE_SECONDS = 10
 _UNSENT_BYTES = 256 * 1024
 
 _BROKEN_BODY = (
@@ -78,7 +79,11 @@ class Worker(GeventWorker):  # type: ignore[misc]
         self.delivery: Delivery = delivery() if callable(delivery) else delivery
         self._wait_until_fit: Callable[[], None] | None = application.extensions.get("hubbub.redis")
         settings = self.delivery.settings
-        self.waiting = WaitingConnections(settings.max_waiting, settings.max_waiting_per_address)
+        self.waiting = WaitingConnections(
+            settings.max_waiting,
+            settings.max_waiting_per_address,
+            settings.body_seconds + _HANDSHAKE_SECONDS,
+        )
         self.delivery.figures_beside.append(self.waiting.figures)
         self._connections = connections
         self.wsgi = marked

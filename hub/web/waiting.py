@@ -66,9 +66,13 @@ class WaitingConnection:
 
 
 class WaitingConnections:
-    """`most` for this process, `most_per_address` for each address; 0: no limit."""
+    """`most` for this process, `most_per_address` for each address; 0: no limit. None waits for
+    longer than `longest_seconds`: gunicorn has no deadline for the handshake of TLS."""
 
-    def __init__(self, most: int, most_per_address: int) -> None:
+    def __init__(
+        self, most: int, most_per_address: int, longest_seconds: float = float("inf")
+    ) -> None:
+        self._longest_seconds = longest_seconds
         self.made_room = 0
         self._most = most
         self._most_per_address = most_per_address
@@ -96,7 +100,11 @@ class WaitingConnections:
             del self._of[connection.address]
 
     def tidy(self) -> None:
-        """Call it now and then: those that came but a moment ago may have to make room by now."""
+        """Call it now and then: those that came but a moment ago may have to make room by now, and
+        some may have waited too long."""
+        late = time.monotonic() - self._longest_seconds
+        while self._all and next(iter(self._all)).since < late:
+            self._end(next(iter(self._all)))
         for siblings in list(self._of.values()):
             self._make_room(siblings, self._most_per_address)
         self._make_room(self._all, self._most)
@@ -107,11 +115,11 @@ class WaitingConnections:
             oldest = next(iter(waiting))
             if oldest.since > settled and len(waiting) <= _TWICE * most:
                 return
-            self.came(oldest)
-            self._close(oldest)
+            self._end(oldest)
 
-    def _close(self, connection: WaitingConnection) -> None:
+    def _end(self, connection: WaitingConnection) -> None:
         """End its input: that is what its greenlet waits for, and an answer can still go out."""
+        self.came(connection)
         self.made_room += 1
         connection.refused = connection.body
         try:

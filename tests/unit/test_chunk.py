@@ -140,3 +140,15 @@ def test_a_write_cut_at_any_byte_goes_on_without_loss(seed: int, rendering: Rend
 
 def _place(event_id: str) -> tuple[int, ...]:
     return tuple(int(part) for part in event_id.split("-"))
+
+
+def test_who_stops_in_a_single_large_frame_holds_what_was_rendered_for_all() -> None:
+    data = sse.encode(Event("x" * 300_000), "5-0")
+    items: list[Item] = [(0, Chunk("4-0", "5-0", 1, 7, data, 0, False))]
+    rendered = Plain().render(items, ["4-0"])
+    for sent in (0, 1, len(data) - 1):
+        found = cut(Plain(), items, ["4-0"], sent, rendered)
+        assert (found.positions, found.rendering, found.events) == (["5-0"], Plain(), 1)
+        assert found.rest.parts[0] is rendered[0]
+        assert found.rest.sent == sent
+    assert not cut(Plain(), items, ["4-0"], len(data), rendered).rest

@@ -129,3 +129,11 @@ def test_zero_is_no_limit(ends: Ends, long_ago: None) -> None:
     theirs = [unlimited.connect()[1] for _ in range(20)]
     assert not any(map(closed, theirs))
     unlimited.close()
+
+
+def test_none_waits_for_ever(ends: Ends) -> None:
+    impatient = Ends(connections := WaitingConnections(0, 0, longest_seconds=-1.0))
+    _, theirs = impatient.connect()
+    connections.tidy()
+    assert closed(theirs)
+    impatient.close()
