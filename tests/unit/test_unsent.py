@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from hub.fanout.channel_kind import Snapshot
-from hub.fanout.rendering import Dialect, Listed, Plain, Rendering, shown
+from hub.fanout.rendering import Dialect, Envelope, Listed, Plain, Rendering, shown
 from hub.fanout.unsent import NOTHING, PIECE_BYTES, Shared
 from hub.store.frame import Frame
 from workers.dialects.openai import OpenAI
@@ -50,6 +50,8 @@ def test_everything_is_sent_once_and_in_order_whatever_is_taken_at_a_time(seed: 
         ([Dialect(Text()), Dialect(Text())], [""]),
         ([Dialect(OpenAI("a", 1, None)), Dialect(OpenAI("a", 1, None))], [""]),
         ([Listed(("a", "b")), Listed(("a", "b", "c"))], ["7-0", "", ""]),
+        ([Listed(("a", "b"), envelope=True), Listed(("a",), envelope=True)], ["7-0", ""]),
+        ([Envelope("a"), Envelope("a")], [""]),
     ],
 )
 def test_listeners_of_one_snapshot_hold_the_same_bytes_and_are_sent_what_they_would_be_alone(
