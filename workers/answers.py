@@ -50,8 +50,8 @@ class Answers:
         self._kept_bytes = kept_bytes
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
 
-    def read(self, generation_id: str) -> Answer:
-        """Raises `NotFound`, `RedisUnavailable`."""
+    def read(self, generation_id: str, *, by_creator: bool = False) -> Answer:
+        """Raises `NotFound` (`generation_of`), `RedisUnavailable`."""
         channel = channel_of(check_id(generation_id))
         kept = self._kept.get(generation_id)
         if kept is None:
@@ -60,7 +60,7 @@ class Answers:
         with kept.lock:  # of many who come for one long log, the first reads it
             try:
                 record = kept.reader.read()
-                generation = generation_of(generation_id, record)
+                generation = generation_of(generation_id, record, by_creator=by_creator)
                 fold = kept.reader.fold
                 return Answer(
                     generation, fold.choices_json(), fold.beside_json(), fold.data_json(), record

@@ -83,17 +83,8 @@ class Terminal:
         return cls("completed", {"choices": choices, "usage": usage, "cost": cost})
 
     @classmethod
-    def failed(
-        cls,
-        code: str,
-        message: str,
-        *,
-        retryable: bool,
-        provider: Mapping[str, Any] | None = None,
-    ) -> Terminal:
-        """`provider`: what the provider itself answered (`ProviderFailure.told`)."""
-        told = {} if provider is None else {"provider": provider}
-        return cls("failed", {"code": code, "message": message, "retryable": retryable, **told})
+    def failed(cls, code: str, message: str, *, retryable: bool) -> Terminal:
+        return cls("failed", {"code": code, "message": message, "retryable": retryable})
 
     @classmethod
     def cancelled(cls, by: str) -> Terminal:
@@ -243,10 +234,11 @@ class Generation:
         }
 
 
-def generation_of(generation_id: str, record: Record) -> Generation:
-    """Raises `NotFound` where there is no record."""
+def generation_of(generation_id: str, record: Record, *, by_creator: bool = False) -> Generation:
+    """Raises `NotFound` where there is no record, or where the generation has ended and was not to
+    be stored: then the call that made it (`by_creator`) alone still finds it."""
     found = Generation.from_fields(generation_id, record.fields)
-    if found is None:
+    if found is None or not (found.active or found.request.store or by_creator):
         raise unknown(generation_id)
     return found
 

@@ -39,16 +39,17 @@ class GenerationKind:
             if self._begins_in_history(record):
                 return Snapshot(None, BEFORE_FIRST, None)
             return Snapshot(None, position, terminal)
-        data = {
+        own = {
             "attempt": generation.attempt,
             "choices": answer.choices,
             "status": generation.status,
         }
         if answer.data:
-            data["data"] = answer.data
+            own["data"] = answer.data
+        data = within(own, answer.beside)
         # JSON has no line ends: it is one line of data (`sse.encode`), written in short steps.
         head = b"id: %s\nevent: snapshot\ndata: " % position.encode()
-        body = b"".join([head, *json_parts(within(data, answer.beside)), b"\n\n"])
+        body = b"".join([head, *json_parts(data), b"\n\n"])
         n = record.state.n - (1 if record.state.end else 0)
         frame = Frame(position, position, n, body, data)
         return Snapshot(frame, position, terminal, edition=str(generation.attempt))
@@ -69,14 +70,7 @@ class GenerationKind:
         lost = sent and _before_restart(position, generation.restarted_at)
         if dialect == "text":
             return Text(sent=sent, lost=lost)
-        return OpenAI(
-            generation.id,
-            generation.created_ms // 1000,
-            generation.model,
-            opened=frozenset(range(generation.request.n)) if sent else frozenset(),
-            lost=lost,
-            usage_chunk=generation.request.usage_in_stream,
-        )
+        return OpenAI.of(generation, sent=sent, lost=lost)
 
     def _begins_in_history(self, record: Record) -> bool:
         """There is no text yet, but the first events tell of the generation, if they are there."""

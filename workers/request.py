@@ -24,6 +24,7 @@ QUESTION_SHOWN = 2_000
 """How many characters of a question a list or a page shows."""
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+_ASKING = ("system", "developer", "user")
 _MODEL = re.compile(r"[^\s\x00-\x1f\x7f]{1,256}")
 _FIELDS = frozenset(
     {
@@ -39,7 +40,8 @@ class Request:
 
     `extra`: other parameters of OpenAI's, passed on to the provider as they are. The rest belongs
     to the face of OpenAI and no provider sees it. `usage_in_stream`: whether the chunks end with
-    one that tells the usage; `echo`: what its answers repeat of the request.
+    one that tells the usage; `echo`: what its answers repeat of the request; `store`: whether it
+    may be listed, and found once it has ended.
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -53,6 +55,7 @@ class Request:
     extra: Mapping[str, Any] = field(default_factory=dict)
     usage_in_stream: bool = False
     echo: Mapping[str, Any] = field(default_factory=dict)
+    store: bool = True
 
     def to_json(self) -> str:
         return compact_json({name: getattr(self, name) for name in self.__slots__})
@@ -71,6 +74,7 @@ class Request:
             tools=[],
             metadata=self.metadata,
             usage_in_stream=self.usage_in_stream,
+            store=self.store,
         )
 
     @property
@@ -98,12 +102,12 @@ def request_from_json(body: object, models: Collection[str] = ()) -> Request:
     return Request(
         messages=_messages(given),
         model=check_model(given.get("model"), models),
-        temperature=_temperature(given.get("temperature")),
+        temperature=check_temperature(given.get("temperature")),
         max_tokens=_whole(given.get("max_tokens"), "max_tokens", MAX_TOKENS),
         n=_whole(given.get("n"), "n", MAX_CHOICES) or 1,
-        stop=_stop(given.get("stop")),
-        tools=_tools(given.get("tools")),
-        metadata=_metadata(given.get("metadata")),
+        stop=check_stop(given.get("stop")),
+        tools=check_tools(given.get("tools")),
+        metadata=check_metadata(given.get("metadata")),
     )
 
 
@@ -117,11 +121,15 @@ def check_model(value: object, models: Collection[str] = (), field: str = "model
     return value
 
 
-def check_messages(value: object, field: str = "messages") -> list[Mapping[str, Any]]:
-    """OpenAI's chat messages: the parts that every provider needs are checked, the rest passes."""
+def check_messages(
+    value: object, field: str = "messages", *, may_be_empty: bool = False
+) -> list[Mapping[str, Any]]:
+    """OpenAI's chat messages: the parts that every provider needs are checked, the rest passes,
+    what the hub does not know included. `may_be_empty`: also what the user says, as OpenAI has
+    it."""
     if not isinstance(value, list) or not value:
         raise FieldError(field, "must be a list of at least one message")
-    return [_message(message, f"{field}[{i}]") for i, message in enumerate(value)]
+    return [_message(message, f"{field}[{i}]", may_be_empty) for i, message in enumerate(value)]
 
 
 def _messages(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -138,26 +146,32 @@ def _messages(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return messages
 
 
-def _message(message: object, field: str) -> Mapping[str, Any]:
+def _message(message: object, field: str, may_be_empty: bool) -> Mapping[str, Any]:
     if not isinstance(message, Mapping):
         raise FieldError(field, "must be an object")
-    if message.get("role") not in _ROLES:
+    role, content = message.get("role"), message.get("content")
+    if role not in _ROLES:
         raise FieldError(f"{field}.role", f"must be one of {', '.join(_ROLES)}")
-    content = message.get("content")
-    if content is None and message["role"] == "assistant":
-        if not message.get("tool_calls") and not message.get("refusal"):
+    if content is None:
+        if role in _ASKING or (role == "assistant" and not (may_be_empty or _says(message))):
             raise FieldError(f"{field}.content", "is missing")
     elif isinstance(content, list):
-        _check_parts(content, f"{field}.content")
+        _check_parts(content, f"{field}.content", may_be_empty)
     elif not isinstance(content, str):
         raise FieldError(f"{field}.content", "must be a string or a list of parts")
-    elif not content and message["role"] == "user":
+    elif not content and role == "user" and not may_be_empty:
         raise FieldError(f"{field}.content", "is empty")
     return message
 
 
-def _check_parts(parts: list[object], field: str) -> None:
-    if not parts:
+def _says(message: Mapping[str, Any]) -> bool:
+    """Whether an assistant's message without content says something all the same: a call, a
+    refusal, audio, thoughts, or whatever else its provider has put in."""
+    return any(value for name, value in message.items() if name not in ("role", "content", "name"))
+
+
+def _check_parts(parts: list[object], field: str, may_be_empty: bool) -> None:
+    if not parts and not may_be_empty:
         raise FieldError(field, "is empty")
     for i, part in enumerate(parts):
         if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
@@ -174,7 +188,7 @@ def _text(value: object, field: str) -> str:
     return value
 
 
-def _temperature(value: object) -> float | None:
+def check_temperature(value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 2:
@@ -190,7 +204,7 @@ def _whole(value: object, field: str, most: int) -> int | None:
     return value
 
 
-def _stop(value: object) -> list[str]:
+def check_stop(value: object) -> list[str]:
     stops = [value] if isinstance(value, str) else [] if value is None else value
     if not isinstance(stops, list) or len(stops) > MAX_STOPS:
         raise FieldError("stop", f"must be a string or a list of at most {MAX_STOPS} strings")
@@ -201,7 +215,7 @@ def _stop(value: object) -> list[str]:
     return stops
 
 
-def _tools(value: object) -> list[Mapping[str, Any]]:
+def check_tools(value: object) -> list[Mapping[str, Any]]:
     if value is None:
         return []
     if not isinstance(value, list):
@@ -212,7 +226,7 @@ def _tools(value: object) -> list[Mapping[str, Any]]:
     return value
 
 
-def _metadata(value: object) -> Mapping[str, str]:
+def check_metadata(value: object) -> Mapping[str, str]:
     if value is None:
         return {}
     if not isinstance(value, Mapping) or len(value) > MAX_METADATA:

@@ -46,6 +46,10 @@ Its text comes in smaller pieces, but a picture is as large as its provider's ch
 SCRIPT_PACKAGES = ("hub.store", "workers")
 """Whose scripts a process runs that has to do with generations (`store.server_check`)."""
 
+UNSTORED_SECONDS = 60
+"""How long an answer that was not to be stored (`store: false`) outlives its end: for listeners
+that are behind. Nobody else finds it."""
+
 _TAG = "generations"
 _PAGE = 500
 _TRIES = 50
@@ -153,14 +157,14 @@ class Generations:
         """Raises `NotFound`."""
         return generation_of(generation_id, self.history.record(_channel(generation_id)))
 
-    def brief(self, generation_id: str) -> Generation:
-        """The same without the whole of what was asked. Raises `NotFound`."""
+    def brief(self, generation_id: str, *, by_creator: bool = False) -> Generation:
+        """The same without the whole of what was asked. `by_creator`: see `generation_of`."""
         record = self.history.record(_channel(generation_id), *BRIEF)
-        return generation_of(generation_id, record)
+        return generation_of(generation_id, record, by_creator=by_creator)
 
-    def read(self, generation_id: str) -> Answer:
-        """A generation, in brief, and its choices, of one moment. Raises `NotFound`."""
-        return self.answers.read(generation_id)
+    def read(self, generation_id: str, *, by_creator: bool = False) -> Answer:
+        """A generation, in brief, and its choices, of one moment."""
+        return self.answers.read(generation_id, by_creator=by_creator)
 
     def newest(self, limit: int, owner: str | None = None) -> list[Generation]:
         """The newest first, in brief: everybody's, or one owner's."""
@@ -178,7 +182,8 @@ class Generations:
             for (generation_id, created_ms), record in zip(page, records, strict=True):
                 generation = Generation.from_fields(generation_id, record.fields)
                 if generation is not None:
-                    found[generation_id] = generation
+                    if generation.request.store:
+                        found[generation_id] = generation
                 elif self._was_lost(created_ms):
                     self._forget(generation_id, owner or "")
                     at -= 1
@@ -230,7 +235,7 @@ class Generations:
             ),
             ends=True,
         )
-        self.close(generation.id)
+        self.close(generation)
         self.queue.drop(generation.id, ended(terminal.type))
         self.queue.announce_end(generation.id)
         return replace(
@@ -243,8 +248,15 @@ class Generations:
         self.history.delete(generation.channel)
         self._forget(generation_id, generation.owner)
 
-    def close(self, generation_id: str) -> None:
-        """It has ended: the sweep need not look at it any more."""
+    def close(self, generation: Generation) -> None:
+        """It has ended. What was not to be stored stays a little longer, for those behind."""
+        self.not_open(generation.id)
+        if not generation.request.store:
+            self.history.expire(generation.channel, UNSTORED_SECONDS)
+            self._forget(generation.id, generation.owner)
+
+    def not_open(self, generation_id: str) -> None:
+        """The sweep need not look at it any more."""
         self._remove(self._open, generation_id)
 
     def _forget(self, generation_id: str, owner: str) -> None:
@@ -284,7 +296,7 @@ class Generations:
             return 0
         if generation.active:
             return self.queue.enqueue(generation_id)
-        self.close(generation_id)
+        self.close(generation)
         return 0
 
     def _owners(self, owner: str) -> str:

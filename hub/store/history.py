@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -210,6 +211,12 @@ class History:
             durable=True,
         )
 
+    def expire(self, channel: str, seconds: int) -> None:
+        """Let the events and the record go after `seconds`; the channel's ids go on growing."""
+        events, _ = self._base(channel)
+        for key in (events, *self._record_keys(channel)):
+            self.link.call(partial(_expire, key, seconds))
+
     def present(
         self, process: str, listeners: Mapping[str, int], lapse_ms: int
     ) -> list[tuple[int, str, int]]:
@@ -324,3 +331,7 @@ def _record(reply: list[Any]) -> Record:
     pairs = [value.decode() for value in reply[7]]
     fields = dict(zip(pairs[::2], pairs[1::2], strict=True))
     return Record(parse_state(reply), fields, reply[8], reply[9])
+
+
+def _expire(key: str, seconds: int, client: Any) -> None:
+    client.expire(key, seconds)

@@ -10,6 +10,7 @@ from typing import Any
 from hub.event import compact_json
 from hub.store.frame import Frame
 from workers.dialects.block import block, broken, json_block, parsed
+from workers.generation import Generation
 from workers.openai.error import error_json
 from workers.provider.members import CHOICE, COMPLETION, DELTA, OWN, PARTS, Place, unflat
 from workers.transcript import apart
@@ -39,6 +40,18 @@ class OpenAI:
     opened: frozenset[int] = frozenset()
     lost: bool = False
     usage_chunk: bool = False
+
+    @classmethod
+    def of(cls, generation: Generation, *, sent: bool = False, lost: bool = False) -> OpenAI:
+        """`sent`: something of it was sent before; `lost`: and has been taken back since."""
+        return cls(
+            generation.id,
+            generation.created_ms // 1000,
+            generation.model,
+            opened=frozenset(range(generation.request.n)) if sent else frozenset(),
+            lost=lost,
+            usage_chunk=generation.request.usage_in_stream,
+        )
 
     def render(self, frames: Sequence[Frame]) -> tuple[bytes, OpenAI | None]:
         out: list[bytes] = []

@@ -66,20 +66,18 @@ class Claimer:
         try:
             generation = self._generations.get(job.generation_id)
         except NotFound:
-            self._done(job, {})
+            self._generations.queue.finish(job, {})
+            self._generations.not_open(job.generation_id)
             return None
         if generation.fence == fence:  # stored before, but the reply was lost
             return Claim(job, generation, fence)
         if generation.active and _lost(generation) >= MAX_ATTEMPTS:
             generation = self._generations.end(generation.id, _lost_for_good)
         if not generation.active:
-            self._done(job, ended(generation.status))
+            self._generations.queue.finish(job, ended(generation.status))
+            self._generations.close(generation)
             return None
         return self._begin(job, generation, fence)
-
-    def _done(self, job: Job, totals: dict[str, float]) -> None:
-        self._generations.queue.finish(job, totals)
-        self._generations.close(job.generation_id)
 
     def _begin(self, job: Job, before: Generation, fence: str) -> Claim:
         now_ms = self._generations.now_ms()

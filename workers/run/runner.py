@@ -169,12 +169,7 @@ class Run:
         try:
             terminal = self._read()
         except ProviderFailure as failure:
-            terminal = Terminal.failed(
-                failure.code,
-                failure.detail,
-                retryable=failure.retryable,
-                provider=failure.told(),
-            )
+            terminal = Terminal("failed", failure.as_failed())
         except Exception as error:
             terminal = fault.terminal_for(error, self.claim.generation.id)
         finally:
@@ -212,7 +207,7 @@ class Run:
         """The job goes. Where that fails, whoever takes the job over finds the generation ended."""
         try:
             self._generations.queue.finish(self.claim.job, ended(status, self.first_delta_seconds))
-            self._generations.close(self.claim.generation.id)
+            self._generations.close(self.claim.generation)
         except RedisUnavailable as error:
             log.warning("job not finished id=%s: %s", self.claim.generation.id, error.detail)
 
