@@ -236,6 +236,7 @@ class Settings:
     running_generations: int = _setting("HUB_RUNNING_GENERATIONS", _whole(0, 10**6), 20)
     publishes_per_second: int = _setting("HUB_PUBLISHES_PER_SECOND", _whole(0, 10**6), 0)
     pulse_file: str | None = _setting("HUB_PULSE_FILE", _text, None)
+    cancel_on_disconnect: bool = _setting("HUB_CANCEL_ON_DISCONNECT", _flag, False)
     worker_concurrency: int = _setting("HUB_WORKER_CONCURRENCY", _whole(1, 100_000), 200)
     first_delta_timeout_seconds: float = _setting(
         "HUB_FIRST_DELTA_TIMEOUT_SECONDS", _number(0.05, 86_400), 60.0

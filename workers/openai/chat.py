@@ -8,11 +8,12 @@ Each call is an ordinary generation: it is created, and the answer is its channe
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import gevent
 from flask import Blueprint, Response, request
 
-from hub.errors import Overloaded
+from hub.errors import FieldError, Overloaded
 from hub.fanout.channel_kind import View
 from hub.fanout.delivery import Delivery
 from hub.fanout.subscribe import SubscribeOptions
@@ -23,27 +24,36 @@ from hub.web.publishing import check_json, idempotency_key
 from hub.web.request_head import head_of
 from hub.web.stream_response import subscribe
 from workers.answers import Answer
+from workers.dialects.openai import OpenAI
 from workers.generation import Generation
 from workers.openai.chat_request import Asked, UnknownModel, chat_request
 from workers.openai.chat_response import completion
-from workers.openai.error import error_json, headers_of, status_of
-from workers.openai.waiting import check_room, wait_for_end
+from workers.openai.error import error_answer
+from workers.openai.waiting import Client, check_room, wait_for_content, wait_for_end
 from workers.store import Generations
 
 OWNER = "hubbub"
 HEADER = "Hubbub-Generation"
+HEAD_SECONDS = 10.0
+"""How long a stream's head waits for the first of its answer (contract §5)."""
+_CANCEL_HEADER = "Hubbub-Cancel-On-Disconnect"
 
 
 class OpenAIFace:
     """What the two APIs share: a generation made, streamed, waited for."""
 
     def __init__(
-        self, generations: Generations, delivery: Delivery, subject: Callable[[], str]
+        self,
+        generations: Generations,
+        delivery: Delivery,
+        subject: Callable[[], str],
+        head_seconds: float = HEAD_SECONDS,
     ) -> None:
         self.generations = generations
         self.delivery = delivery
         self.settings = delivery.settings
         self._subject = subject
+        self._head_seconds = head_seconds
 
     def ask(self, parse: Callable[[object], Asked]) -> tuple[Asked, Generation]:
         """Check the current request and create its generation. Raises `HubError`."""
@@ -52,24 +62,35 @@ class OpenAIFace:
         name = idempotency_key(request)
         body, value = read_question(request, self.settings)
         asked = parse(value)
+        if self.settings.cancel_on_disconnect or _header_flag(_CANCEL_HEADER):
+            asked = replace(asked, cancel_on_disconnect=True)
         owner = self._subject()
         key = None if name is None else IdempotencyKey.of(owner, f"{request.path} {name}", body)
         return asked, self.generations.create(asked.request, owner=owner, key=key).generation
+
+    def begun(
+        self, generation: Generation, *, cancel_on_disconnect: bool
+    ) -> tuple[Generation, Response | None]:
+        """Wait for the first of the answer, for a while. What has become of the generation, and its
+        error where it failed before it said anything: with a status of its own every client sees
+        it."""
+        client = self._client(generation, cancel_on_disconnect)
+        said = wait_for_content(self.delivery, generation.channel, client, self._head_seconds)
+        found = self.generations.brief(generation.id, by_creator=True)
+        return found, None if said else refusal(found)
 
     def stream(
         self,
         generation: Generation,
         *,
         cancel_on_disconnect: bool,
-        dialect: str | None = None,
-        view: View | None = None,
+        view: View,
     ) -> Response:
         """The generation's stream from its start."""
         options = SubscribeOptions(None, "start", self.settings.heartbeat_seconds, True, True, True)
         answer = subscribe(
             self.delivery,
             [generation.channel],
-            dialect=dialect,
             view=view,
             options=options,
             when_left=self._canceller(generation) if cancel_on_disconnect else None,
@@ -80,16 +101,19 @@ class OpenAIFace:
     def ended(self, generation: Generation, *, cancel_on_disconnect: bool) -> Answer:
         """Wait for the end; the generation and its choices then. Raises `Overloaded` where this
         process ends before the generation does, `NotFound` where it was deleted."""
-        cancel = self._canceller(generation) if cancel_on_disconnect else _stay
-        address = head_of(request.environ).address
-        wait_for_end(self.delivery, generation.channel, address, request.environ, cancel)
-        answer = self.generations.read(generation.id)
+        client = self._client(generation, cancel_on_disconnect)
+        wait_for_end(self.delivery, generation.channel, client)
+        answer = self.generations.read(generation.id, by_creator=True)
         if answer.generation.active:
             raise Overloaded(f"this process is shutting down; generation {generation.id} goes on")
         return answer
 
     def by(self) -> str:
         return self._subject() or "anonymous"
+
+    def _client(self, generation: Generation, cancel_on_disconnect: bool) -> Client:
+        cancel = self._canceller(generation) if cancel_on_disconnect else _stay
+        return Client(head_of(request.environ).address, request.environ, cancel)
 
     def _canceller(self, generation: Generation) -> Callable[[], None]:
         by = self.by()
@@ -109,7 +133,8 @@ def openai_blueprint(face: OpenAIFace, models: Callable[[], Sequence[str]]) -> B
         asked, generation = face.ask(lambda body: chat_request(body, face.settings.models))
         cancel = asked.cancel_on_disconnect
         if asked.stream:
-            return face.stream(generation, cancel_on_disconnect=cancel, dialect="openai")
+            found, failed = face.begun(generation, cancel_on_disconnect=cancel)
+            return failed or face.stream(found, cancel_on_disconnect=cancel, view=OpenAI.of(found))
         answer = face.ended(generation, cancel_on_disconnect=cancel)
         return refusal(answer.generation) or named(completion(answer), generation)
 
@@ -135,8 +160,7 @@ def refusal(generation: Generation) -> Response | None:
     if terminal.type == "cancelled":
         words = f"cancelled by {failed.get('by')}"
         failed = {"code": "cancelled", "message": words, "retryable": False}
-    answer = json_answer({"error": error_json(failed)}, status_of(failed))
-    answer.headers.update(headers_of(failed))
+    answer = error_answer(failed)
     answer.headers[HEADER] = generation.id
     return answer
 
@@ -149,6 +173,13 @@ def named(body: object, generation: Generation) -> Response:
 
 def _model(name: str) -> dict[str, object]:
     return {"id": name, "object": "model", "created": 0, "owned_by": OWNER}
+
+
+def _header_flag(name: str) -> bool:
+    value = request.headers.get(name, "0")
+    if value not in ("0", "1"):
+        raise FieldError(name, "must be 1 or 0")
+    return value == "1"
 
 
 def _stay() -> None:

@@ -12,6 +12,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from flask import Response
+
+from hub.web.json_response import json_answer
 from workers.provider import failure
 
 PATIENCE_SECONDS = 60.0
@@ -46,6 +49,13 @@ def error_json(failed: Mapping[str, Any]) -> dict[str, Any]:
         "code": said.get("code") or failed["code"],
     }
     return {**own, **{name: value for name, value in said.items() if name not in own}}
+
+
+def error_answer(failed: Mapping[str, Any]) -> Response:
+    """The answer to a request that the data of a `failed` event is."""
+    answer = json_answer({"error": error_json(failed)}, status_of(failed))
+    answer.headers.update(headers_of(failed))
+    return answer
 
 
 def status_of(failed: Mapping[str, Any]) -> int:

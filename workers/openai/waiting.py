@@ -1,14 +1,16 @@
-"""Waiting for a generation's end in a web process: a listener that keeps nothing.
+"""Waiting for a generation in a web process: a listener that keeps nothing.
 
 It stands in the generation's room as every other listener does, so a thousand who wait cost one
-subscription and are woken by the terminal event itself. Polling the record was refused: it asks
-Redis again and again and still comes late.
+subscription and are woken by the event itself. Polling the record was refused: it asks Redis again
+and again and still comes late.
 """
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import gevent
@@ -21,15 +23,23 @@ from hub.fanout.subscribe import SubscribeOptions, SubscribeRejected, prepare
 
 _PEEK_SECONDS = 0.5
 _PEEK = socket.MSG_PEEK
+_CONTENT = re.compile(rb"^event: (?:delta|data|snapshot)$", re.MULTILINE)
+"""Data cannot hold such a line: each of its lines begins with `data:`."""
 
 
 class _Sink:
-    """A transport that takes everything and tells when the stream is over."""
+    """A transport that takes everything and tells when the stream is over, and when it has said
+    something of the answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, any_content: bool) -> None:
         self.over = Event()
+        self.content = False
+        self._any_content = any_content
 
     def send(self, data: bytes) -> int:
+        if self._any_content and not self.content and _CONTENT.search(data):
+            self.content = True
+            self.over.set()
         return len(data)
 
     def when_writable(self, callback: Callable[[], None]) -> None:
@@ -42,25 +52,50 @@ class _Sink:
         self.over.set()
 
 
-def wait_for_end(
-    delivery: Delivery, channel: str, address: str, environ: Any, when_left: Callable[[], None]
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who waits: its address, its request's environment, and what to do when it leaves meanwhile,
+    where the server lets that be seen."""
+
+    address: str
+    environ: Any
+    when_left: Callable[[], None]
+
+
+def wait_for_end(delivery: Delivery, channel: str, client: Client) -> None:
     """Return when the channel has ended, or when its streams are closed from here (a shutdown).
-    `when_left` is called when the client that waits for the answer leaves meanwhile, where the
-    server lets that be seen. Raises `Overloaded`."""
-    options = SubscribeOptions(None, "now", delivery.settings.heartbeat_seconds, True, True, True)
+    Raises `Overloaded`."""
+    _wait(_Sink(any_content=False), delivery, channel, client, "now", None)
+
+
+def wait_for_content(delivery: Delivery, channel: str, client: Client, seconds: float) -> bool:
+    """Whether something of the answer has come; returns at once when it does, when the channel has
+    ended without, or when the time is over. Raises `Overloaded`."""
+    sink = _Sink(any_content=True)
+    _wait(sink, delivery, channel, client, "start", seconds)
+    return sink.content
+
+
+def _wait(
+    sink: _Sink,
+    delivery: Delivery,
+    channel: str,
+    client: Client,
+    start: str,
+    seconds: float | None,
+) -> None:
+    options = SubscribeOptions(None, start, delivery.settings.heartbeat_seconds, True, True, True)
     try:
-        prepared = prepare(delivery, [channel], options, address)
+        prepared = prepare(delivery, [channel], options, client.address)
     except SubscribeRejected as refusal:
         raise Overloaded(refusal.detail) from refusal
     if prepared is None:
         return
-    sink = _Sink()
     delivery.opened(prepared.listener)
     prepared.listener.start(sink, b"")
-    watcher = _watch(environ.get("gunicorn.socket"), when_left)
+    watcher = _watch(client.environ.get("gunicorn.socket"), client.when_left)
     try:
-        sink.over.wait()
+        sink.over.wait(seconds)
     finally:
         if watcher is not None:
             watcher.kill()

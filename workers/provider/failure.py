@@ -134,6 +134,12 @@ class ProviderFailure(HubError):
             said=_bounded({name: _scrubbed(value, secrets) for name, value in self.said.items()}),
         )
 
+    def as_failed(self) -> dict[str, Any]:
+        """The data of the `failed` event that it is."""
+        told = self.told()
+        failed = {"code": self.code, "message": self.detail, "retryable": self.retryable}
+        return failed if told is None else {**failed, "provider": told}
+
     def told(self) -> dict[str, Any] | None:
         """What the `failed` event says of the provider's own answer; None: there was none."""
         if not self.said and not self.answered:

@@ -36,10 +36,10 @@ from typing import Any, Final, Literal
 
 Place = Literal["completion", "choice", "delta", "call"]
 
-COMPLETION: Final = "completion"
-CHOICE: Final = "choice"
-DELTA: Final = "delta"
-CALL: Final = "call"
+COMPLETION: Final[Place] = "completion"
+CHOICE: Final[Place] = "choice"
+DELTA: Final[Place] = "delta"
+CALL: Final[Place] = "call"
 
 UNDERSTOOD: Mapping[Place, frozenset[str]] = {
     COMPLETION: frozenset({"id", "object", "created", "model", "choices", "usage", "error"}),
