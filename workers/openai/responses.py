@@ -6,7 +6,8 @@ so it can be retrieved and resumed for as long as the history lasts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -15,30 +16,65 @@ from hub.errors import FieldError, NotFound
 from hub.query import whole
 from workers.generation import check_id
 from workers.openai.chat import OpenAIFace, named, refusal
-from workers.openai.chat_request import Asked
+from workers.openai.input_items import input_items, input_page
+from workers.openai.responses_input import Messages
 from workers.openai.responses_output import Output
 from workers.openai.responses_request import ResponseAsked, messages_after, response_request
 from workers.openai.responses_view import PREFIX, ResponseView, read_items, response_json
+from workers.store import Generations
+from workers.transcript import with_all
 
+_ITEM = re.compile(r"[a-z]+_(.+)_(\d{1,6})")
+"""An item's id: its kind, its generation, its number."""
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
+
+
+class _Past:
+    """What a question may refer to: responses, and items of them, by id."""
+
+    def __init__(self, generations: Generations) -> None:
+        self._generations = generations
+
+    def messages(self, response_id: str) -> Messages:
+        generation_id = _generation_id(response_id)
+        answer = self._generations.read(generation_id)
+        whole = self._generations.get(generation_id)
+        (choice,) = with_all(answer.choices[:1], [0], {})
+        return messages_after(whole.request, choice)
+
+    def item(self, item_id: str) -> Mapping[str, Any] | None:
+        named = _ITEM.fullmatch(item_id)
+        if named is None:
+            return None
+        _, output = read_items(self._generations.history, named[1])
+        number = int(named[2])
+        items = output.to_json()
+        return items[number] if number < len(items) and items[number]["id"] == item_id else None
 
 
 def responses_blueprint(face: OpenAIFace) -> Blueprint:
     blueprint = Blueprint("responses", __name__)
     generations = face.generations
+    past = _Past(generations)
 
     @blueprint.post("/v1/responses")
     def create() -> Response:
-        asked, generation = face.ask(_parse)
+        asked, generation = face.ask(
+            lambda body: response_request(body, face.settings.models, past)
+        )
         assert isinstance(asked, ResponseAsked)
         cancel = asked.cancel_on_disconnect and not asked.background
         if asked.stream:
+            if not asked.background:
+                _, failed = face.begun(generation, cancel_on_disconnect=cancel)
+                if failed is not None:
+                    return failed
             view = ResponseView.of(generation)
             return face.stream(generation, cancel_on_disconnect=cancel, view=view)
         if asked.background:
             return named(response_json(generation, Output(generation.id)), generation)
         answer = face.ended(generation, cancel_on_disconnect=cancel)
-        return refusal(answer.generation) or _whole(generation.id)
+        return refusal(answer.generation) or _whole(generation.id, by_creator=True)
 
     @blueprint.get("/v1/responses/<response_id>")
     def retrieve(response_id: str) -> Response:
@@ -48,6 +84,12 @@ def responses_blueprint(face: OpenAIFace) -> Blueprint:
         generation = generations.get(_generation_id(response_id))
         view = ResponseView.of(generation, starting_after)
         return face.stream(generation, cancel_on_disconnect=False, view=view)
+
+    @blueprint.get("/v1/responses/<response_id>/input_items")
+    def asked_items(response_id: str) -> Response:
+        generation = generations.get(_generation_id(response_id))
+        items = input_items(generation.request, generation.id)
+        return named(input_page(items, request.args), generation)
 
     @blueprint.post("/v1/responses/<response_id>/cancel")
     def cancel(response_id: str) -> Response:
@@ -60,15 +102,8 @@ def responses_blueprint(face: OpenAIFace) -> Blueprint:
         generations.delete(generation.id, face.by())
         return named({"id": response_id, "object": "response", "deleted": True}, generation)
 
-    def _parse(body: object) -> Asked:
-        return response_request(body, face.settings.models, _earlier)
-
-    def _earlier(response_id: str) -> Sequence[Mapping[str, Any]]:
-        generation, output = read_items(generations.history, _generation_id(response_id))
-        return messages_after(generation.request, output.to_json())
-
-    def _whole(generation_id: str) -> Response:
-        generation, output = read_items(generations.history, generation_id)
+    def _whole(generation_id: str, *, by_creator: bool = False) -> Response:
+        generation, output = read_items(generations.history, generation_id, by_creator=by_creator)
         return named(response_json(generation, output), generation)
 
     return blueprint

@@ -1,59 +1,62 @@
 """OpenAI's output items, built delta by delta, with the events that say so.
 
 An `Output` is a value: adding to it gives another one, so that several listeners may stand at
-different places of one generation. The text so far is a chain of pieces, joined when an item is
-done. The same deltas always give the same events and items: the record's log gives what the stream
-has shown.
+different places of one generation. The same deltas always give the same events and items: the
+record's log gives what the stream has shown.
+
+What the hub does not know of a delta (`workers.provider.members`) stands in the item that it
+belongs to: thoughts' details in `reasoning`, annotations in the text that they annotate, a call's
+members in the call, a picture in the message. What stood around the delta is beside the items, in
+the response.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+
+from workers.openai.responses_items import (
+    ANNOTATIONS,
+    CALLS,
+    PREFIXES,
+    Item,
+    Part,
+    Pieces,
+    chained,
+    flat_annotation,
+    in_order,
+    joined,
+    summary_part,
+)
+from workers.provider.joining import Joined
+from workers.provider.members import (
+    CALL,
+    DELTA,
+    OF_REASONING,
+    OWN,
+    PARTS,
+    UNDERSTOOD,
+    Place,
+    unflat,
+)
 
 Said = tuple[str, dict[str, Any]]
 """An event's type and its fields, without `type` and `sequence_number`."""
 
-Pieces = tuple[Any, str] | None
-"""A chain: what came before, and a piece."""
-
 _PART_OF = {"content": "output_text", "refusal": "refusal", "reasoning": "reasoning_text"}
-_ITEM_OF = {"content": "message", "refusal": "message", "reasoning": "reasoning"}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Item:
-    """One output item. `kind` is `message`, `reasoning` or `function_call`; `parts` has the text of
-    each content part by its kind, a call's arguments stand in `text`."""
-
-    id: str
-    kind: str
-    index: int
-    call_index: int = -1
-    call_id: str = ""
-    name: str = ""
-    text: Pieces = None
-    parts: tuple[tuple[str, Pieces], ...] = ()
-    done: bool = False
-
-    def to_json(self, status: str) -> dict[str, Any]:
-        item: dict[str, Any] = {"id": self.id, "type": self.kind, "status": status}
-        if self.kind == "function_call":
-            called = {"call_id": self.call_id, "name": self.name, "arguments": joined(self.text)}
-            return {**item, **called}
-        content = [part_json(kind, joined(text)) for kind, text in self.parts]
-        if self.kind == "reasoning":
-            return {**item, "summary": [], "content": content}
-        return {**item, "role": "assistant", "content": content}
+_ITEM_OF = {"content": "message", "refusal": "message", "reasoning": "reasoning", PARTS: "message"}
+_ANSWERS = frozenset({"images", "audio"})
+"""Carried members that are an answer by themselves: without a message they begin one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Output:
-    """The items so far of the generation `name`."""
+    """The items so far of the generation `name`, and what was carried beside them."""
 
     name: str
     items: tuple[Item, ...] = ()
+    around: Pieces = None
 
     def add(self, delta: Mapping[str, Any]) -> tuple[Output, list[Said]]:
         """Take the data of a `delta` event of choice 0."""
@@ -64,6 +67,9 @@ class Output:
                 output = output._text(kind, delta[kind], delta.get("logprobs"), said)
         for piece in delta.get("tool_calls") or ():
             output = output._call(piece, said)
+        if not OWN.issuperset(delta):
+            for (place, name), value in unflat(delta).items():
+                output = output._carried(place, name, value, said)
         return output, said
 
     def finish(self) -> tuple[Output, list[Said]]:
@@ -79,21 +85,34 @@ class Output:
         """`status` is that of the items that are not done."""
         return [item.to_json("completed" if item.done else status) for item in self.items]
 
+    def beside(self) -> dict[str, Any]:
+        """What was carried beside the items, by name."""
+        found = Joined()
+        for place, name, value in in_order(self.around):
+            found.add(place, name, value)
+        return {name: v for (_, name), v in found.to_json("delta", "choice", "completion").items()}
+
     def _text(self, kind: str, text: str, logprobs: object, said: list[Said]) -> Output:
         output, item = self._open_text(_ITEM_OF[kind], said)
-        part = next((n for n, (name, _) in enumerate(item.parts) if name == kind), -1)
-        if part < 0:
-            part = len(item.parts)
-            item = replace(item, parts=(*item.parts, (kind, None)))
-            where = _where(item, content_index=part)
-            said.append(("response.content_part.added", {**where, "part": part_json(kind, "")}))
-        before = item.parts[part][1]
-        parts = (*item.parts[:part], (kind, (before, text)), *item.parts[part + 1 :])
-        delta = {**_where(item, content_index=part), "delta": text}
+        number = len(item.parts) - 1
+        if number < 0 or item.parts[number].kind != kind:
+            number += 1
+            item = _with_part(item, Part(kind), said)
+        part = item.parts[number]
+        tokens = _logprobs(logprobs)
+        part = replace(
+            part,
+            text=(part.text, text),
+            logprobs=(part.logprobs, tokens) if tokens else part.logprobs,
+        )
+        delta = {**_where(item, content_index=number), "delta": text}
         if kind == "content":
-            delta["logprobs"] = _logprobs(logprobs)
+            delta["logprobs"] = tokens
         said.append((f"response.{_PART_OF[kind]}.delta", delta))
-        return output._with(replace(item, parts=parts))
+        if kind == "reasoning":
+            summed = {**_where(item, summary_index=number), "delta": text}
+            said.append(("response.reasoning_summary_text.delta", summed))
+        return output._with(replace(item, parts=(*item.parts[:number], part)))
 
     def _open_text(self, kind: str, said: list[Said]) -> tuple[Output, Item]:
         """The open item of that kind; other text items are complete when one of another kind
@@ -107,54 +126,92 @@ class Output:
         return output._new(kind, said)
 
     def _call(self, piece: Mapping[str, Any], said: list[Said]) -> Output:
-        function = piece.get("function") or {}
+        kind = "custom_tool_call" if "custom" in piece else "function_call"
+        called = piece.get("custom") or piece.get("function") or {}
         output, item = self, None
         for known in self.items:
-            if known.kind == "function_call" and known.call_index == piece["index"]:
+            if known.kind in CALLS and known.call_index == piece["index"]:
                 item = known
             elif known.kind in ("message", "reasoning") and not known.done:
                 output = output._done(known, said)
         if item is None:
             call_id = piece.get("id") or f"call_{self.name}_{piece['index']}"
             output, item = output._new(
-                "function_call",
+                kind,
                 said,
                 call_index=piece["index"],
                 call_id=call_id,
-                name=function.get("name") or "",
+                name=called.get("name") or "",
             )
-        arguments = function.get("arguments")
-        if not arguments:
+        elif called.get("name"):
+            item = replace(item, name=item.name + called["name"])
+        members = {n: v for n, v in piece.items() if n not in UNDERSTOOD[CALL]}
+        item = replace(item, carried=chained(item.carried, CALL, members))
+        text = called.get(CALLS[item.kind])
+        if text:
+            said.append((f"response.{_event_of(item)}.delta", {**_where(item), "delta": text}))
+            item = replace(item, text=(item.text, text))
+        return output._with(item)
+
+    def _carried(self, place: Place, name: str, value: Any, said: list[Said]) -> Output:
+        if place != DELTA:
+            return replace(self, around=chained(self.around, place, {name: value}))
+        if name == PARTS:
+            output = self
+            for other in value:
+                if other.get("type") == "text":  # in a snapshot they stand among the others
+                    output = output._text("content", other["text"], None, said)
+                else:
+                    output, item = output._open_text("message", said)
+                    output = output._with(_with_part(item, Part(PARTS, other=other), said))
             return output
-        said.append(
-            (
-                "response.function_call_arguments.delta",
-                {**_where(item), "delta": arguments},
-            )
-        )
-        return output._with(replace(item, text=(item.text, arguments)))
+        output, home = self._home_of(name, said)
+        if home is None:
+            return replace(self, around=chained(self.around, place, {name: value}))
+        if name == ANNOTATIONS and isinstance(value, list):
+            _annotate(home, value, said)
+        return output._with(replace(home, carried=chained(home.carried, place, {name: value})))
+
+    def _home_of(self, name: str, said: list[Said]) -> tuple[Output, Item | None]:
+        """The item that a carried member belongs to; None: the response itself."""
+        kind = "reasoning" if name in OF_REASONING else "message"
+        items = [item for item in self.items if item.kind == kind]
+        if items:
+            return self, items[-1]
+        if kind == "reasoning" or name in _ANSWERS:
+            return self._new(kind, said)
+        return self, None
 
     def _new(self, kind: str, said: list[Said], **fields: Any) -> tuple[Output, Item]:
         number = len(self.items)
-        prefix = {"message": "msg", "reasoning": "rs", "function_call": "fc"}[kind]
-        item = Item(f"{prefix}_{self.name}_{number}", kind, number, **fields)
+        item = Item(f"{PREFIXES[kind]}_{self.name}_{number}", kind, number, **fields)
         begun = {"output_index": number, "item": item.to_json("in_progress")}
         said.append(("response.output_item.added", begun))
         return replace(self, items=(*self.items, item)), item
 
     def _done(self, item: Item, said: list[Said]) -> Output:
-        for number, (kind, text) in enumerate(item.parts):
-            where, whole = _where(item, content_index=number), joined(text)
-            told = {**where, "refusal" if kind == "refusal" else "text": whole}
-            if kind == "content":
-                told["logprobs"] = []
-            said.append((f"response.{_PART_OF[kind]}.done", told))
-            said.append(("response.content_part.done", {**where, "part": part_json(kind, whole)}))
-        if item.kind == "function_call":
-            told = {**_where(item), "name": item.name, "arguments": joined(item.text)}
-            said.append(("response.function_call_arguments.done", told))
-        ended = {"output_index": item.index, "item": item.to_json("completed")}
-        said.append(("response.output_item.done", ended))
+        whole = item.to_json("completed")
+        for number, part in enumerate(item.parts):
+            where, shown = _where(item, content_index=number), whole["content"][number]
+            if part.kind != PARTS:
+                name = "refusal" if part.kind == "refusal" else "text"
+                told = {**where, name: shown[name]}
+                if part.kind == "content":
+                    told["logprobs"] = shown["logprobs"]
+                said.append((f"response.{_PART_OF[part.kind]}.done", told))
+            said.append(("response.content_part.done", {**where, "part": shown}))
+            if part.kind == "reasoning":
+                where = _where(item, summary_index=number)
+                summed = {**where, "text": shown["text"]}
+                said.append(("response.reasoning_summary_text.done", summed))
+                summed = {**where, "part": summary_part(shown["text"])}
+                said.append(("response.reasoning_summary_part.done", summed))
+        if item.kind in CALLS:
+            told = {**_where(item), CALLS[item.kind]: joined(item.text)}
+            if item.kind == "function_call":
+                told["name"] = item.name
+            said.append((f"response.{_event_of(item)}.done", told))
+        said.append(("response.output_item.done", {"output_index": item.index, "item": whole}))
         return self._with(replace(item, done=True))
 
     def _with(self, item: Item) -> Output:
@@ -162,22 +219,29 @@ class Output:
         return replace(self, items=items)
 
 
-def part_json(kind: str, text: str) -> dict[str, Any]:
-    if kind == "refusal":
-        return {"type": "refusal", "refusal": text}
-    if kind == "reasoning":
-        return {"type": "reasoning_text", "text": text}
-    return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+def _with_part(item: Item, part: Part, said: list[Said]) -> Item:
+    """The item with one more content part, and the events that say that it begins."""
+    number = len(item.parts)
+    begun = {**_where(item, content_index=number), "part": part.to_json([])}
+    said.append(("response.content_part.added", begun))
+    if part.kind == "reasoning":
+        summed = {**_where(item, summary_index=number), "part": summary_part("")}
+        said.append(("response.reasoning_summary_part.added", summed))
+    return replace(item, parts=(*item.parts, part))
 
 
-def joined(pieces: Pieces) -> str:
-    return "".join(reversed(list(_backwards(pieces))))
+def _annotate(item: Item, annotations: list[Any], said: list[Said]) -> None:
+    number = next((n for n, part in enumerate(item.parts) if part.kind == "content"), 0)
+    before = len(item.more().get(ANNOTATIONS, ()))
+    for at, annotation in enumerate(annotations, before):
+        told = {"annotation_index": at, "annotation": flat_annotation(annotation)}
+        where = _where(item, content_index=number)
+        said.append(("response.output_text.annotation.added", {**where, **told}))
 
 
-def _backwards(pieces: Pieces) -> Iterator[str]:
-    while pieces is not None:
-        pieces, text = pieces
-        yield text
+def _event_of(call: Item) -> str:
+    is_custom = call.kind == "custom_tool_call"
+    return "custom_tool_call_input" if is_custom else "function_call_arguments"
 
 
 def _where(item: Item, **beside: int) -> dict[str, Any]:

@@ -25,8 +25,11 @@ from workers.generation import (
     generation_of,
 )
 from workers.log_reader import LogReader
+from workers.openai.error import error_json
 from workers.openai.responses_output import Output, Said
+from workers.provider.members import COMPLETION, PARTS, flat
 from workers.run.claim import WORKER_LOST
+from workers.transcript import apart
 
 PREFIX = "resp_"
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
@@ -72,7 +75,7 @@ class ResponseView:
     def _render(self, frame: Frame, out: list[bytes]) -> ResponseView | None:
         event, data = parsed(frame)
         if event in ENDED:
-            self._end(Terminal(event, data), out)
+            self._end(Terminal(event, data), frame.id, out)
             return None
         if event == "started":
             begun = replace(self.generation, status="running", model=data["model"])
@@ -81,7 +84,7 @@ class ResponseView:
         if event == "delta":
             return self._delta(data, out)
         if event == "restarted":
-            return self._restarted(out)
+            return self._restarted(frame.id, out)
         if event == "snapshot":
             return self._snapshot(data, out)
         return self
@@ -99,11 +102,11 @@ class ResponseView:
         output, said = self.output.add(data)
         return replace(self, output=output)._say(said, out)
 
-    def _restarted(self, out: list[bytes]) -> ResponseView | None:
+    def _restarted(self, event_id: str, out: list[bytes]) -> ResponseView | None:
         if not self.output.items:
             return self
         lost = "the worker was lost, and the text was begun anew"
-        self._end(Terminal.failed(WORKER_LOST, lost, retryable=True), out)
+        self._end(Terminal.failed(WORKER_LOST, lost, retryable=True), event_id, out)
         return None
 
     def _snapshot(self, data: Mapping[str, Any], out: list[bytes]) -> ResponseView | None:
@@ -116,15 +119,22 @@ class ResponseView:
             return None
         view = replace(self, generation=replace(self.generation, status="running"))
         view = view._say(view._opening(), out)
+        beside = apart(data, ("attempt", "choices", "status"))
+        around = flat({(COMPLETION, name): value for name, value in beside.items()})
         for choice in data["choices"]:
             calls = [{"index": i, **call} for i, call in enumerate(choice.get("tool_calls") or ())]
-            view = view._delta({**choice, "tool_calls": calls}, out)
-        return view
+            whole = {**choice, "tool_calls": calls}
+            if PARTS in choice:
+                del whole["content"]  # which is among them
+            view = view._delta(whole, out)
+        return view._delta({"index": 0, **around}, out) if around else view
 
-    def _end(self, terminal: Terminal, out: list[bytes]) -> None:
+    def _end(self, terminal: Terminal, event_id: str, out: list[bytes]) -> None:
         view = self if self.number else self._say(self._opening(), out)
         output, said = view.output.finish() if terminal.type == "completed" else (view.output, [])
-        ended = replace(view.generation, status=terminal.type, terminal=terminal)
+        ended = replace(
+            view.generation, status=terminal.type, terminal=terminal, finished_ms=_ms(event_id)
+        )
         response = response_json(ended, output)
         # OpenAI has no event for a cancelled response; its packages know how to read this one.
         last = "incomplete" if terminal.type == "cancelled" else response["status"]
@@ -142,35 +152,59 @@ class ResponseView:
 
 
 def response_json(generation: Generation, output: Output) -> dict[str, Any]:
-    """The `response` object."""
+    """The `response` object, with every member that the schema of OpenResponses asks for."""
     status, incomplete = _status(generation)
     echo = generation.request.echo
-    return {
+    finished = generation.finished_ms
+    beside = output.beside()
+    own = {
         "id": f"{PREFIX}{generation.id}",
         "object": "response",
         "created_at": generation.created_ms // 1000,
+        "completed_at": finished // 1000 if finished and status == "completed" else None,
         "status": status,
-        "background": echo.get("background", False),
         "error": _error(generation),
         "incomplete_details": incomplete,
-        "instructions": echo.get("instructions"),
-        "max_output_tokens": echo.get("max_output_tokens"),
-        "metadata": echo.get("metadata", {}),
         "model": generation.model or "",
         "output": output.to_json("incomplete" if status in _CUT_SHORT else "in_progress"),
-        "parallel_tool_calls": echo.get("parallel_tool_calls", True),
-        "previous_response_id": echo.get("previous_response_id"),
-        "reasoning": echo.get("reasoning", {"effort": None, "summary": None}),
-        "store": True,
-        "temperature": echo.get("temperature"),
-        "text": echo.get("text", {"format": {"type": "text"}}),
-        "tool_choice": echo.get("tool_choice", "auto"),
-        "tools": echo.get("tools", []),
-        "top_p": echo.get("top_p"),
-        "truncation": "disabled",
         "usage": _usage(generation),
-        "user": echo.get("user"),
+        "store": generation.request.store,
+        "tools": [_shown_tool(tool) for tool in echo.get("tools", [])],
+        "service_tier": beside.get("service_tier") or echo.get("service_tier", "default"),
+        **{name: echo.get(name, value) for name, value in _ECHOED.items()},
     }
+    return {**beside, **own}
+
+
+_ECHOED: Mapping[str, Any] = {
+    "background": False,
+    "instructions": None,
+    "max_output_tokens": None,
+    "max_tool_calls": None,
+    "metadata": {},
+    "parallel_tool_calls": True,
+    "previous_response_id": None,
+    "reasoning": {"effort": None, "summary": None},
+    "temperature": 1.0,
+    "text": {"format": {"type": "text"}},
+    "tool_choice": "auto",
+    "top_logprobs": 0,
+    "top_p": 1.0,
+    "presence_penalty": 0.0,
+    "frequency_penalty": 0.0,
+    "truncation": "disabled",
+    "safety_identifier": None,
+    "prompt_cache_key": None,
+    "prompt_cache_retention": None,
+    "user": None,
+}
+"""What a response repeats of the question, and what stands there where nothing was said."""
+
+
+def _shown_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
+    if tool.get("type") != "function":
+        return dict(tool)
+    return {"description": None, "parameters": None, "strict": None, **tool}
 
 
 _CUT_SHORT = ("failed", "cancelled", "incomplete")
@@ -187,13 +221,23 @@ class Items:
             self.output, _ = self.output.add(delta)
 
 
-def read_items(history: History, generation_id: str) -> tuple[Generation, Output]:
-    """A generation and its items, of one moment. Raises `NotFound`, `RedisUnavailable`."""
+def read_items(
+    history: History, generation_id: str, *, by_creator: bool = False
+) -> tuple[Generation, Output]:
+    """A generation and its items, of one moment. Raises `NotFound` (`generation_of`),
+    `RedisUnavailable`."""
     channel = channel_of(check_id(generation_id))
     reader = LogReader(history, channel, lambda: Items(generation_id))
-    generation = generation_of(generation_id, reader.read())
+    record = reader.read()
+    generation = generation_of(generation_id, record, by_creator=by_creator)
+    if record.state.end:  # by the clock of the events, as the stream tells it
+        generation = replace(generation, finished_ms=_ms(record.state.end))
     output = reader.fold.output
     return generation, output.finish()[0] if generation.status == "completed" else output
+
+
+def _ms(event_id: str) -> int:
+    return int(event_id.partition("-")[0])
 
 
 def _status(generation: Generation) -> tuple[str, dict[str, str] | None]:
@@ -208,18 +252,33 @@ def _status(generation: Generation) -> tuple[str, dict[str, str] | None]:
 def _error(generation: Generation) -> dict[str, str] | None:
     if generation.status != "failed" or generation.terminal is None:
         return None
-    data = generation.terminal.data
-    return {"code": data["code"], "message": data["message"]}
+    error = error_json(generation.terminal.data)
+    return {"code": str(error["code"]), "message": error["message"]}
 
 
 def _usage(generation: Generation) -> dict[str, Any] | None:
+    """As its provider counted it; what it did not tell is null, not 0."""
     usage = generation.terminal.data.get("usage") if generation.terminal else None
     if not usage:
         return None
+    more = {name: value for name, value in usage.items() if name not in _COUNTED}
     return {
-        "input_tokens": usage["prompt_tokens"],
-        "input_tokens_details": {"cached_tokens": 0},
-        "output_tokens": usage["completion_tokens"],
-        "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": usage["total_tokens"],
+        **more,
+        "input_tokens": usage.get("prompt_tokens"),
+        "input_tokens_details": {
+            "cached_tokens": None,
+            **(usage.get("prompt_tokens_details") or {}),
+        },
+        "output_tokens": usage.get("completion_tokens"),
+        "output_tokens_details": {
+            "reasoning_tokens": None,
+            **(usage.get("completion_tokens_details") or {}),
+        },
+        "total_tokens": usage.get("total_tokens"),
     }
+
+
+_COUNTED = (
+    "prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details",
+    "completion_tokens_details",
+)  # fmt: skip

@@ -1,0 +1,102 @@
+"""`GET /v1/responses/{id}/input_items`: what a response was asked, as items.
+
+A request is kept as the messages that went to the provider, those of earlier turns among them; here
+they are OpenAI's items again, the newest first unless asked otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hub.errors import FieldError
+from hub.query import one_of, whole
+from workers.openai.responses_items import PREFIXES as _PREFIXES
+from workers.request import Request
+
+_TOLD = ("role", "content", "tool_calls")
+
+DEFAULT_LIMIT = 20
+MAX_LIMIT = 100
+
+
+def input_items(request: Request, name: str) -> list[dict[str, Any]]:
+    """The items of a request, the oldest first; its instructions are not among them."""
+    messages = request.messages[1 if request.echo.get("instructions") else 0 :]
+    items = [item for message in messages for item in _items(message)]
+    return [
+        {"id": f"{_PREFIXES.get(item['type'], 'msg')}_{name}_in{n}", "status": "completed", **item}
+        for n, item in enumerate(items)
+    ]
+
+
+def _items(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A message as items: its text, then each of its calls."""
+    role, content = message.get("role"), message.get("content")
+    if role == "tool":
+        yield {
+            "type": "function_call_output",
+            "call_id": message.get("tool_call_id"),
+            "output": content if isinstance(content, str) else _content(message),
+        }
+        return
+    calls = message.get("tool_calls") or ()
+    more = {name: value for name, value in message.items() if name not in _TOLD}
+    if content or more or not calls:
+        yield {**more, "type": "message", "role": role, "content": _content(message)}
+    for call in calls:
+        kind = "custom" if "custom" in call else "function"
+        beside = {n: v for n, v in call.items() if n not in ("id", "type", kind)}
+        item_type = "custom_tool_call" if kind == "custom" else "function_call"
+        yield {**beside, "type": item_type, "call_id": call.get("id"), **(call.get(kind) or {})}
+
+
+def input_page(items: Sequence[dict[str, Any]], args: Mapping[str, str]) -> dict[str, Any]:
+    """One page of the list. Raises `FieldError`."""
+    limit = whole(args, "limit", 1, MAX_LIMIT, default=DEFAULT_LIMIT)
+    ordered = list(items)
+    if one_of(args, "order", ("desc", "asc")) != "asc":
+        ordered.reverse()
+    after = args.get("after")
+    if after is not None:
+        ids = [item["id"] for item in ordered]
+        if after not in ids:
+            raise FieldError("after", "is not the id of one of these items")
+        ordered = ordered[ids.index(after) + 1 :]
+    page = ordered[:limit]
+    return {
+        "object": "list",
+        "data": page,
+        "first_id": page[0]["id"] if page else None,
+        "last_id": page[-1]["id"] if page else None,
+        "has_more": len(ordered) > limit,
+    }
+
+
+def _content(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    content = message.get("content")
+    text_kind = "output_text" if message.get("role") == "assistant" else "input_text"
+    if content is None:
+        return []
+    if isinstance(content, str):
+        return [_text(text_kind, content)]
+    return [_part(part, text_kind) for part in content]
+
+
+def _part(part: Mapping[str, Any], text_kind: str) -> dict[str, Any]:
+    kind = str(part.get("type"))
+    if kind == "text":
+        return _text(text_kind, part.get("text"))
+    image = part.get("image_url")
+    if kind == "image_url" and isinstance(image, Mapping):
+        more = {name: value for name, value in image.items() if name != "url"}
+        return {"type": "input_image", "image_url": image.get("url"), **more}
+    inner = part.get(kind)
+    if kind == "file" and isinstance(inner, Mapping):
+        return {"type": "input_file", **inner}
+    return dict(part)
+
+
+def _text(kind: str, text: Any) -> dict[str, Any]:
+    part = {"type": kind, "text": text}
+    return {**part, "annotations": []} if kind == "output_text" else part
