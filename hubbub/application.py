@@ -22,7 +22,8 @@ from hub.web.pages import pages_blueprint
 from workers.kind import GenerationKind
 from workers.metrics import families
 from workers.openai.chat import OpenAIFace, openai_blueprint
-from workers.openai.models import known_models
+from workers.openai.embeddings import embeddings_blueprint
+from workers.openai.models import known_models, known_providers
 from workers.openai.responses import responses_blueprint
 from workers.preview import preview
 from workers.queue import Queue
@@ -55,7 +56,9 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
     app.register_blueprint(generations_blueprint(generations, delivery, threads))
     app.register_blueprint(threads_blueprint(threads, generations))
     face = OpenAIFace(generations, delivery, lambda: "")
-    app.register_blueprint(openai_blueprint(face, known_models(settings, os.environ, roster)))
+    providers = known_providers(settings, os.environ)
+    app.register_blueprint(openai_blueprint(face, known_models(settings, providers, roster)))
+    app.register_blueprint(embeddings_blueprint(providers, settings))
     app.register_blueprint(responses_blueprint(face))
     app.register_blueprint(
         health_blueprint(

@@ -159,6 +159,9 @@ class _Handler(BaseHTTPRequestHandler):
             error = script.error or {"error": {"message": "as scripted"}}
             self._answer(script.status, error, script.headers)
             return
+        if self.path.endswith("/embeddings"):
+            self._answer(200, _embeddings(body))
+            return
         deltas = deltas_of(script.text) if script.deltas is None else list(script.deltas)
         if not body.get("stream"):
             self._answer(200, _whole("".join(deltas), script.finish_reason))
@@ -231,6 +234,16 @@ def _chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str,
         "model": MODEL,
         "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason}],
     }
+
+
+def _embeddings(body: dict[str, Any]) -> dict[str, Any]:
+    texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
+    data = [
+        {"object": "embedding", "index": n, "embedding": [0.25, len(text), 0.1234567890123456789]}
+        for n, text in enumerate(texts)
+    ]
+    usage = {"prompt_tokens": 3, "total_tokens": 3}
+    return {"object": "list", "data": data, "model": body["model"], "usage": usage}
 
 
 def _usage(completion_tokens: int) -> dict[str, int]:

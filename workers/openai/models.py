@@ -14,14 +14,18 @@ from workers.provider import ProviderFailure, Providers
 from workers.roster import Roster
 
 
+def known_providers(settings: Settings, environ: Mapping[str, str]) -> Providers:
+    """Those whose keys are known here; none where they are not."""
+    try:
+        return Providers.from_settings(settings, environ)
+    except SettingError:
+        return Providers((), settings)
+
+
 def known_models(
-    settings: Settings, environ: Mapping[str, str], roster: Roster
+    settings: Settings, providers: Providers, roster: Roster
 ) -> Callable[[], Sequence[str]]:
     """A function that lists their names, the default first; it may raise `ProviderFailure`."""
-    try:
-        providers = Providers.from_settings(settings, environ)
-    except SettingError:
-        providers = Providers((), settings)
 
     def names() -> Sequence[str]:
         try:

@@ -7,12 +7,15 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+from hub.event import compact_json
 from hub.settings import Settings
 from workers.provider import failure
 from workers.provider.config import ProviderConfig, load_providers
 from workers.provider.failure import ProviderFailure
 from workers.provider.request import ModelRequest
+from workers.provider.retry import retry_after_seconds
 from workers.provider.session import Cut, Exchange, Session, Silence
 from workers.provider.stream import Stream, Surroundings
 
@@ -40,9 +43,9 @@ class Provider:
     def serves(self, model: str | None) -> bool:
         return model is None or not self.config.models or model in self.config.models
 
-    def model_for(self, request: ModelRequest, exchange: Exchange) -> str:
-        """What this provider calls the model that the request is for."""
-        model = request.model or self._preferred
+    def model_for(self, model: str | None, exchange: Exchange) -> str:
+        """What this provider calls a model; None: the default."""
+        model = model or self._preferred
         if model is None:
             known = self.models(exchange)
             allowed = [name for name in known if not self._allowed or name in self._allowed]
@@ -52,6 +55,27 @@ class Provider:
                 )
             model = allowed[0]
         return self.config.models.get(model, model)
+
+    def embed(self, body: Mapping[str, Any], at: Surroundings, max_bytes: int) -> bytes:
+        """Raises `ProviderFailure`."""
+        exchange = self.connection.exchange()
+        seconds = at.first_delta_timeout_seconds
+        whole = False
+        try:
+            asked = {**body, "model": self.model_for(body.get("model"), exchange)}
+            response = exchange.send("POST", "embeddings", compact_json(asked).encode(), seconds)
+            answer, whole = exchange.read_body(max_bytes, seconds)
+        except (Silence, Cut):
+            raise _silent(self.config.name, seconds) from None
+        finally:
+            exchange.finish(reuse=whole)
+        if response.status_code != 200:
+            error = failure.from_status(response.status_code, answer)
+            error.retry_after_seconds = retry_after_seconds(response.headers, at.now())
+            raise error
+        if not whole:
+            raise _silent(self.config.name, seconds)
+        return answer
 
     def models(self, exchange: Exchange | None = None) -> tuple[str, ...]:
         """Our names of its models: those configured, else those that it lists (for a while)."""
@@ -118,7 +142,20 @@ class Providers:
 
     def open(self, request: ModelRequest) -> Stream:
         """The answer's stream; nothing is sent before it is iterated."""
-        return Stream(request, lambda: self._candidates(request), self._surroundings)
+        return Stream(request, lambda: self._candidates(request.model), self._surroundings)
+
+    def embed(self, body: Mapping[str, Any], max_bytes: int) -> bytes:
+        """The first answer to a request for embeddings, as it came, at most `max_bytes` of it; from
+        the first provider that serves the model. Raises `ProviderFailure`."""
+        model = body.get("model")
+        candidates = self._candidates(model if isinstance(model, str) else None)
+        for position, provider in enumerate(candidates, start=1):
+            try:
+                return provider.embed(body, self._surroundings, max_bytes)
+            except ProviderFailure as error:
+                if position == len(candidates) or not error.elsewhere:
+                    raise error.scrubbed(provider.config.secrets()) from None
+        raise AssertionError("there is always a candidate")
 
     def models(self) -> tuple[str, ...]:
         """The models that may be asked for, the default first. Asks those providers that have none
@@ -136,8 +173,8 @@ class Providers:
             raise problem
         return _default_first(names, self._preferred)
 
-    def _candidates(self, request: ModelRequest) -> Sequence[Provider]:
-        model = request.model or self._preferred
+    def _candidates(self, model: str | None) -> Sequence[Provider]:
+        model = model or self._preferred
         if not self._providers:
             raise ProviderFailure(
                 failure.UNAVAILABLE,
@@ -150,6 +187,10 @@ class Providers:
         if not candidates:
             raise _no_model(f"no provider serves the model {model!r}")
         return candidates
+
+
+def _silent(name: str, seconds: float) -> ProviderFailure:
+    return ProviderFailure(failure.UNAVAILABLE, f"{name} did not answer whole within {seconds:g} s")
 
 
 def _no_model(words: str) -> ProviderFailure:

@@ -59,7 +59,7 @@ class Candidate(Protocol):
     connection: Session
     amendments: set[str]
 
-    def model_for(self, request: ModelRequest, exchange: Exchange) -> str: ...
+    def model_for(self, model: str | None, exchange: Exchange) -> str: ...
 
 
 class Stream:
@@ -172,7 +172,7 @@ class Stream:
 
     def _send(self, candidate: Candidate, exchange: Exchange) -> None:
         """Ask; returns once a 200 has come."""
-        model = candidate.model_for(self._request, exchange)
+        model = candidate.model_for(self._request.model, exchange)
         body = json.dumps(amended(self._request.body(model), candidate.amendments)).encode()
         if len(body) > self._at.max_request_bytes:
             raise ProviderFailure(
