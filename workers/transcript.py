@@ -31,6 +31,8 @@ from workers.provider.members import (
 )
 
 TEXT_KINDS = ("content", "reasoning", "refusal")
+SNAPSHOT = ("attempt", "choices", "status", "data")
+"""The members of a snapshot that are the hub's own."""
 
 
 def delta_json(

@@ -13,7 +13,7 @@ from workers.dialects.block import block, broken, json_block, parsed
 from workers.generation import Generation
 from workers.openai.error import error_json
 from workers.provider.members import CHOICE, COMPLETION, DELTA, OWN, PARTS, Place, unflat
-from workers.transcript import apart
+from workers.transcript import SNAPSHOT, apart
 
 _NAMES = {
     "content": "content",
@@ -110,7 +110,7 @@ class OpenAI:
 
     def _snapshot(self, frame: Frame, data: Mapping[str, Any], out: list[bytes]) -> OpenAI:
         view = self
-        beside: Mapping[str, Any] = apart(data, ("attempt", "choices", "status", "data"))
+        beside: Mapping[str, Any] = apart(data, SNAPSHOT)
         for choice in data["choices"]:
             view = view._delta(frame, _as_delta(choice), out, beside)
             beside = _NOTHING

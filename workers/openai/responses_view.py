@@ -29,7 +29,7 @@ from workers.openai.error import error_json
 from workers.openai.responses_output import Output, Said
 from workers.provider.members import COMPLETION, PARTS, flat
 from workers.run.claim import WORKER_LOST
-from workers.transcript import apart
+from workers.transcript import SNAPSHOT, apart
 
 PREFIX = "resp_"
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
@@ -119,7 +119,7 @@ class ResponseView:
             return None
         view = replace(self, generation=replace(self.generation, status="running"))
         view = view._say(view._opening(), out)
-        beside = apart(data, ("attempt", "choices", "status"))
+        beside = apart(data, SNAPSHOT)
         around = flat({(COMPLETION, name): value for name, value in beside.items()})
         for choice in data["choices"]:
             calls = [{"index": i, **call} for i, call in enumerate(choice.get("tool_calls") or ())]
