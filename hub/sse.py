@@ -104,6 +104,7 @@ class Parser:
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
         self._held: list[str] = []
+        self._after_cr = False
         self._data: list[str] = []
         self._event = ""
         self._retry: int | None = None
@@ -112,14 +113,17 @@ class Parser:
         self.comments = 0
 
     def feed(self, data: bytes) -> Iterator[Parsed]:
-        self._held.append(self._decoder.decode(data))
-        if "\n" not in self._held[-1] and "\r" not in self._held[-1] and not self._after_cr():
+        text = self._decoder.decode(data)
+        # A CR ends its line at once; a LF behind it, whenever it comes, is its other half.
+        if self._after_cr and text:
+            text, self._after_cr = text.removeprefix("\n"), False
+        if text.endswith("\r"):
+            self._after_cr = True
+        self._held.append(text)
+        if "\n" not in text and "\r" not in text:
             return  # a long line is joined when it ends, not with each of its pieces
-        text = "".join(self._held)
-        # A CR at the end may be half of a CRLF: it waits for its successor.
-        held = text.endswith("\r")
-        lines = _LINE_END.split(text[:-1] if held else text)
-        self._held = [lines.pop() + ("\r" if held else "")]
+        lines = _LINE_END.split("".join(self._held))
+        self._held = [lines.pop()]
         for line in lines:
             parsed = self._line(line)
             if parsed is not None:
@@ -128,10 +132,7 @@ class Parser:
     def end(self) -> Iterator[Parsed]:
         """The stream is over. The standard drops a last event without its blank line; a provider's
         last chunk may be just that, so it is given to whoever asks."""
-        yield from self.feed(b"\n\n" if self._after_cr() else b"\n\n\n")
-
-    def _after_cr(self) -> bool:
-        return bool(self._held) and self._held[0].endswith("\r")
+        yield from self.feed(b"\n\n\n")
 
     def _line(self, line: str) -> Parsed | None:
         if not line:

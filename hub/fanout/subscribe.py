@@ -20,6 +20,7 @@ from hub.query import one_of, whole
 log = logging.getLogger("hub.stream")
 
 MAX_CHANNELS = 8
+_LAST_ID = ("last_event_id", "lastEventId", "lastEventID")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class SubscribeOptions:
         after: Mapping[str, str] | None = None,
     ) -> SubscribeOptions:
         """Raises `FieldError` for everything but the id, which is never an error."""
-        last_id = header_id or args.get("last_event_id") or args.get("lastEventId") or None
+        last_id = header_id or last_id_in(args)
         start = one_of(args, "from", ("now", "start", "snapshot"))
         heartbeat = whole(args, "heartbeat", 1, 300, default=heartbeat_seconds)
         return cls(
@@ -68,6 +69,12 @@ class SubscribeOptions:
             listed,
             after or {},
         )
+
+
+def last_id_in(args: Mapping[str, str]) -> str | None:
+    """The last id in a query: by our name, or by those that polyfills of EventSource and other hubs
+    have given it."""
+    return next((args[name] for name in _LAST_ID if args.get(name)), None)
 
 
 @dataclass(frozen=True, slots=True)

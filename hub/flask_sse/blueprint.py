@@ -13,7 +13,7 @@ from hub.channel import check_channel
 from hub.client.hub import RESERVED, Hub
 from hub.errors import FieldError
 from hub.fanout.delivery import Delivery
-from hub.fanout.subscribe import SubscribeOptions
+from hub.fanout.subscribe import SubscribeOptions, last_id_in
 from hub.flask_sse import plain_pubsub
 from hub.flask_sse.message import Message
 from hub.flask_sse.pump import Pump
@@ -137,11 +137,8 @@ def _options(hub: Hub) -> SubscribeOptions:
     """A quiet stream behind the last id that the client saw. What else the query says is the
     program's own."""
     args = request.args
-    last_id = (
-        request.headers.get("Last-Event-ID") or args.get("last_event_id") or args.get("lastEventId")
-    )
     return SubscribeOptions(
-        last_id=last_id or None,
+        last_id=request.headers.get("Last-Event-ID") or last_id_in(args),
         start=None,
         heartbeat_seconds=hub.settings.heartbeat_seconds,
         heartbeat_comments=True,

@@ -29,6 +29,7 @@ const LINE_END = /\r\n|\r|\n/;
 export class Parser {
   #decoder = new TextDecoder();
   #rest = "";
+  #afterCr = false;
   /** @type {string[]} */
   #data = [];
   #type = "";
@@ -56,12 +57,15 @@ export class Parser {
    * @returns {HubEvent[]}
    */
   feed(bytes) {
-    let text = this.#rest + this.#decoder.decode(bytes, { stream: true });
-    // A CR at the end may be half of a CRLF: it waits for its successor.
-    const held = text.endsWith("\r");
-    if (held) text = text.slice(0, -1);
-    const lines = text.split(LINE_END);
-    this.#rest = (lines.pop() ?? "") + (held ? "\r" : "");
+    let text = this.#decoder.decode(bytes, { stream: true });
+    // A CR ends its line at once; a LF behind it, whenever it comes, is its other half.
+    if (this.#afterCr && text !== "") {
+      if (text.startsWith("\n")) text = text.slice(1);
+      this.#afterCr = false;
+    }
+    if (text.endsWith("\r")) this.#afterCr = true;
+    const lines = (this.#rest + text).split(LINE_END);
+    this.#rest = lines.pop() ?? "";
     /** @type {HubEvent[]} */
     const events = [];
     for (const line of lines) this.#line(line, events);

@@ -112,7 +112,7 @@ def test_returning_at_before_the_first_is_recovered_while_the_first_event_is_the
     assert place.verdict(place.come(BEFORE_FIRST)) == recovered(2, ids[1])
 
 
-@pytest.mark.parametrize("name", ["last_event_id", "lastEventId"])
+@pytest.mark.parametrize("name", ["last_event_id", "lastEventId", "lastEventID"])
 def test_the_id_may_come_in_the_query(place: Place, name: str) -> None:
     ids = place.publish("a", "b")
     stream = place.come(**{name: ids[0]})

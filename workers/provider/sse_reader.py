@@ -18,6 +18,7 @@ MAX_EVENT_BYTES = 8 * 2**20
 _LINE_BYTES = 64
 """What a line of data takes in memory beside its text: an endless row of empty ones is too long."""
 
+_LEADING_SPACE = 1024
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -42,6 +43,7 @@ class SseReader:
         self._name = ""
         self._after_cr = False
         self._started = False
+        self._bom_seen = False
         self.is_json = False
         """The body is one JSON document instead of a stream."""
 
@@ -91,15 +93,21 @@ class SseReader:
             data = b"".join([*self._pieces, data])
             self._pieces.clear()
             self._held = 0
-        if len(data) < 3 and _BOM.startswith(data):
-            self._hold(data)
-            return b""
-        data = data.removeprefix(_BOM)
+        if not self._bom_seen:
+            if len(data) < 3 and _BOM.startswith(data):
+                self._hold(data)
+                return b""
+            self._bom_seen = True
+            data = data.removeprefix(_BOM)  # a second one belongs to the first line
         text = data.lstrip()
-        if text:
-            self._started = True
-            self.is_json = text[:1] in (b"{", b"[")
-        return data if self._started else b""
+        # Of white space only what may begin a line counts: it is another field's name.
+        line = data[max(data.rfind(b"\n"), data.rfind(b"\r")) + 1 :]
+        if not text and len(line) <= _LEADING_SPACE:
+            self._hold(line)
+            return b""
+        self._started = True
+        self.is_json = text[:1] in (b"{", b"[")
+        return data
 
     def _without_cr(self, data: bytes) -> bytes:
         """CRLF and CR become LF. A CR ends its line at once; a LF in the next read is its half."""
@@ -123,7 +131,7 @@ class SseReader:
             return
         field, _, value = line.partition(b":")
         if field == b"event":
-            self._name = value.strip().decode(errors="replace")
+            self._name = value.removeprefix(b" ").decode(errors="replace")
         elif field == b"error":
             self._name = "error"
             self._data.append(value)
