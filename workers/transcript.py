@@ -22,9 +22,10 @@ from workers.provider.joining import Joined, JoinedCall
 from workers.provider.members import (
     CHOICE,
     COMPLETION,
+    CONTENT,
     DELTA,
-    OWN,
     PARTS,
+    PLAIN,
     Carried,
     flat,
     unflat,
@@ -72,9 +73,9 @@ class Choice:
         for name, tokens in (delta.get("logprobs") or {}).items():
             if isinstance(tokens, list):
                 self._logprobs.setdefault(name, []).extend(tokens)
-        if not OWN.issuperset(delta):
+        if not PLAIN.issuperset(delta):
             for (place, name), value in unflat(delta).items():
-                if name == PARTS:
+                if place == CONTENT:
                     at = len(_joined(self._pieces["content"]))
                     self._parts += [(at, part) for part in value]
                 else:

@@ -14,12 +14,14 @@ DONE = "[DONE]"
 
 @dataclass(frozen=True)
 class Server:
-    """`delta`, `choice`, `completion` and `calls` hold the carried members as they add up."""
+    """`parts` is the content where it has other parts than texts; `delta`, `choice`, `completion`
+    and `calls` hold the carried members as they add up."""
 
     name: str
     chunks: list[Any]
     content: str = "Hi there"
     reasoning: str = ""
+    parts: list[Any] = field(default_factory=list)
     delta: dict[str, Any] = field(default_factory=dict)
     choice: dict[str, Any] = field(default_factory=dict)
     completion: dict[str, Any] = field(default_factory=dict)
@@ -164,13 +166,7 @@ MISTRAL = Server(
         DONE,
     ],
     reasoning="Hm",
-    delta={
-        "content_parts": [
-            {"type": "text", "text": "Hi"},
-            REFERENCE,
-            {"type": "text", "text": " there"},
-        ]
-    },
+    parts=[{"type": "text", "text": "Hi"}, REFERENCE, {"type": "text", "text": " there"}],
     completion={"p": "abc"},
     usage=usage(num_cached_tokens=4),
 )

@@ -17,8 +17,8 @@ from workers.provider.members import (
     CALL,
     CHOICE,
     COMPLETION,
+    CONTENT,
     DELTA,
-    PARTS,
     UNDERSTOOD,
     Place,
     known,
@@ -39,13 +39,14 @@ class Told:
         self.usage: Any = None
         self.calls: dict[int, JoinedCall] = {}
         self.carried = Joined()
+        self.parts: list[Any] = []
 
     def add(self, choice: dict[str, Any], around: dict[str, Any]) -> None:
         """One `chat.completion.chunk`'s choice, or a whole answer's."""
         delta = choice["delta"] if "delta" in choice else choice["message"]
         content = delta.get("content")
         if isinstance(content, list):
-            self.carried.add(DELTA, PARTS, content)
+            self.parts += content
         else:
             self.content += content or ""
         self.reasoning += delta.get("reasoning_content") or ""
@@ -64,7 +65,10 @@ class Told:
         self.reasoning += data.get("reasoning", "")
         self._add_calls(data)
         for (place, name), value in unflat(data).items():
-            self.carried.add(place, name, value)
+            if place == CONTENT:
+                self.parts += value
+            else:
+                self.carried.add(place, name, value)
 
     def _add_calls(self, said: dict[str, Any]) -> None:
         pieces = said.get("tool_calls") or []
@@ -80,13 +84,13 @@ class Told:
 def check(told: Told, server: Server, *, text_in_parts: bool = False) -> None:
     assert told.of(COMPLETION) == server.completion
     assert told.of(CHOICE) == server.choice
-    found, expected = told.of(DELTA), dict(server.delta)
-    if PARTS in expected and not text_in_parts:  # a stream has the texts where they came
-        expected[PARTS] = [part for part in expected[PARTS] if part["type"] != "text"]
-    assert found == expected
+    assert told.of(DELTA) == server.delta
+    # A stream has the texts where they came.
+    wanted = [part for part in server.parts if text_in_parts or part["type"] != "text"]
+    assert told.parts == wanted
     assert [told.calls[index].to_json() for index in sorted(told.calls)] == server.calls
     assert told.reasoning == server.reasoning
-    if not text_in_parts or PARTS not in server.delta:
+    if not (text_in_parts and server.parts):
         assert told.content == server.content
 
 
@@ -174,13 +178,13 @@ def _check_response(hub: Stack, generation_id: str, server: Server) -> None:
         if name == "annotations":
             text = items["message"]["content"][0]
             assert text["annotations"] == [flat_annotation(one) for one in value]
-        elif name == PARTS:
-            kinds = [part["type"] for part in items["message"]["content"]]
-            assert kinds == ["output_text", "reference", "output_text"]
         else:
             home = "reasoning" if name in ("reasoning_details", "thinking_blocks") else "message"
             # Said before there was a message, it is the whole response's.
             assert items[home].get(name, response.get(name)) == value
+    if server.parts:
+        kinds = [part["type"] for part in items["message"]["content"]]
+        assert kinds == ["output_text", "reference", "output_text"]
     calls = [item for item in response["output"] if item["type"].endswith("_call")]
     for found, call in zip(calls, server.calls, strict=True):
         called = call[call["type"]]
@@ -234,7 +238,8 @@ def test_the_next_turn_s_request_brings_back_what_the_provider_said(
         if name == "audio":
             assert sent[name] == {"id": value["id"]}, "audio is referred to, not sent again"
         else:
-            assert sent["content" if name == PARTS else name] == value
+            assert sent[name] == value
+    assert sent["content"] == (server.parts or server.content or None)
     assert sent.get("tool_calls", []) == server.calls
 
 

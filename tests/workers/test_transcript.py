@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from workers.provider.members import CHOICE, COMPLETION, DELTA, OWN, Carried
+from workers.provider.members import CHOICE, COMPLETION, CONTENT, DELTA, OWN, Carried, unflat
 from workers.transcript import Transcript, apart, delta_json, with_all, within
 
 HARD = ["  ", "\n", "\r\n", "\t", '"', "\\", "\u2028", "ß", "🙂", "\x00", "\x7f", "</script>", "a"]
@@ -162,6 +162,10 @@ def test_what_stood_around_the_delta_is_replaced_and_keeps_its_place() -> None:
 
 
 def test_a_carried_name_of_ours_is_told_apart() -> None:
+    theirs = {"index": 5, "content_parts": 7, "places": "x"}
+    (choice,) = read(carried(**theirs))
+    assert (choice["index"], choice["delta.index"], choice["delta.content_parts"]) == (0, 5, 7)
+    assert unflat(choice) == {(DELTA, name): value for name, value in theirs.items()}
     own = {"status": "completed"}
     whole = within(own, {"status": "theirs", "tier": 1})
     assert whole == {"status": "completed", "completion.status": "theirs", "tier": 1}
@@ -171,7 +175,8 @@ def test_a_carried_name_of_ours_is_told_apart() -> None:
 def test_parts_of_the_content_stand_among_its_texts_in_their_order() -> None:
     picture = {"type": "image_url", "image_url": {"url": "data:,"}}
     log = lines((0, "content", "a"), (0, "content", "b"))
-    log += carried(content_parts=[picture]) + lines((0, "content", "c"))
+    parts: Carried = {(CONTENT, "content_parts"): [picture]}
+    log += delta_json(0, "carried", "", None, parts) + "\n" + lines((0, "content", "c"))
     (choice,) = read(log)
     assert choice["content"] == "abc"
     assert choice["content_parts"] == [

@@ -12,7 +12,7 @@ from hub.store.frame import Frame
 from workers.dialects.block import block, broken, json_block, parsed
 from workers.generation import Generation
 from workers.openai.error import error_json
-from workers.provider.members import CHOICE, COMPLETION, DELTA, OWN, PARTS, Place, unflat
+from workers.provider.members import CHOICE, COMPLETION, CONTENT, DELTA, PLAIN, Place, unflat
 from workers.transcript import SNAPSHOT, apart
 
 _NAMES = {
@@ -96,10 +96,13 @@ class OpenAI:
         choice: dict[str, Any] = {"index": index, "delta": delta, "finish_reason": None}
         if "logprobs" in data:
             choice["logprobs"] = data["logprobs"]
-        if not OWN.issuperset(data):
+        if not PLAIN.issuperset(data):
             stood: dict[Place, dict[str, Any]] = {DELTA: delta, CHOICE: choice, COMPLETION: {}}
             for (place, name), value in unflat(data).items():
-                stood[place]["content" if name == PARTS else name] = value
+                if place == CONTENT:
+                    delta["content"] = value
+                else:
+                    stood[place][name] = value
             beside = {**beside, **stood[COMPLETION]}
         view = self
         if index not in self.opened:

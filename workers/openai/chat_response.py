@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from workers.answers import Answer
-from workers.provider.members import CHOICE, PARTS, unflat
+from workers.provider.members import CHOICE, CONTENT, unflat
 from workers.transcript import with_all
 
 
@@ -42,7 +42,7 @@ def message_of(choice: dict[str, Any]) -> dict[str, Any]:
         message["tool_calls"] = calls
     for (place, name), value in unflat(choice).items():
         if place != CHOICE:
-            message["content" if name == PARTS else name] = value
+            message["content" if place == CONTENT else name] = value
     return message
 
 

@@ -72,7 +72,9 @@ class Item:
 
     def to_json(self, status: str) -> dict[str, Any]:
         more = self.more()
-        annotations = [flat_annotation(one) for one in more.pop(ANNOTATIONS, ())]
+        annotations: list[Any] = []
+        if isinstance(more.get(ANNOTATIONS), list):
+            annotations = [flat_annotation(one) for one in more.pop(ANNOTATIONS)]
         item: dict[str, Any] = {**more, "id": self.id, "type": self.kind, "status": status}
         if self.kind in CALLS:
             called = {"call_id": self.call_id, "name": self.name}

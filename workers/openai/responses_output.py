@@ -32,10 +32,11 @@ from workers.openai.responses_items import (
 from workers.provider.joining import Joined
 from workers.provider.members import (
     CALL,
+    CONTENT,
     DELTA,
     OF_REASONING,
-    OWN,
     PARTS,
+    PLAIN,
     UNDERSTOOD,
     Place,
     unflat,
@@ -67,7 +68,7 @@ class Output:
                 output = output._text(kind, delta[kind], delta.get("logprobs"), said)
         for piece in delta.get("tool_calls") or ():
             output = output._call(piece, said)
-        if not OWN.issuperset(delta):
+        if not PLAIN.issuperset(delta):
             for (place, name), value in unflat(delta).items():
                 output = output._carried(place, name, value, said)
         return output, said
@@ -154,12 +155,12 @@ class Output:
         return output._with(item)
 
     def _carried(self, place: Place, name: str, value: Any, said: list[Said]) -> Output:
-        if place != DELTA:
+        if place not in (DELTA, CONTENT):
             return replace(self, around=chained(self.around, place, {name: value}))
-        if name == PARTS:
+        if place == CONTENT:
             output = self
             for other in value:
-                if other.get("type") == "text":  # in a snapshot they stand among the others
+                if _is_text(other):  # in a snapshot they stand among the others
                     output = output._text("content", other["text"], None, said)
                 else:
                     output, item = output._open_text("message", said)
@@ -232,11 +233,16 @@ def _with_part(item: Item, part: Part, said: list[Said]) -> Item:
 
 def _annotate(item: Item, annotations: list[Any], said: list[Said]) -> None:
     number = next((n for n, part in enumerate(item.parts) if part.kind == "content"), 0)
-    before = len(item.more().get(ANNOTATIONS, ()))
+    earlier = item.more().get(ANNOTATIONS)
+    before = len(earlier) if isinstance(earlier, list) else 0
     for at, annotation in enumerate(annotations, before):
         told = {"annotation_index": at, "annotation": flat_annotation(annotation)}
         where = _where(item, content_index=number)
         said.append(("response.output_text.annotation.added", {**where, **told}))
+
+
+def _is_text(part: Mapping[str, Any]) -> bool:
+    return part.get("type") == "text" and isinstance(part.get("text"), str)
 
 
 def _event_of(call: Item) -> str:

@@ -23,6 +23,7 @@ from workers.provider.json_door import TEXTS, Halves, NotJson, Unsound, checked,
 from workers.provider.members import (
     CHOICE,
     COMPLETION,
+    CONTENT,
     DELTA,
     PARTS,
     UNDERSTOOD,
@@ -387,7 +388,7 @@ class Answer:
                 self._content(index, item["text"], logprobs, parts)
             else:
                 part = checked(mended(item) if self._torn else item, self._data)
-                parts.append(Delta(index, "carried", "", None, {(DELTA, PARTS): [part]}))
+                parts.append(Delta(index, "carried", "", None, {(CONTENT, PARTS): [part]}))
 
     def _whole(self, index: int, kind: str, text: str) -> str:
         return self._halves.joined((index, kind), text) if self._torn else text

@@ -198,6 +198,7 @@ def from_payload(payload: object) -> ProviderFailure | None:
 
 def from_error(error: object) -> ProviderFailure:
     """The failure for a provider's error object or text, however it was wrapped."""
+    error = _sound(error)
     words = _words(error) or "the provider reported an error without saying which"
     status = _status_in(error)
     return ProviderFailure(
@@ -207,6 +208,13 @@ def from_error(error: object) -> ProviderFailure:
         answered=status,
         said=_said(error, words),
     )
+
+
+def _sound(error: object) -> object:
+    """An error may be told by a chunk that is not looked at any further."""
+    if json_door.depth(error) > json_door.MAX_DEPTH:
+        return "the provider reported an error that is nested too deeply to be shown"
+    return json_door.mended(error)
 
 
 def _said(error: object, words: str) -> dict[str, Any]:

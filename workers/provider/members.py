@@ -34,11 +34,12 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-Place = Literal["completion", "choice", "delta", "call"]
+Place = Literal["completion", "choice", "delta", "content", "call"]
 
 COMPLETION: Final[Place] = "completion"
 CHOICE: Final[Place] = "choice"
 DELTA: Final[Place] = "delta"
+CONTENT: Final[Place] = "content"
 CALL: Final[Place] = "call"
 
 UNDERSTOOD: Mapping[Place, frozenset[str]] = {
@@ -52,6 +53,7 @@ UNDERSTOOD: Mapping[Place, frozenset[str]] = {
             "function_call",
         }
     ),
+    CONTENT: frozenset(),
     CALL: frozenset({"index", "id", "type", "function", "custom"}),
 }  # fmt: skip
 
@@ -60,6 +62,7 @@ LEFT_OUT: Mapping[Place, frozenset[str]] = {
     COMPLETION: frozenset({"obfuscation"}),
     CHOICE: frozenset(),
     DELTA: frozenset({"obfuscation"}),
+    CONTENT: frozenset(),
     CALL: frozenset(),
 }
 
@@ -101,12 +104,14 @@ CALL_TEXTS = frozenset({"arguments", "input"})
 repeated by some servers: `tool_calls` tells the two apart.)"""
 
 PARTS: Final = "content_parts"
-"""Parts of a `content` list that are no text, under a name of ours; its place is `content`."""
+"""Parts of a `content` list that are no text, under a name of ours; their place is `CONTENT`."""
 
-OWN = frozenset(
-    {"index", "content", "reasoning", "refusal", "tool_calls", "logprobs", "places",
-     "finish_reason"}
-)  # fmt: skip
+PLAIN = frozenset(
+    {"index", "content", "reasoning", "refusal", "tool_calls", "logprobs", "finish_reason"}
+)
+"""The members of a `delta` event and of `choices[]` that hold nothing carried."""
+
+OWN = PLAIN | {PARTS, "places"}
 """Names that a `delta` event and `choices[]` use themselves."""
 
 OF_REASONING = frozenset({"reasoning_details", "thinking_blocks"})
@@ -141,7 +146,7 @@ def is_state(place: Place, name: str, value: object) -> bool:
 Carried = dict[tuple[Place, str], Any]
 """Carried members with the place that each stands in."""
 
-_ORDER = (DELTA, CHOICE, COMPLETION, CALL)
+_ORDER = (CONTENT, DELTA, CHOICE, COMPLETION, CALL)
 
 
 def flat(carried: Mapping[tuple[Place, str], Any]) -> dict[str, Any]:
@@ -149,10 +154,11 @@ def flat(carried: Mapping[tuple[Place, str], Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     places: dict[str, Place] = {}
     for place, name in sorted(carried, key=lambda key: _ORDER.index(key[0])):
-        taken = name in OWN or name in found
-        key = f"{place}.{name}" if taken else name
+        key = name
+        while place != CONTENT and (key in OWN or key in found):
+            key = f"{place}.{key}"
         found[key] = carried[place, name]
-        if taken or home(name) != place:
+        if place != CONTENT and (key != name or home(name) != place):
             places[key] = place
     return {**found, "places": places} if places else found
 
@@ -160,7 +166,7 @@ def flat(carried: Mapping[tuple[Place, str], Any]) -> dict[str, Any]:
 def unflat(data: Mapping[str, Any]) -> Carried:
     """The carried members in such data; those that are the hub's own are not among them."""
     places = data.get("places") or {}
-    found: Carried = {}
+    found: Carried = {(CONTENT, PARTS): data[PARTS]} if PARTS in data else {}
     for key, value in data.items():
         if key not in OWN:
             place = places.get(key) or home(key)
