@@ -42,6 +42,7 @@ _GAUGES = {
     "listeners": ("hubbub_listeners", "Open streams."),
     "waiting": ("hubbub_waiting", "Connections of which a request or its body is awaited."),
     "behind": ("hubbub_listeners_behind", "Open streams that are not at the head."),
+    "memory_bytes": ("hubbub_memory_bytes", "Resident memory of the web processes."),
 }
 _MAXIMA = {
     "longest_step": (
@@ -115,11 +116,39 @@ class Scoreboard:
                     sums[name] += value
         return dict(sums)
 
+    def each(self, own: Mapping[str, float]) -> dict[int, Figures]:
+        """The figures of every process that lives, by its id."""
+        others = {int(path.name): _read(path) for path in self._others()}
+        return {os.getpid(): dict(own)} | {pid: one for pid, one in others.items() if _alive(pid)}
+
     def _others(self) -> list[Path]:
         if self._directory is None:
             return []
         own = str(os.getpid())
         return [p for p in self._directory.iterdir() if p.name.isdigit() and p.name != own]
+
+
+def lag_counts(figures: Mapping[str, float]) -> list[float]:
+    """Deliveries by their lag: one count for each of `LAG_BOUNDS`, and one for what is above."""
+    return [figures.get(f"{_LAG}{n}", 0) for n in range(len(LAG_BOUNDS) + 1)]
+
+
+def replay_counts(figures: Mapping[str, float]) -> dict[str, float]:
+    """How many resumes ended with which verdict."""
+    return {
+        name.removeprefix(_REPLAY): count
+        for name, count in sorted(figures.items())
+        if name.startswith(_REPLAY)
+    }
+
+
+def resident_bytes() -> int:
+    """The memory of this process that is in use; 0 where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def families(figures: Figures) -> Iterable[Metric]:
@@ -130,11 +159,10 @@ def families(figures: Figures) -> Iterable[Metric]:
     replays = CounterMetricFamily(
         "hubbub_replays", "Resume verdicts: recovered, or why not.", labels=["verdict"]
     )
-    for name, count in sorted(figures.items()):
-        if name.startswith(_REPLAY):
-            replays.add_metric([name.removeprefix(_REPLAY)], count)
+    for verdict, count in replay_counts(figures).items():
+        replays.add_metric([verdict], count)
     yield replays
-    counts = accumulate(figures.get(f"{_LAG}{n}", 0) for n in range(len(LAG_BOUNDS) + 1))
+    counts = accumulate(lag_counts(figures))
     bounds = [*map(str, LAG_BOUNDS), "+Inf"]
     yield HistogramMetricFamily(
         "hubbub_delivery_lag_seconds",

@@ -19,6 +19,7 @@ from hub.web.channels import channels_blueprint
 from hub.web.entrance import Entrance
 from hub.web.health import health_blueprint
 from hub.web.pages import pages_blueprint
+from hub.web.status_data import status_data_blueprint
 from workers.kind import GenerationKind
 from workers.metrics import families
 from workers.openai.chat import OpenAIFace, openai_blueprint
@@ -28,6 +29,7 @@ from workers.openai.responses import responses_blueprint
 from workers.preview import preview
 from workers.queue import Queue
 from workers.roster import Roster
+from workers.status import status
 from workers.store import SCRIPT_PACKAGES, Generations
 from workers.thread_views import threads_blueprint
 from workers.threads import Threads
@@ -70,6 +72,7 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
             more_metrics=lambda: families(queue.counts()),
         )
     )
+    app.register_blueprint(status_data_blueprint(delivery, lambda: status(queue)))
     app.register_blueprint(
         pages_blueprint(
             lambda one: preview(generations, one),

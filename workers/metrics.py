@@ -23,9 +23,8 @@ def families(counts: Counts) -> Iterable[Metric]:
     ended = CounterMetricFamily(
         "hubbub_generations", "Generations that have ended.", labels=["status"]
     )
-    for name, count in sorted(counts.totals.items()):
-        if name.startswith(_ENDED):
-            ended.add_metric([name.removeprefix(_ENDED)], count)
+    for status, count in ended_by_status(counts).items():
+        ended.add_metric([status], count)
     yield ended
     total = counts.totals.get("first_delta:count", 0)
     buckets = [
@@ -38,3 +37,11 @@ def families(counts: Counts) -> Iterable[Metric]:
         buckets=[*buckets, ("+Inf", total)],
         sum_value=counts.totals.get("first_delta:sum", 0),
     )
+
+
+def ended_by_status(counts: Counts) -> dict[str, float]:
+    return {
+        name.removeprefix(_ENDED): count
+        for name, count in sorted(counts.totals.items())
+        if name.startswith(_ENDED)
+    }

@@ -44,6 +44,7 @@ _TAKE_OVER = Script.load("workers", "jobs", "take_over")
 _TIDY = Script.load("workers", "jobs", "tidy")
 _COUNTS = Script.load("workers", "jobs", "counts")
 _AHEAD = Script.load("workers", "jobs", "ahead")
+_ALIVE = Script.load("workers", "jobs", "workers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,15 @@ class Job:
     entry: str
     generation_id: str
     claimed: float
+
+
+@dataclass(frozen=True, slots=True)
+class LivingWorker:
+    """`alive_ms`: how long it still counts as alive unless it says so again."""
+
+    name: str
+    alive_ms: int
+    jobs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +130,10 @@ class Queue:
         values = [value.decode() for value in totals]
         sums = {name: float(n) for name, n in zip(values[::2], values[1::2], strict=True)}
         return Counts(max(0, jobs - running), running, workers, sums)
+
+    def workers(self) -> list[LivingWorker]:
+        found = self._link.run(_ALIVE, [self._stream, self._entries, self._workers], [])
+        return [LivingWorker(name.decode(), int(ms), int(jobs)) for name, ms, jobs in found]
 
     def ahead(self, generation_id: str) -> int | None:
         """How many jobs wait that come before this one; None where it does not wait."""

@@ -34,7 +34,8 @@ from hub.fanout.pace import Pace
 from hub.fanout.presence import Presence
 from hub.fanout.rendering import Rendering
 from hub.fanout.room import Room
-from hub.metrics import SCOREBOARD, Counters, Figures, Scoreboard
+from hub.metrics import SCOREBOARD, Counters, Figures, Scoreboard, resident_bytes
+from hub.past import Past
 from hub.process import end_in_children
 from hub.settings import Settings
 from hub.store.history import History
@@ -58,6 +59,7 @@ class Delivery:
         self.settings = settings
         self.counters = Counters()
         self._scoreboard = Scoreboard(os.environ.get(SCOREBOARD))
+        self.past = Past()
         self.random = random or Random()
         self.listeners: set[Listener] = set()
         self.per_address: dict[str, int] = {}
@@ -153,6 +155,7 @@ class Delivery:
             "behind": sum(listener.group is None for listener in self.listeners),
             "redis_reconnects": self.feed.reconnects,
             **self._longest_step.figures(),
+            "memory_bytes": resident_bytes(),
         }
         for beside in self.figures_beside:
             found |= beside()
@@ -161,6 +164,10 @@ class Delivery:
     def total_figures(self) -> Figures:
         """The figures of all processes of this gunicorn."""
         return self._scoreboard.total(self.figures())
+
+    def figures_by_process(self) -> dict[int, Figures]:
+        """The same, each process by itself."""
+        return self._scoreboard.each(self.figures())
 
     def _rooms_of(self, listener: Listener) -> list[Room]:
         return [self._rooms[source.channel] for source in listener.rooms]
@@ -288,6 +295,8 @@ class Delivery:
             gevent.sleep(min(1.0, self.settings.stall_seconds / 4))
             now = time.monotonic()
             self._scoreboard.write(self.figures())
+            if self.past.due(time.time()):
+                self.past.add(time.time(), self.total_figures())
             while self._blocked:
                 listener, since = next(iter(self._blocked.items()))
                 if now - since < self.settings.stall_seconds:

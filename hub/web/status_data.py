@@ -1,0 +1,78 @@
+"""`/status/data`: how the hub is, as JSON, for the page `/status` and for programs that look on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, Response
+
+from hub.errors import HubError
+from hub.fanout.delivery import Delivery
+from hub.metrics import LAG_BOUNDS, lag_counts, replay_counts
+from hub.timestamp import rfc3339
+from hub.web.json_response import json_answer
+
+_SHOWN = (
+    "listeners", "behind", "published", "deliveries", "gaps", "stalled", "repairs",
+    "redis_reconnects", "memory_bytes",
+)  # fmt: skip
+_REDIS = {
+    "redis_version": "version",
+    "used_memory": "memory_bytes",
+    "maxmemory": "memory_limit_bytes",
+    "connected_clients": "clients",
+    "instantaneous_ops_per_sec": "operations_per_second",
+    "role": "role",
+}
+
+
+def status_data_blueprint(
+    delivery: Delivery, more: Callable[[], Mapping[str, Any]] = dict
+) -> Blueprint:
+    """`more()` is what a program built on the hub adds; it may raise `HubError`."""
+    blueprint = Blueprint("status_data", __name__)
+
+    @blueprint.get("/status/data")
+    def data() -> Response:
+        figures = delivery.total_figures()
+        body: dict[str, Any] = {
+            "time": rfc3339(time.time()),
+            "figures": _shown(figures),
+            "replays": replay_counts(figures),
+            "lag": [
+                {"seconds": bound, "count": count}
+                for bound, count in zip([*LAG_BOUNDS, None], lag_counts(figures), strict=True)
+            ],
+            "processes": [
+                {"pid": pid, **_shown(one)}
+                for pid, one in sorted(delivery.figures_by_process().items())
+            ],
+            "past": [asdict(sample) for sample in delivery.past.samples],
+        }
+        try:
+            body |= {"redis": _redis(delivery), **more()}
+        except HubError as error:  # what is known here is told all the same
+            body["redis"] = {"problem": error.detail}
+        answer = json_answer(body)
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    return blueprint
+
+
+def _shown(figures: Mapping[str, float]) -> dict[str, float]:
+    return {name: figures.get(name, 0) for name in _SHOWN}
+
+
+def _redis(delivery: Delivery) -> dict[str, Any]:
+    began = time.perf_counter()
+    delivery.history.link.call(lambda client: client.ping(), try_seconds=1.0)
+    milliseconds = round((time.perf_counter() - began) * 1000, 2)
+    told = delivery.history.link.call(lambda client: client.info(), try_seconds=1.0)
+    return {
+        "milliseconds": milliseconds,
+        **{shown: told[name] for name, shown in _REDIS.items() if name in told},
+    }
