@@ -16,7 +16,7 @@
  * @module
  */
 
-import { Desk } from "./hubbub/desk.js";
+import { PortServer } from "./hubbub/port_server.js";
 import { Fold, isTerminal } from "./hubbub/fold.js";
 import { post, request, RequestError } from "./hubbub/request.js";
 
@@ -27,7 +27,7 @@ export { Fold, isTerminal, RequestError };
  * @typedef {import("./hubbub/stream.js").StreamState} StreamState
  * @typedef {import("./hubbub/pool.js").Verdict} Verdict
  * @typedef {import("./hubbub/pool.js").Message} Message
- * @typedef {import("./hubbub/desk.js").Answer} Answer
+ * @typedef {import("./hubbub/port_server.js").Reply} Reply
  *
  * @typedef {object} HubOptions
  * @property {string} [base]               the hub's address without a slash at its end; default: this origin
@@ -54,7 +54,7 @@ export { Fold, isTerminal, RequestError };
 /** How long the worker may take to answer before the page goes on without it. */
 const WORKER_LIMIT_MS = 4_000;
 /** Part of the worker's name: pages of another version get a worker of their own. */
-const PROTOCOL = 1;
+const PROTOCOL = 2;
 
 /** @param {HubOptions} [options] @returns {Hub} */
 export function connect(options = {}) {
@@ -88,7 +88,7 @@ export class Hub {
    */
   subscribe(channels, listener, { from, after = "" } = {}) {
     const ids = [channels].flat().map((channel) =>
-      this.#link.subscribe((message) => hear(listener, message), {
+      this.#link.subscribe((message) => tell(listener, message), {
         channel,
         from,
         after,
@@ -102,6 +102,11 @@ export class Hub {
   /** Do not wait for the next try; `refused`: ask again where the hub refused (a token came). */
   hurry({ refused = false } = {}) {
     this.#link.hurry(refused);
+  }
+
+  /** Drop the connection as a network would, to see what a resume does. It comes back by itself. */
+  cut() {
+    this.#link.cut();
   }
 
   /**
@@ -178,7 +183,7 @@ export class Subscription {
 }
 
 /** @param {Listener} listener @param {Message} message */
-function hear(listener, message) {
+function tell(listener, message) {
   const { channel } = message;
   if (message.kind === "events") {
     for (const event of message.events) listener.event?.(event);
@@ -197,9 +202,9 @@ function randomKey() {
 }
 
 /**
- * The way to the desk: in the SharedWorker, or in this page.
+ * The way to the port server: in the SharedWorker, or in this page.
  *
- * @typedef {object} Wish
+ * @typedef {object} SubscribeRequest
  * @property {string} channel
  * @property {"now" | "start" | undefined} from
  * @property {string} after
@@ -210,18 +215,18 @@ function randomKey() {
 class Link {
   /** @type {MessagePort | null} */
   #port = null;
-  /** @type {Map<number, { wish: Wish, deliver: (message: Message) => void }>} */
+  /** @type {Map<number, { wanted: SubscribeRequest, deliver: (message: Message) => void }>} */
   #open = new Map();
   #ids = 0;
   #lock = "";
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #patience;
+  #workerTimer;
 
   shared = false;
 
   /** @param {boolean} shared */
   constructor(shared) {
-    if (!shared || !this.#hire()) this.#alone();
+    if (!shared || !this.#startWorker()) this.#serveHere();
     addEventListener("online", () => this.hurry(false));
     document.addEventListener("visibilitychange", () => {
       if (document.visibilityState === "visible") this.hurry(false);
@@ -229,15 +234,15 @@ class Link {
     // A page that is put away may be brought back as it was: then it asks anew.
     addEventListener("pagehide", () => this.#port?.postMessage({ op: "leave" }));
     addEventListener("pageshow", (event) => {
-      if (event.persisted) this.#again();
+      if (event.persisted) this.#resubscribe();
     });
   }
 
-  /** @param {(message: Message) => void} deliver @param {Wish} wish @returns {number} */
-  subscribe(deliver, wish) {
+  /** @param {(message: Message) => void} deliver @param {SubscribeRequest} wanted @returns {number} */
+  subscribe(deliver, wanted) {
     const id = (this.#ids += 1);
-    this.#open.set(id, { wish, deliver });
-    this.#port?.postMessage({ op: "subscribe", id, ...wish });
+    this.#open.set(id, { wanted, deliver });
+    this.#port?.postMessage({ op: "subscribe", id, ...wanted });
     return id;
   }
 
@@ -251,14 +256,18 @@ class Link {
     this.#port?.postMessage({ op: "hurry", refused });
   }
 
+  cut() {
+    this.#port?.postMessage({ op: "cut" });
+  }
+
   /** @returns {boolean} whether a worker can be had at all */
-  #hire() {
+  #startWorker() {
     if (typeof SharedWorker === "undefined") return false;
     try {
       const url = trusted(new URL("./hubbub/worker.js", import.meta.url).href);
       const worker = new SharedWorker(url, { type: "module", name: `hubbub-${PROTOCOL}` });
-      worker.onerror = () => this.#alone();
-      this.#patience = setTimeout(() => this.#alone(), WORKER_LIMIT_MS);
+      worker.onerror = () => this.#serveHere();
+      this.#workerTimer = setTimeout(() => this.#serveHere(), WORKER_LIMIT_MS);
       this.shared = true;
       this.#use(worker.port);
       return true;
@@ -267,36 +276,36 @@ class Link {
     }
   }
 
-  /** No worker, or one that does not answer: a desk of this page's own. */
-  #alone() {
+  /** No worker, or one that does not answer: a port server of this page's own. */
+  #serveHere() {
     if (this.#port && !this.shared) return;
-    clearTimeout(this.#patience);
+    clearTimeout(this.#workerTimer);
     this.#port?.close();
     this.shared = false;
     const channel = new MessageChannel();
-    new Desk().serve(channel.port1);
+    new PortServer().serve(channel.port1);
     this.#use(channel.port2);
-    this.#again();
+    this.#resubscribe();
   }
 
   /** @param {MessagePort} port */
   #use(port) {
     this.#port = port;
     port.onmessage = ({ data }) => {
-      const answer = /** @type {Answer} */ (data);
-      if (answer.op === "ready") clearTimeout(this.#patience);
-      else this.#open.get(answer.id)?.deliver(answer.message);
+      const reply = /** @type {Reply} */ (data);
+      if (reply.op === "ready") clearTimeout(this.#workerTimer);
+      else this.#open.get(reply.id)?.deliver(reply.message);
     };
     port.start();
-    this.#hold().then((lock) => port.postMessage({ op: "hello", lock }));
+    this.#holdLock().then((lock) => port.postMessage({ op: "hello", lock }));
   }
 
-  #again() {
-    for (const [id, { wish }] of this.#open) this.#port?.postMessage({ op: "subscribe", id, ...wish });
+  #resubscribe() {
+    for (const [id, { wanted }] of this.#open) this.#port?.postMessage({ op: "subscribe", id, ...wanted });
   }
 
   /** Hold a lock for as long as this page lives; answers with its name once it is held. */
-  async #hold() {
+  async #holdLock() {
     if (this.#lock || !navigator.locks) return this.#lock;
     const name = `hubbub-tab-${randomKey()}`;
     await new Promise((held) => {

@@ -76,5 +76,9 @@ def _unexpected(error: Exception) -> Response:
 
 
 def _is_navigation() -> bool:
-    best = request.accept_mimetypes.best
-    return request.method in ("GET", "HEAD") and best in ("text/html", "application/xhtml+xml")
+    """A page is for those who name it, and like nothing better. The best type by werkzeug's order
+    would be the longest one: Chromium's `application/signed-exchange;v=b3;q=0.7`."""
+    named = dict(request.accept_mimetypes)
+    page = max(named.get("text/html", 0), named.get("application/xhtml+xml", 0))
+    wanted = page > 0 and page >= named.get("application/json", 0)
+    return wanted and request.method in ("GET", "HEAD")

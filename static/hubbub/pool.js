@@ -7,7 +7,7 @@
  * the positions where the old one stood: nothing is missed in between and nothing comes twice.
  *
  * It promises each subscriber the events of its channel in order and the hub's verdicts about it.
- * Somebody who comes in later at a generation gets a snapshot from here: the text is folded along.
+ * A tab that comes later to a generation gets a snapshot from here: the text is folded along.
  *
  * @module
  */
@@ -46,10 +46,11 @@ import { Stream } from "./stream.js";
  * @property {Set<Subscriber>} subscribers
  * @property {string} from           how it begins where it has no position: `""` is the hub's default
  * @property {string} position       `""`: has not begun
+ * @property {(() => void)[]} begun  called when it begins
  * @property {Fold | null} fold      of a generation
  * @property {HubEvent | null} terminal
  * @property {number | null} listeners
- * @property {boolean} alone         it was refused in company: first it must be heard by itself
+ * @property {boolean} isolated      its group was refused: first it is subscribed by itself
  * @property {StreamState} state
  *
  * @typedef {object} Group           channels that share a connection
@@ -96,7 +97,7 @@ export class Pool {
   /** @param {Subscriber} subscriber */
   add(subscriber) {
     const entry = this.#entries.get(subscriber.channel);
-    if (entry) this.#welcome(entry, subscriber);
+    if (entry) this.#join(entry, subscriber);
     else this.#open(subscriber);
   }
 
@@ -119,6 +120,19 @@ export class Pool {
     }
   }
 
+  /** Close all connections. Nothing is delivered afterwards. */
+  close() {
+    clearTimeout(this.#planned);
+    for (const { stream } of this.#groups) stream.close();
+    this.#groups = [];
+    this.#entries.clear();
+  }
+
+  /** Drop the connections as a network would; they come back by themselves. */
+  cut() {
+    for (const { stream } of this.#groups) stream.cut();
+  }
+
   /** @param {Subscriber} subscriber */
   #open(subscriber) {
     const { channel } = subscriber;
@@ -127,18 +141,19 @@ export class Pool {
       subscribers: new Set([subscriber]),
       from: subscriber.from ?? "",
       position: subscriber.after,
+      begun: [],
       fold: channel.startsWith("generation:") && !subscriber.after ? new Fold() : null,
       terminal: null,
       listeners: null,
-      alone: false,
+      isolated: false,
       state: CONNECTING,
     });
     subscriber.deliver({ kind: "state", channel, state: CONNECTING });
     this.#plan(GATHER_MS);
   }
 
-  /** Someone comes to a channel that is open already. @param {Entry} entry @param {Subscriber} subscriber */
-  #welcome(entry, subscriber) {
+  /** A subscriber joins a channel that is open already. @param {Entry} entry @param {Subscriber} subscriber */
+  #join(entry, subscriber) {
     const channel = entry.name;
     entry.subscribers.add(subscriber);
     subscriber.deliver({ kind: "state", channel, state: entry.state });
@@ -184,6 +199,8 @@ export class Pool {
     /** @type {HubEvent[]} */
     const held = [];
     subscriber.held = held;
+    // Read before the connection stands, history would end before the live events begin.
+    if (!entry.position) await new Promise((begun) => entry.begun.push(() => begun(undefined)));
     const seen = new Set();
     try {
       for await (const events of history(this.#options, entry.name, subscriber.after)) {
@@ -211,7 +228,7 @@ export class Pool {
     }, inMs);
   }
 
-  /** Make the connections fit the channels that somebody wants. */
+  /** Make the connections fit the channels that are wanted. */
   #arrange() {
     for (const entry of this.#entries.values()) {
       if (entry.subscribers.size === 0) this.#entries.delete(entry.name);
@@ -219,21 +236,21 @@ export class Pool {
     const wanted = [...this.#entries.values()].filter((one) => one.state.name !== "ended");
     const placed = new Set();
     /** @type {{ group: Group | null, entries: Entry[] }[]} */
-    const tables = this.#groups.map((group) => {
+    const proposed = this.#groups.map((group) => {
       const entries = wanted.filter((one) => group.channels.includes(one.name));
       for (const one of entries) placed.add(one);
       return { group, entries };
     });
     for (const entry of wanted) {
       if (placed.has(entry)) continue;
-      tables.push({ group: null, entries: [entry] });
+      proposed.push({ group: null, entries: [entry] });
     }
-    // Few make room for many: whoever can sit with others does.
-    for (const table of tables.toReversed()) {
-      const other = tables.find((one) => one !== table && fit(table.entries, one.entries));
-      if (other) other.entries.push(...table.entries.splice(0));
+    // Fewer connections: channels move to a group that has room for all of them.
+    for (const from of [...proposed].reverse()) {
+      const into = proposed.find((one) => one !== from && fit(from.entries, one.entries));
+      if (into) into.entries.push(...from.entries.splice(0));
     }
-    this.#groups = tables.flatMap(({ group, entries }) => this.#seat(group, entries));
+    this.#groups = proposed.flatMap(({ group, entries }) => this.#assign(group, entries));
   }
 
   /**
@@ -241,7 +258,7 @@ export class Pool {
    * @param {Entry[]} entries
    * @returns {Group[]}
    */
-  #seat(group, entries) {
+  #assign(group, entries) {
     const channels = entries.map((one) => one.name).sort();
     // A channel that ended stays named in its group until that is opened anew: it costs nothing.
     const named = group?.channels.filter((name) => {
@@ -283,7 +300,7 @@ export class Pool {
         headers: token ? { Authorization: `Bearer ${token}` } : {},
         events: (events) => this.#take(group, events),
         // The first state comes while the stream is being made, before the group stands.
-        state: (state) => queueMicrotask(() => this.#turn(group, state)),
+        state: (state) => queueMicrotask(() => this.#stateChanged(group, state)),
       }),
     };
     return group;
@@ -306,7 +323,7 @@ export class Pool {
         else batches.set(entry, [event]);
       }
     }
-    for (const [entry, batch] of batches) this.#hand(entry, batch);
+    for (const [entry, batch] of batches) this.#dispatch(entry, batch);
     this.#finish(group);
   }
 
@@ -320,7 +337,7 @@ export class Pool {
   }
 
   /** @param {Entry} entry @param {HubEvent[]} events */
-  #hand(entry, events) {
+  #dispatch(entry, events) {
     for (const event of events) {
       entry.fold?.apply(event);
       if (entry.name.startsWith("generation:") && isTerminal(event.type)) entry.terminal = event;
@@ -338,7 +355,9 @@ export class Pool {
     const positions = event.positions ? JSON.parse(event.positions) : own;
     for (const [channel, position] of Object.entries(positions)) {
       const entry = this.#entries.get(channel);
-      if (entry && position) entry.position = position;
+      if (!entry || !position) continue;
+      entry.position = position;
+      for (const begun of entry.begun.splice(0)) begun();
     }
     for (const [channel, verdict] of Object.entries(JSON.parse(event.data).channels)) {
       this.#tell(channel, { kind: "subscribed", channel, verdict });
@@ -376,7 +395,7 @@ export class Pool {
   }
 
   /** @param {Group} group @param {StreamState} state */
-  #turn(group, state) {
+  #stateChanged(group, state) {
     if (!this.#groups.includes(group)) return;
     if (state.name === "refused" && group.channels.length > 1) {
       this.#separate(group);
@@ -388,8 +407,8 @@ export class Pool {
     }
     if (state.name === "ended") this.#groups = this.#groups.filter((one) => one !== group);
     const only = this.#entries.get(group.channels[0]);
-    if (state.name === "open" && only?.alone) {
-      only.alone = false;
+    if (state.name === "open" && only?.isolated) {
+      only.isolated = false;
       this.#plan(GATHER_MS);
     }
   }
@@ -400,7 +419,7 @@ export class Pool {
     this.#groups = this.#groups.filter((one) => one !== group);
     for (const name of group.channels) {
       const entry = this.#entries.get(name);
-      if (entry) entry.alone = true;
+      if (entry) entry.isolated = true;
     }
     this.#plan(0);
   }
@@ -437,7 +456,7 @@ export class Pool {
 function fit(entries, others) {
   const all = [...entries, ...others];
   if (entries.length === 0 || others.length === 0 || all.length > CHANNELS_A_CONNECTION) return false;
-  if (all.some((one) => one.alone || one.state.name === "refused")) return false;
+  if (all.some((one) => one.isolated || one.state.name === "refused")) return false;
   const fresh = all.filter((one) => !one.position);
   return fresh.every((one) => one.from === fresh[0].from);
 }

@@ -26,7 +26,7 @@ import { Parser } from "./parser.js";
  *   `waiting`: the connection dropped and comes back at `until`; `ended`: nothing will follow;
  *   `refused`: the server will not have us, `problem` says why
  * @property {string} reason         why it is not open, in a word: `network`, `silence`, `status`,
- *   `end`, or the reason of the hub's `closing`
+ *   `end`, `cut`, or the reason of the hub's `closing`
  * @property {number} attempt        tries since it was last open
  * @property {number | null} until   when the next try is due, milliseconds since the epoch
  * @property {Problem | null} problem
@@ -102,6 +102,13 @@ export class Stream {
       this.#stop();
       this.#connect();
     }
+  }
+
+  /** Drop the connection as a network would. It comes back by itself, after its last event. */
+  cut() {
+    if (this.#closed || !this.#request) return;
+    this.#request.abort();
+    this.#lost("cut");
   }
 
   #stop() {

@@ -1,14 +1,14 @@
 // @ts-check
 /**
- * The SharedWorker: one desk for all tabs of the browser.
+ * The SharedWorker: one port server for all tabs of the browser.
  *
  * @module
  */
 
-import { Desk } from "./desk.js";
+import { PortServer } from "./port_server.js";
 
-const desk = new Desk();
+const server = new PortServer();
 
 /** @type {any} */ (globalThis).onconnect = (/** @type {MessageEvent} */ event) => {
-  desk.serve(event.ports[0]);
+  server.serve(event.ports[0]);
 };

@@ -8,8 +8,10 @@ import { ConnectionView } from "./connection.js";
 import { Conversation } from "./conversation.js";
 import { part } from "./dom.js";
 import { Follow } from "./follow.js";
+import { Inbox } from "./inbox.js";
 import { request } from "./session.js";
 import { ThreadList } from "./thread_list.js";
+import { setTitle } from "./title.js";
 import { WatchersView } from "./watchers.js";
 
 /** @typedef {import("./generation_view.js").GenerationView} GenerationView */
@@ -105,7 +107,7 @@ function edit(turn, asked) {
 /** @param {string} text */
 function name(text) {
   part(document, "thread-name").textContent = text || "A picture";
-  document.title = text ? `${text} · ${title}` : title;
+  setTitle(text ? `${text} · ${title}` : title);
 }
 
 /** What depends on the turns and their states. */
@@ -170,4 +172,5 @@ addEventListener("popstate", show);
 addEventListener("keydown", (event) => {
   if (event.key === "Escape") openList(false);
 });
+new Inbox();
 show();

@@ -4,6 +4,8 @@
 import { ConnectionView } from "./connection.js";
 import { part } from "./dom.js";
 import { GenerationView } from "./generation_view.js";
+import { Inbox } from "./inbox.js";
+import { setTitle } from "./title.js";
 import { WatchersView } from "./watchers.js";
 
 const root = part(document, "generation");
@@ -12,7 +14,7 @@ const connection = new ConnectionView(part(document, "connection"));
 const watchers = new WatchersView(part(document, "watchers"));
 const view = new GenerationView(root, {
   changed() {
-    document.title = `${part(root, "status").textContent} · ${title}`;
+    setTitle(`${part(root, "status").textContent} · ${title}`);
     if (!view.ended) return;
     connection.show({ name: "ended", reason: "", attempt: 0, until: null, problem: null });
   },
@@ -22,4 +24,5 @@ const view = new GenerationView(root, {
     else watchers.drop(channel);
   },
 });
+new Inbox();
 view.watch(root.dataset.generation ?? "");

@@ -62,8 +62,10 @@ purifier.addHook("afterSanitizeAttributes", (/** @type {Element} */ node) => {
   }
   // The only input is a task list's box; it is there to be seen.
   if (node.tagName === "INPUT") {
-    if (node.getAttribute("type") === "checkbox") node.setAttribute("disabled", "");
-    else node.remove();
+    if (node.getAttribute("type") === "checkbox") {
+      node.setAttribute("disabled", "");
+      node.setAttribute("aria-label", node.hasAttribute("checked") ? "Done" : "Not done");
+    } else node.remove();
   }
   // A wide table scrolls by itself, and can be reached with the keyboard.
   if (node.tagName === "TABLE") node.setAttribute("tabindex", "0");

@@ -1,8 +1,11 @@
 // @ts-check
-/** `/notifications`: push events to channels, and see what arrives on them. @module */
+/** `/notifications`: follow channels, see what arrives on them, push to them. @module */
 
 import { ConnectionView } from "./connection.js";
-import { clock, copyOf, part } from "./dom.js";
+import { clock, copyOf, element, part } from "./dom.js";
+import { channels, follow } from "./followed.js";
+import { timeOf } from "./ids.js";
+import { Inbox } from "./inbox.js";
 import { hub, signIn, words } from "./session.js";
 
 /**
@@ -11,13 +14,18 @@ import { hub, signIn, words } from "./session.js";
  */
 
 const SHOWN = 500;
+const MOST_CHANNELS = 8;
+const DEFAULT = "news";
+const NEW_MS = 3_000;
+const openedMs = Date.now();
+
 const push = /** @type {HTMLFormElement} */ (part(document, "push"));
 const listen = /** @type {HTMLFormElement} */ (part(document, "listen"));
 const events = part(document, "events");
 const note = part(document, "note");
 const connection = new ConnectionView(part(document, "connection"));
-/** @type {import("../hubbub.js").Subscription | null} */
-let subscription = null;
+/** @type {Map<string, import("../hubbub.js").Subscription>} */
+const subscriptions = new Map();
 /** @type {Map<string, number>} */
 const listeners = new Map();
 
@@ -43,7 +51,17 @@ push.addEventListener("submit", async (event) => {
 
 listen.addEventListener("submit", (event) => {
   event.preventDefault();
-  begin();
+  const field = /** @type {HTMLInputElement} */ (listen.elements.namedItem("channel"));
+  const name = field.value.trim();
+  const followed = channels();
+  const problem = part(listen.parentElement ?? document, "listen-problem");
+  problem.textContent = "";
+  if (!name) problem.textContent = "Name a channel.";
+  else if (followed.length >= MOST_CHANNELS) problem.textContent = `Eight is the most: leave one first.`;
+  else {
+    field.value = "";
+    change([...new Set([...followed, name])]);
+  }
 });
 
 part(document, "clear").onclick = () => {
@@ -51,33 +69,58 @@ part(document, "clear").onclick = () => {
   part(document, "none").hidden = false;
 };
 
-function begin() {
-  subscription?.close();
-  const fields = new FormData(listen);
-  const channels = [...new Set(`${fields.get("channels")}`.split(",").map((one) => one.trim()))];
-  const names = channels.filter(Boolean);
-  say(names.length === 0 ? "Name a channel." : "");
-  if (names.length === 0) return;
-  const address = new URL(location.href);
-  address.searchParams.set("channel", names.join(","));
-  history.replaceState(null, "", address);
-  listeners.clear();
-  subscription = hub.subscribe(
-    names,
-    {
-      event: show,
-      state,
-      subscribed: (verdict, channel) => {
-        if (!verdict.recovered) say(missing(channel, verdict.reason ?? ""));
+/** @param {string[]} names */
+function change(names) {
+  follow(names);
+  inbox.refresh();
+  subscribe();
+}
+
+/** Make the subscriptions those of the followed channels. */
+function subscribe() {
+  const names = channels();
+  for (const [name, subscription] of subscriptions) {
+    if (names.includes(name)) continue;
+    subscription.close();
+    subscriptions.delete(name);
+    listeners.delete(name);
+    for (const item of [...events.children]) {
+      if (/** @type {HTMLElement} */ (item).dataset.of === name) item.remove();
+    }
+  }
+  for (const name of names) {
+    if (subscriptions.has(name)) continue;
+    const subscription = hub.subscribe(
+      name,
+      {
+        event: show,
+        state,
+        subscribed: (verdict, channel) => {
+          if (!verdict.recovered) say(missing(channel, verdict.reason ?? ""));
+        },
+        gap: (gap, channel) => say(missing(channel, gap.reason)),
+        listeners: (count, _, channel) => {
+          listeners.set(channel, count);
+          watchers();
+        },
       },
-      gap: (gap, channel) => say(missing(channel, gap.reason)),
-      listeners: (count, _, channel) => {
-        listeners.set(channel, count);
-        watchers();
-      },
-    },
-    fields.get("start") ? { from: "start" } : {},
-  );
+      { from: "start" },
+    );
+    subscriptions.set(name, subscription);
+  }
+  part(document, "channels").replaceChildren(...names.map(chip));
+  watchers();
+}
+
+/** @param {string} name */
+function chip(name) {
+  const item = element("li", name);
+  const leave = element("button", "×", "quiet small");
+  leave.setAttribute("type", "button");
+  leave.setAttribute("aria-label", `Leave ${name}`);
+  leave.onclick = () => change(channels().filter((one) => one !== name));
+  item.append(leave);
+  return item;
 }
 
 /** @param {StreamState} to @param {string} channel */
@@ -97,22 +140,48 @@ function missing(channel, reason) {
 
 function watchers() {
   const node = part(document, "watchers");
-  node.hidden = false;
+  node.hidden = listeners.size === 0;
   node.textContent = [...listeners].map(([name, count]) => `${name}: ${count} listening`).join(", ");
 }
 
 /** @param {HubEvent} event */
 function show(event) {
   const item = copyOf("event");
+  const atMs = timeOf(event.id) || Date.now();
+  item.dataset.of = event.channel;
+  item.dataset.at = `${atMs}`;
   const time = item.querySelector("time");
-  if (time) time.textContent = clock(Number(event.id.split("-")[0]) || Date.now());
+  if (time) time.textContent = clock(atMs);
   part(item, "channel").textContent = event.channel;
   part(item, "type").textContent = event.type;
   part(item, "id").textContent = event.id;
   part(item, "data").textContent = event.data;
-  events.prepend(item);
+  if (atMs > openedMs) {
+    item.classList.add("new");
+    setTimeout(() => item.classList.remove("new"), NEW_MS);
+    if (document.visibilityState !== "visible") announce(event);
+  }
+  // Several channels' histories come one after the other: they are shown as they happened.
+  const later = /** @type {HTMLElement[]} */ ([...events.children]);
+  events.insertBefore(item, later.find((one) => Number(one.dataset.at) <= atMs) ?? null);
   if (events.children.length > SHOWN) events.lastElementChild?.remove();
   part(document, "none").hidden = true;
+  inbox.take(event);
+}
+
+/** Where the browser allows it; several tabs make one of it by its tag. @param {HubEvent} event */
+function announce({ channel, data, id }) {
+  if (!("Notification" in window) || Notification.permission !== "granted") return;
+  new Notification(channel, { body: data.slice(0, 300), tag: `${channel} ${id}` });
+}
+
+function offerNotifications() {
+  const button = part(document, "notify");
+  button.hidden = !("Notification" in window) || Notification.permission !== "default";
+  button.onclick = async () => {
+    await Notification.requestPermission();
+    offerNotifications();
+  };
 }
 
 /** @param {string} text */
@@ -123,7 +192,11 @@ function say(text) {
 
 const asked = new URLSearchParams(location.search).get("channel");
 if (asked) {
-  /** @type {HTMLInputElement} */ (listen.elements.namedItem("channels")).value = asked;
-  /** @type {HTMLInputElement} */ (push.elements.namedItem("channel")).value = asked.split(",")[0];
-}
-begin();
+  const names = asked.split(",").map((one) => one.trim()).filter(Boolean);
+  follow([...new Set([...names, ...channels()])].slice(0, MOST_CHANNELS));
+  /** @type {HTMLInputElement} */ (push.elements.namedItem("channel")).value = names[0] ?? DEFAULT;
+} else if (channels().length === 0) follow([DEFAULT]);
+const inbox = new Inbox(() => document.visibilityState === "visible");
+addEventListener("storage", subscribe);
+subscribe();
+offerNotifications();

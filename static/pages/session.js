@@ -17,11 +17,14 @@ const HEARTBEAT_SECONDS = 5;
 
 const token = new URLSearchParams(location.search).get("token") ?? "";
 
-export const hub = connect({
+/** How this page reaches its hub. */
+export const connection = {
   base: `${location.origin}${base}`,
   token,
   heartbeatSeconds: HEARTBEAT_SECONDS,
-});
+};
+
+export const hub = connect(connection);
 
 /** @type {Promise<void> | null} */
 let asking = null;

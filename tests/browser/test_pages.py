@@ -14,7 +14,6 @@ from tests.conftest import StartStack
 from tests.support.deadline import eventually
 from tests.support.provider import Gate, Script, ScriptedProvider, text_for
 from tests.support.stack import Stack
-from tests.support.stream import EventStream
 
 pytestmark = pytest.mark.browser
 
@@ -376,47 +375,6 @@ def test_pages_allow_no_script_but_their_own(hub: Stack) -> None:
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert " style=" not in answer.text or path.startswith("/static")
         assert not re.search(r"<script(?![^>]*src=)", answer.text)
-
-
-def test_what_is_pushed_is_received(hub: Stack, context: BrowserContext) -> None:
-    page = context.new_page()
-    page.goto(f"{hub.url}/notifications?channel=news,sport")
-    page.locator('[data-connection][data-state="open"]').wait_for()
-    form = page.locator("[data-push]")
-    form.get_by_label("Channel").fill("sport")
-    form.get_by_label("Event type").fill("goal")
-    form.get_by_label("Data").fill("<b>1:0</b>\nsecond line")
-    form.get_by_role("button", name="Push").click()
-    shown = page.locator("[data-events] li")
-    shown.first.wait_for()
-    assert shown.locator("[data-data]").text_content() == "<b>1:0</b>\nsecond line"
-    assert shown.locator("[data-channel]").text_content() == "sport"
-    assert shown.locator("[data-type]").text_content() == "goal"
-    hub.publish("news", "from elsewhere")
-    page.get_by_text("from elsewhere").wait_for()
-    form.get_by_label("Event type").fill("heartbeat")
-    form.get_by_role("button", name="Push").click()
-    page.get_by_text("the hub's or EventSource's own").wait_for()
-
-
-def test_the_state_of_the_hub_is_shown(
-    hub: Stack, context: BrowserContext, listen: Callable[..., EventStream]
-) -> None:
-    listener = listen(f"{hub.url}/channels/news/events")
-    listener.next("subscribed")
-    hub.publish("news", "one")
-    listener.next("message")
-    generation_id = hub.generate("state")
-    hub.finished(generation_id)
-    page = context.new_page()
-    page.goto(f"{hub.url}/status")
-    page.get_by_role("link", name=generation_id).wait_for()
-    assert page.locator('[data-health] .tile[data-state="bad"]').count() == 0
-    page.locator(".tile", has_text="Jobs running").wait_for()
-    page.get_by_text("99 in 100").wait_for()  # the delivery lag
-    page.get_by_placeholder("a channel's name").fill("news")
-    page.get_by_role("button", name="Watch").click()
-    page.get_by_role("cell", name="news").wait_for()
 
 
 def test_no_page_is_wider_than_its_window(

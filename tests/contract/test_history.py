@@ -190,7 +190,11 @@ def test_what_is_nowhere_and_what_is_not_done_are_problems_too(
 
 
 def test_a_browser_navigation_gets_a_page(hub: Web) -> None:
-    accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+    # What Chromium sends.
+    accept = (
+        "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,"
+        "*/*;q=0.8,application/signed-exchange;v=b3;q=0.7"
+    )
     for path, status in (("/nowhere", 404), ("/channels/a%20b/events", 400)):
         answer = hub.get(path, headers={"Accept": accept})
         assert answer.status_code == status

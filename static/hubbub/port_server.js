@@ -1,9 +1,9 @@
 // @ts-check
 /**
- * Where the tabs of a browser ask: each has a port, and all share the pools behind it.
+ * Serves the tabs of a browser: each has a port, and all share the pools behind it.
  *
- * The same desk stands in the SharedWorker and, where there is none, in the page itself; both are
- * spoken to over a MessagePort, so there is one way only.
+ * The same server runs in the SharedWorker and, where there is none, in the page itself; both are
+ * reached over a MessagePort, so there is one way only.
  *
  * @module
  */
@@ -19,13 +19,14 @@ import { Pool } from "./pool.js";
  *       base: string, token: string, heartbeatSeconds: number }
  *   | { op: "unsubscribe", id: number }
  *   | { op: "hurry", refused: boolean }
- *   | { op: "leave" }} Question   from a tab
+ *   | { op: "cut" }
+ *   | { op: "leave" }} Command   from a tab
  *
- * @typedef {{ op: "ready" } | { op: "message", id: number, message: Message }} Answer   to a tab
+ * @typedef {{ op: "ready" } | { op: "message", id: number, message: Message }} Reply   to a tab
  */
 
-export class Desk {
-  /** One for each origin and token: who they are decides what they may hear. @type {Map<string, Pool>} */
+export class PortServer {
+  /** One for each origin and token, which decide what may be heard. @type {Map<string, Pool>} */
   #pools = new Map();
   #tabs = 0;
 
@@ -40,12 +41,12 @@ export class Desk {
       open.clear();
     };
     port.onmessage = ({ data }) => {
-      const question = /** @type {Question} */ (data);
-      if (question.op === "hello") {
+      const command = /** @type {Command} */ (data);
+      if (command.op === "hello") {
         port.postMessage({ op: "ready" });
-        whenReleased(question.lock, leave);
-      } else if (question.op === "subscribe") {
-        const { id, channel, from, after } = question;
+        whenReleased(command.lock, leave);
+      } else if (command.op === "subscribe") {
+        const { id, channel, from, after } = command;
         /** @type {Subscriber} */
         const subscriber = {
           tab,
@@ -54,15 +55,17 @@ export class Desk {
           after,
           deliver: (message) => port.postMessage({ op: "message", id, message }),
         };
-        const pool = this.#pool(question);
+        const pool = this.#pool(command);
         open.set(id, { pool, subscriber });
         pool.add(subscriber);
-      } else if (question.op === "unsubscribe") {
-        const found = open.get(question.id);
-        open.delete(question.id);
+      } else if (command.op === "unsubscribe") {
+        const found = open.get(command.id);
+        open.delete(command.id);
         found?.pool.remove(found.subscriber);
-      } else if (question.op === "hurry") {
-        for (const pool of this.#pools.values()) pool.hurry(question.refused);
+      } else if (command.op === "hurry") {
+        for (const pool of this.#pools.values()) pool.hurry(command.refused);
+      } else if (command.op === "cut") {
+        for (const { pool } of open.values()) pool.cut();
       } else leave();
     };
     port.addEventListener("close", leave);
