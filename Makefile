@@ -6,6 +6,7 @@
 #   make test-fast  the tests that need no browser, no model and no cluster
 #   make test-compose   the compose file under a container engine; as root, one of its own
 #   make check      format, lint, types, import rules
+#   make pictures   the pages as pictures, for docs/
 #   make bench      the benchmark        make soak SECONDS=600   faults at random for that long
 #   make fuzz SECONDS=60   random requests at every route, beside listeners that must hear everything
 #   make clean      remove what was installed and cached; the data in .hubbub/ stay
@@ -60,6 +61,10 @@ format: $(DEV)
 
 bench: $(DEV)
 	@PYTHON=$(abspath $(BIN)/python) exec bench/run $(BENCH_OPTIONS)
+
+.PHONY: pictures
+pictures: $(DEV) chromium
+	$(BIN)/python -m tests.browser.pictures
 
 soak: $(DEV)
 	@exec $(BIN)/python -m tests.faults.soak $(SECONDS)

@@ -16,6 +16,7 @@ from flask import Blueprint, Response, render_template
 
 from hub.errors import NotFound, RedisFailure
 from hub.web.files import STATIC, TEMPLATES
+from hub.web.static_files import StaticFiles, packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,6 @@ def pages_blueprint(
     pages = Blueprint(
         "pages",
         __name__,
-        static_folder=str(STATIC),
-        static_url_path="/static",
         template_folder=str(TEMPLATES),
     )
 
@@ -55,7 +54,16 @@ def pages_blueprint(
     def always_fresh(response: Response) -> Response:
         # A page and its modules belong together: each is asked for again, and costs a 304.
         response.headers.setdefault("Cache-Control", "no-cache")
-        return response
+        return packed(response) if response.mimetype == "text/html" else response
+
+    files = StaticFiles(STATIC)
+
+    @pages.get("/static/<path:filename>", endpoint="static")
+    def file(filename: str) -> Response:
+        found = files.answer(filename)
+        if found is None:
+            raise NotFound(f"there is no file {filename[:100]!r}")
+        return found
 
     @pages.get("/")
     def ask() -> str:
@@ -96,7 +104,7 @@ def _seen(preview: Callable[[str], Preview | None], generation_id: str) -> Previ
         return NOTHING_TO_SEE
 
 
-_IMPORT = re.compile(r'^(?:import|export)\b[^"\';]*?from\s+"(\.[^"]+)"', re.MULTILINE)
+_IMPORT = re.compile(r'^(?:import|export)\b(?:[^"\';]*?from)?\s*"(\.[^"]+)"', re.MULTILINE)
 
 
 @lru_cache

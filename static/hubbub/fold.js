@@ -28,13 +28,13 @@
  *
  * @typedef {"queued" | "running" | "completed" | "failed" | "cancelled"} Status
  *
- * @typedef {{ kind: "append", index: number, field: "content" | "reasoning" | "refusal", text: string }
+ * @typedef {{ kind: "append", index: number, field: "content" | "reasoning" | "refusal", text: string, parts: boolean }
  *   | { kind: "parts", index: number }
  *   | { kind: "reset" }
  *   | { kind: "status" }
  *   | { kind: "none" }} Change
- *   `reset`: draw `choices` again; `append`: only this much was added; `parts`: what stands beside
- *   the text is another (tool calls, and members that only some providers send: `images`, …)
+ *   `reset`: draw `choices` again; `append`: only this much was added (`parts`: and more beside it);
+ *   `parts`: what stands beside the text is another (tool calls, and members that only some providers send: `images`, …)
  */
 
 const TEXT_FIELDS = /** @type {const} */ (["content", "reasoning", "refusal"]);
@@ -145,19 +145,23 @@ export class Fold {
   #delta(data) {
     this.status = "running";
     const at = this.#choice(data.index ?? 0);
-    for (const field of TEXT_FIELDS) {
-      const text = data[field];
-      if (typeof text === "string") {
-        at[field] += text;
-        return { kind: "append", index: at.index, field, text };
+    let beside = false;
+    /** @type {Change | null} */
+    let append = null;
+    for (const [name, value] of Object.entries(data)) {
+      if (name === "index" || name === "places" || value === null) continue;
+      const field = TEXT_FIELDS.find((one) => one === name);
+      if (field && typeof value === "string") {
+        at[field] += value;
+        append = { kind: "append", index: at.index, field, text: value, parts: false };
+      } else {
+        beside = true;
+        if (name === "tool_calls") for (const call of value) mergeToolCall(at.tool_calls, call);
+        else carry(at, name, value);
       }
     }
-    for (const [name, value] of Object.entries(data)) {
-      if (name === "index" || value === null) continue;
-      if (name === "tool_calls") for (const call of value) mergeToolCall(at.tool_calls, call);
-      else carry(at, name, value);
-    }
-    return { kind: "parts", index: at.index };
+    if (append) return { ...append, parts: beside };
+    return beside ? { kind: "parts", index: at.index } : { kind: "none" };
   }
 
   /** @param {any} data @returns {Change} */
@@ -202,7 +206,8 @@ export class Fold {
 }
 
 /**
- * A member that the hub only carries: lists grow, anything else takes the place of what was there.
+ * A member that the hub only carries (docs/providers.md, "Unknown fields"): lists grow, an element
+ * with the index of an earlier one takes its place, anything else the place of what was there.
  *
  * @param {any} choice
  * @param {string} name
@@ -210,7 +215,16 @@ export class Fold {
  */
 function carry(choice, name, value) {
   const before = choice[name];
-  choice[name] = Array.isArray(value) && Array.isArray(before) ? [...before, ...value] : value;
+  if (!Array.isArray(value) || !Array.isArray(before)) {
+    choice[name] = value;
+    return;
+  }
+  const list = (choice[name] = [...before]);
+  for (const one of value) {
+    const at = one?.index === undefined ? -1 : list.findIndex((other) => other?.index === one.index);
+    if (at < 0) list.push(one);
+    else list[at] = { ...list[at], ...one };
+  }
 }
 
 /**

@@ -1,12 +1,13 @@
 // @ts-check
 /**
- * Blocks of code in an answer: what language, and a button that copies.
+ * Blocks of code in an answer: what language, a button that copies, and colours.
  *
  * @module
  */
 
 import { copyText } from "./clipboard.js";
 import { element } from "./dom.js";
+import { highlight } from "./highlight.js";
 
 /** @param {DocumentFragment} fragment   drawn for good */
 export function dress(fragment) {
@@ -25,5 +26,6 @@ export function dress(fragment) {
     bar.append(element("span", language), button);
     pre.replaceWith(box);
     box.append(bar, pre);
+    highlight(code, language);
   }
 }

@@ -60,6 +60,10 @@ export class GenerationView {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #clock;
   #queueReadAt = 0;
+  /** How it stands, as it was drawn last: looking for the line at every delta would be felt. */
+  #shown = "";
+  /** @type {string | undefined} */
+  #shownAttempt;
 
   /** @param {HTMLElement} root @param {Hooks} [hooks] */
   constructor(root, hooks = {}) {
@@ -263,6 +267,7 @@ export class GenerationView {
       this.#writing = change.field === "reasoning" ? "reasoning" : "content";
       this.#view(change.index).append(change.field, change.text, atMs);
       if (change.field === "content" && change.index === 0) this.#speech.append(change.text);
+      if (change.parts) this.#view(change.index).parts(this.#fold.choices[change.index]);
     } else if (change.kind === "parts") {
       this.#writing = "content";
       this.#view(change.index).parts(this.#fold.choices[change.index]);
@@ -333,8 +338,10 @@ export class GenerationView {
       seconds: (Date.now() - this.#heardAt) / 1000,
       writing: this.#writing,
     });
-    const node = part(this.#root, "standing");
-    if (node.textContent !== shown) node.textContent = shown;
+    if (shown === this.#shown && this.#root.dataset.attempt === this.#shownAttempt) return;
+    this.#shown = shown;
+    this.#shownAttempt = this.#root.dataset.attempt;
+    part(this.#root, "standing").textContent = shown;
     part(this.#root, "standing-box").hidden = !shown && this.#fold.attempt < 2;
   }
 

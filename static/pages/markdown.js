@@ -12,9 +12,9 @@
  * @module
  */
 
-import DOMPurify from "../vendor/dompurify-3.4.18.js";
 import { Marked } from "../vendor/marked-18.2.1.js";
 import { dress } from "./code.js";
+import { purified } from "./purifier.js";
 
 /** Of the time, at most this share goes into drawing the unfinished block again. */
 const SHARE = 0.1;
@@ -29,7 +29,6 @@ const TAGS = (
   "input"
 ).split(" ");
 const ATTRIBUTES = ["href", "title", "align", "start", "type", "checked", "disabled", "class"];
-const LANGUAGE = /^language-[\w+#.-]{1,30}$/;
 /** An address that is named apart from its link: it may stand behind all that refers to it. */
 const DEFINITION = /^ {0,3}\[[^\]\n]+\]:/m;
 
@@ -50,36 +49,9 @@ const marked = new Marked({
   },
 });
 
-/** A purifier of its own: a hook on the shared one would reach whatever else uses it. */
-const purifier = /** @type {any} */ (DOMPurify)(window);
-purifier.addHook("uponSanitizeAttribute", (/** @type {Element} */ _, /** @type {any} */ data) => {
-  if (data.attrName === "class") data.keepAttr = LANGUAGE.test(data.attrValue);
-});
-purifier.addHook("afterSanitizeAttributes", (/** @type {Element} */ node) => {
-  if (node.tagName === "A") {
-    node.setAttribute("target", "_blank");
-    node.setAttribute("rel", "noopener noreferrer nofollow");
-  }
-  // The only input is a task list's box; it is there to be seen.
-  if (node.tagName === "INPUT") {
-    if (node.getAttribute("type") === "checkbox") {
-      node.setAttribute("disabled", "");
-      node.setAttribute("aria-label", node.hasAttribute("checked") ? "Done" : "Not done");
-    } else node.remove();
-  }
-  // A wide table scrolls by itself, and can be reached with the keyboard.
-  if (node.tagName === "TABLE") node.setAttribute("tabindex", "0");
-});
-
 /** @param {any[]} tokens   of marked's lexer @returns {DocumentFragment} */
 function render(tokens) {
-  return purifier.sanitize(marked.parser(tokens), {
-    ALLOWED_TAGS: TAGS,
-    ALLOWED_ATTR: ATTRIBUTES,
-    ALLOW_DATA_ATTR: false,
-    ALLOW_ARIA_ATTR: false,
-    RETURN_DOM_FRAGMENT: true,
-  });
+  return purified(marked.parser(tokens), TAGS, ATTRIBUTES);
 }
 
 export class MarkdownView {

@@ -27,16 +27,18 @@ export function textOf(asked) {
 /** The addresses of the pictures in a message. @param {any} message @returns {string[]} */
 export function picturesOf(message) {
   const content = Array.isArray(message) ? message : [];
-  const images = Array.isArray(message?.images) ? message.images : [];
-  return [...content, ...images]
+  const lists = [content, message?.images, message?.content_parts];
+  return lists
+    .flatMap((list) => (Array.isArray(list) ? list : []))
     .map((part) => part?.image_url?.url ?? part?.image_url ?? part?.url)
     .filter((url) => typeof url === "string" && (SHOWN.test(url) || WEB.test(url)));
 }
 
 /** @param {any} choice @returns {{ url: string, title: string }[]} */
 export function sourcesOf(choice) {
-  const annotations = (choice.annotations ?? []).map((/** @type {any} */ one) => one?.url_citation);
-  const found = [...annotations, ...(choice.citations ?? []), ...(choice.search_results ?? [])];
+  const list = (/** @type {any} */ one) => (Array.isArray(one) ? one : []);
+  const annotations = list(choice.annotations).map((/** @type {any} */ one) => one?.url_citation);
+  const found = [...annotations, ...list(choice.citations), ...list(choice.search_results)];
   /** @type {Map<string, string>} */
   const titles = new Map();
   for (const one of found) {

@@ -22,7 +22,7 @@ test("deltas add up, and each says what is new", () => {
   assert.equal(fold.choices[0].content, "Hello");
   assert.equal(fold.choices[0].reasoning, "Hm. ");
   assert.equal(fold.choices[0].finish_reason, "stop");
-  assert.deepEqual(changes[3], { kind: "append", index: 0, field: "content", text: "lo" });
+  assert.deepEqual(changes[3], { kind: "append", index: 0, field: "content", text: "lo", parts: false });
   assert.equal(fold.ended, true);
   assert.equal(fold.cost, 0.1);
 });
@@ -71,4 +71,13 @@ test("a snapshot of a fold is read back as the same", () => {
   const again = new Fold();
   again.apply({ type: "snapshot", data: fold.snapshot() });
   assert.deepEqual(again.choices, fold.choices);
+});
+
+test("text and what the hub only carries may come in one delta", () => {
+  const { fold, changes } = folded(
+    ["delta", { index: 0, content: "Hi", annotations: [{ index: 0, a: 1 }], places: {} }],
+    ["delta", { index: 0, annotations: [{ index: 0, b: 2 }] }],
+  );
+  assert.deepEqual(changes[0], { kind: "append", index: 0, field: "content", text: "Hi", parts: true });
+  assert.deepEqual(fold.choices[0].annotations, [{ index: 0, a: 1, b: 2 }]);
 });
