@@ -28,6 +28,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from hub.errors import RedisUnfit
 from hub.event import compact_json
+from hub.web.proxies import TrustedProxies
 from hub.web.waiting import WAITING, WaitingConnection, WaitingConnections
 
 if TYPE_CHECKING:
@@ -79,10 +80,12 @@ class Worker(GeventWorker):  # type: ignore[misc]
         self.delivery: Delivery = delivery() if callable(delivery) else delivery
         self._wait_until_fit: Callable[[], None] | None = application.extensions.get("hubbub.redis")
         settings = self.delivery.settings
+        proxies = TrustedProxies(settings.trusted_proxies)
         self.waiting = WaitingConnections(
             settings.max_waiting,
             settings.max_waiting_per_address,
-            settings.body_seconds + _HANDSHAKE_SECONDS,
+            longest_seconds=settings.body_seconds + _HANDSHAKE_SECONDS,
+            shared=lambda address: not address or proxies.trusts(address),
         )
         self.delivery.figures_beside.append(self.waiting.figures)
         self._connections = connections

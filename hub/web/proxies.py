@@ -37,9 +37,12 @@ class TrustedProxies:
         self._networks = tuple(networks)
         self._is_trusted = lru_cache(4096)(self._look_up)
 
+    def trusts(self, address: str) -> bool:
+        return bool(self._networks) and self._is_trusted(address)
+
     def forwarded(self, peer: str, headers: Mapping[str, str]) -> Forwarded:
         """What is known of the request that `peer`, the socket's other end, handed over."""
-        if not self._networks or not self._is_trusted(peer):
+        if not self.trusts(peer):
             return Forwarded(peer)
         told = _told(headers)
         address, hops = self._client(peer, told.get("for", ()))

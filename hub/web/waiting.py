@@ -17,6 +17,7 @@ import os
 import socket
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -67,12 +68,20 @@ class WaitingConnection:
 
 class WaitingConnections:
     """`most` for this process, `most_per_address` for each address; 0: no limit. None waits for
-    longer than `longest_seconds`: gunicorn has no deadline for the handshake of TLS."""
+    longer than `longest_seconds`: gunicorn has no deadline for the handshake of TLS. `shared` tells
+    the addresses behind which others stand (proxies, and what has none): theirs is no limit of its
+    own."""
 
     def __init__(
-        self, most: int, most_per_address: int, longest_seconds: float = float("inf")
+        self,
+        most: int,
+        most_per_address: int,
+        *,
+        longest_seconds: float = float("inf"),
+        shared: Callable[[str], bool] = lambda address: not address,
     ) -> None:
         self._longest_seconds = longest_seconds
+        self._shared = shared
         self.made_room = 0
         self._most = most
         self._most_per_address = most_per_address
@@ -87,7 +96,8 @@ class WaitingConnections:
         connection.since = time.monotonic()
         self._all[connection] = None
         self._of[connection.address][connection] = None
-        self._make_room(self._of[connection.address], self._most_per_address)
+        if not self._shared(connection.address):
+            self._make_room(self._of[connection.address], self._most_per_address)
         self._make_room(self._all, self._most)
 
     def came(self, connection: WaitingConnection) -> None:
@@ -105,8 +115,9 @@ class WaitingConnections:
         late = time.monotonic() - self._longest_seconds
         while self._all and next(iter(self._all)).since < late:
             self._end(next(iter(self._all)))
-        for siblings in list(self._of.values()):
-            self._make_room(siblings, self._most_per_address)
+        for address, siblings in list(self._of.items()):
+            if not self._shared(address):
+                self._make_room(siblings, self._most_per_address)
         self._make_room(self._all, self._most)
 
     def _make_room(self, waiting: Order, most: int) -> None:

@@ -137,3 +137,10 @@ def test_none_waits_for_ever(ends: Ends) -> None:
     connections.tidy()
     assert closed(theirs)
     impatient.close()
+
+
+def test_an_address_that_many_share_has_no_limit_of_its_own(long_ago: None) -> None:
+    behind = Ends(WaitingConnections(8, 2, shared=lambda address: address == "proxy"))
+    theirs = [behind.connect("proxy")[1] for _ in range(9)]
+    assert [closed(each) for each in theirs] == [True] + [False] * 8
+    behind.close()
