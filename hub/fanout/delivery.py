@@ -7,6 +7,7 @@ take nothing, and ends all streams at shutdown. Its greenlets, started by `start
     wheel       heartbeats
     presence    counts over all processes
     catch-up    a few readers of history for listeners that are behind
+    endings     ends the streams whose token has ended
     tidy        closes stalled listeners, forgets pages, old frames and empty rooms
 """
 
@@ -25,6 +26,7 @@ from gevent.event import Event
 from hub.errors import RedisUnavailable
 from hub.fanout.catch_up import GREENLETS, CatchUp
 from hub.fanout.channel_kind import ChannelKind
+from hub.fanout.endings import Endings
 from hub.fanout.feed import Feed
 from hub.fanout.group import Deliverer, Group
 from hub.fanout.heartbeats import Heartbeats
@@ -74,6 +76,7 @@ class Delivery:
         self._blocked: dict[Listener, float] = {}
         self._catch_up = CatchUp(self._rooms.__getitem__, self.counters, self.retry_ms)
         self._heartbeats = Heartbeats(self.random)
+        self.endings = Endings(self.retry_ms)
         self._presence = Presence(history, self._rooms.values, settings.heartbeat_seconds)
         self._greenlets: list[gevent.Greenlet] = []
         self._longest_step = LongestStep()
@@ -88,6 +91,7 @@ class Delivery:
         end_in_children(self)
         self._longest_step.start()
         jobs = [self._turns, self._heartbeats.run, self._presence.run, self._tidy]
+        jobs += [self.endings.run]
         jobs += [self._catch_up.run] * GREENLETS
         self._greenlets = [gevent.spawn(job) for job in jobs]
 
@@ -194,12 +198,14 @@ class Delivery:
             self._unused_since.pop(room.channel, None)
             self._presence.changed(room)
         self._heartbeats.add(listener)
+        self.endings.add(listener)
 
     def closed(self, listener: Listener, reason: str) -> None:
         self.listeners.discard(listener)
         self._catch_up.forget(listener)
         self._blocked.pop(listener, None)
         self._heartbeats.closed()
+        self.endings.remove(listener)
         if listener.address in self.per_address:
             self.per_address[listener.address] -= 1
             if not self.per_address[listener.address]:

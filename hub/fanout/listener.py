@@ -115,6 +115,7 @@ class Listener:
         "closed",
         "deletions",
         "events",
+        "expires",
         "group",
         "heartbeat_comments",
         "heartbeat_seconds",
@@ -122,6 +123,7 @@ class Listener:
         "positions",
         "quiet",
         "rooms",
+        "token",
         "when_left",
     )
 
@@ -150,6 +152,8 @@ class Listener:
         self.address = address
         self.group: Place | None = None
         self.when_left: Callable[[], None] | None = None
+        self.expires: float | None = None
+        self.token = ""
         self.closed = False
         self.blocked_since = 0.0
         self.opened = time.monotonic()
