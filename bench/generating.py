@@ -16,6 +16,8 @@ from bench.peers.hub import web
 from bench.peers.peer import start, start_redis
 from bench.processes import SERVER_CORE, Process, free_port
 
+_UNLIMITED = {"HUB_GENERATIONS_PER_MINUTE": "0", "HUB_RUNNING_GENERATIONS": "0"}
+
 
 class Generating:
     def __init__(self, environment: Environment) -> None:
@@ -29,7 +31,13 @@ class Generating:
             self.provider = Provider(environment.program("provider"), provider_port, log)
             self._started.append(self.provider)
             self.web, self.port = start(
-                lambda port: web(port, redis_port, log, HUB_GENERATIONS_PER_MINUTE="0")
+                lambda port: web(
+                    port,
+                    redis_port,
+                    log,
+                    HUB_GENERATIONS_PER_MINUTE="0",
+                    HUB_RUNNING_GENERATIONS="0",
+                )
             )
             self._started.append(self.web)
             self.worker = Process(

@@ -6,6 +6,7 @@
     │   ├── Unauthorized        401: no token, or one that does not count
     │   ├── NotFound            404
     │   ├── Forbidden           403
+    │   │   ├── NotGranted      403, the token does not allow this
     │   │   └── CrossOrigin     403, a change asked for by a page of another origin
     │   ├── UnknownHost         421, an open hub was called by a name that is not its own
     │   ├── BodyTimeout         408
@@ -15,6 +16,7 @@
     │   └── TooMany             429: a limit of this subject's or address' is reached
     ├── Refused                 the record did not hold what the writer expected: it was fenced off
     ├── Overloaded              503: no more streams at the moment
+    ├── ProviderUnavailable     503: the identity provider, and nobody can be told from a forger
     └── RedisFailure            Redis did not do what was asked
         ├── RedisUnavailable    503: it did not answer, and nothing may be concluded; it passes
         ├── RedisRefused        500: it refused for good, and nothing was stored
@@ -83,6 +85,10 @@ class Forbidden(RequestError):
     title = "This is not allowed"
 
 
+class NotGranted(Forbidden):
+    """The token counts, and does not allow this."""
+
+
 class CrossOrigin(Forbidden):
     code = "cross-origin"
     title = "Pages of another origin may not do this"
@@ -145,6 +151,15 @@ class Refused(HubError):
     def __init__(self, detail: str, found: dict[str, str]) -> None:
         super().__init__(detail)
         self.found = found
+
+
+class ProviderUnavailable(HubError):
+    """No key of the identity provider's is known yet."""
+
+    status = 503
+    code = "identity-provider-unavailable"
+    title = "The identity provider does not answer"
+    retry_after_seconds = 5
 
 
 class RedisFailure(HubError):

@@ -16,6 +16,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from hub.errors import HubError, Unauthorized
+
 
 class Action(StrEnum):
     """What one may want to do. The first three want a channel's `subscribe` grant."""
@@ -28,9 +30,14 @@ class Action(StrEnum):
     GENERATE = "generate"
     CANCEL = "cancel"
     SHARE = "share"
+    CHANGE = "change"
+    """Rename it, or add to it."""
     OPERATE = "operate"
     """Metrics, the status page and its data, other people's tokens, everybody's generations."""
 
+
+SKEW_SECONDS = 60
+"""How far the clocks of those who make tokens and ours may differ."""
 
 READING = frozenset({Action.SUBSCRIBE, Action.HISTORY, Action.INFORM})
 
@@ -78,6 +85,7 @@ class Identity:
     `exp` (seconds since the epoch) is when the token ends and with it every stream that it has
     opened; None: never. `jti` is the name under which the token can be revoked, '' where it has
     none. `claims` is the whole token's, for a program that decides by more than the grants.
+    `refusal`: there is nobody, and this is what one who wants something is told.
     """
 
     subject: str = ""
@@ -85,11 +93,12 @@ class Identity:
     exp: float | None = None
     jti: str = ""
     claims: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    refusal: HubError | None = field(default=None, compare=False)
 
     @property
     def known(self) -> bool:
-        """Whether somebody is there at all; a refusal tells the others to show a token."""
-        return self is not NOBODY
+        """Whether somebody is there at all."""
+        return self.refusal is None
 
     def may(self, action: Action, channel: str = "") -> bool:
         """Whether the grants allow it, whoever the channel belongs to."""
@@ -102,11 +111,18 @@ class Identity:
             return grants.publish.match(channel)
         return action is Action.GENERATE and grants.generate
 
+    def ends(self, now: float) -> float | None:
+        """When a stream that is opened now ends: with the token, or, where it lives on the clocks'
+        difference alone, with that."""
+        if self.exp is None or now < self.exp:
+            return self.exp
+        return self.exp + SKEW_SECONDS
+
     def owns(self, owner: str) -> bool:
         """Whether what was made by `owner` is this one's. What nobody made is nobody's."""
         return bool(owner) and self.subject == owner
 
 
-NOBODY = Identity()
+NOBODY = Identity(refusal=Unauthorized("this hub asks for a token"))
 EVERYBODY = Identity(grants=Grants(Patterns.of("*"), Patterns.of("*"), generate=True, admin=True))
 OPERATOR = Identity(grants=Grants(admin=True))

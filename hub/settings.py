@@ -311,10 +311,11 @@ class Settings:
 
     def check_bind(self) -> None:
         """Refuse an address that others could reach while nobody must show who they are (§7)."""
-        if not self.allow_anonymous and not is_loopback(self.host):
+        if not self.keyed and not self.allow_anonymous and not is_loopback(self.host):
             raise SettingError(
                 f"HOST={self.host} can be reached by others and the hub is open to all: "
-                "set HUB_ALLOW_ANONYMOUS=1 if that is meant, or HOST=127.0.0.1"
+                "set HUB_JWT_SECRET or another key to ask for tokens, HUB_ALLOW_ANONYMOUS=1 if an "
+                "open hub is meant, or HOST=127.0.0.1"
             )
 
     def _check_keys(self, given: Mapping[str, Any]) -> None:

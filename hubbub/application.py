@@ -6,20 +6,27 @@ import os
 import sys
 from functools import partial
 
-from flask import Flask
+from flask import Flask, request
 
 from hub import logs
+from hub.access.access import Access
+from hub.access.gate import Gate
+from hub.access.limits import Limits
 from hub.fanout.delivery import Delivery
+from hub.identity import Action
 from hub.settings import SettingError, Settings
 from hub.store.history import History
 from hub.store.redis_link import RedisLink
 from hub.store.server_check import check_server, wait_until_fit
 from hub.web import cors, headers, problems
+from hub.web.caller import Callers, caller_of
 from hub.web.channels import channels_blueprint
 from hub.web.entrance import Entrance
 from hub.web.health import health_blueprint
 from hub.web.pages import pages_blueprint
+from hub.web.sessions import sessions_blueprint
 from hub.web.status_data import status_data_blueprint
+from workers.guarded import GuardedGenerations
 from workers.kind import GenerationKind
 from workers.metrics import families
 from workers.openai.chat import OpenAIFace, openai_blueprint
@@ -53,11 +60,15 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
     problems.register(app)
     headers.register(app)
     cors.register(app, settings.cors_origins)
-    app.register_blueprint(channels_blueprint(delivery))
+    access = Access(settings, delivery)
+    limits = Limits(link, settings)
     threads = Threads(history, settings.history_seconds)
-    app.register_blueprint(generations_blueprint(generations, delivery, threads))
-    app.register_blueprint(threads_blueprint(threads, generations))
-    face = OpenAIFace(generations, delivery, lambda: "")
+    guarded = GuardedGenerations(generations, limits, lambda: caller_of(request.environ))
+    app.register_blueprint(channels_blueprint(delivery, limits))
+    app.register_blueprint(sessions_blueprint(access, settings))
+    app.register_blueprint(generations_blueprint(guarded, delivery, threads, access))
+    app.register_blueprint(threads_blueprint(threads, guarded))
+    face = OpenAIFace(guarded, delivery)
     providers = known_providers(settings, os.environ)
     app.register_blueprint(openai_blueprint(face, known_models(settings, providers, roster)))
     app.register_blueprint(embeddings_blueprint(providers, settings))
@@ -75,13 +86,14 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
     app.register_blueprint(status_data_blueprint(delivery, lambda: status(queue)))
     app.register_blueprint(
         pages_blueprint(
-            lambda one: preview(generations, one),
+            lambda one: preview(generations, guarded.require(one, Action.INFORM)),
             kept_seconds=settings.history_seconds,
             most_bytes=settings.max_request_bytes,
             notice=settings.no_model and f"No model: {settings.no_model}",
         )
     )
-    app.wsgi_app = Entrance(app.wsgi_app, delivery, open_to_all=True)  # type: ignore[method-assign]
+    callers = Callers(access, Gate([kind, threads]), settings.admin_port)
+    app.wsgi_app = Entrance(app.wsgi_app, delivery, callers)  # type: ignore[method-assign]
     return app
 
 

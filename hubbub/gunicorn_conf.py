@@ -13,6 +13,7 @@ import tempfile
 from typing import Any
 
 from hub import logs
+from hub.access.keys import keys_of
 from hub.settings import SettingError, Settings
 
 # gunicorn would cut it from every path, and fail at the probes that come without it.
@@ -22,6 +23,7 @@ if _script_name := os.environ.pop("SCRIPT_NAME", ""):
 try:
     settings = Settings.from_environ(os.environ)
     settings.check_bind()
+    keys_of(settings)
     if settings.redis_url is None:
         raise SettingError(
             "REDIS_URL must be set, for example redis://127.0.0.1:6379/0 "
@@ -32,7 +34,9 @@ except SettingError as error:
     raise SystemExit(2) from None
 
 _host = settings.host.strip("[]")
-bind = f"[{_host}]:{settings.port}" if ":" in _host else f"{_host}:{settings.port}"
+bind = [f"[{_host}]:{settings.port}" if ":" in _host else f"{_host}:{settings.port}"]
+if settings.admin_port is not None:
+    bind.append(f"127.0.0.1:{settings.admin_port}")
 workers = settings.web_concurrency
 worker_class = "hub.web.gunicorn_worker.Worker"
 backlog = 2048

@@ -13,7 +13,7 @@ from workers.answers import Answers
 from workers.dialects import DIALECTS
 from workers.dialects.openai import OpenAI
 from workers.dialects.text import Text
-from workers.generation import BRIEF, PREFIX, Generation, generation_of
+from workers.generation import BRIEF, PREFIX, Generation, generation_of, unknown
 from workers.transcript import within
 
 
@@ -57,6 +57,15 @@ class GenerationKind:
     def edition(self, channel: str) -> str:
         """The attempt: what an earlier one has said is void. Raises `RedisUnavailable`."""
         return self._answers.history.record(channel, "attempt").fields.get("attempt") or "0"
+
+    def owner(self, channel: str) -> str:
+        record = self._answers.history.record(channel, "status", "owner")
+        if not record.fields.get("status"):
+            raise self.unknown(channel)
+        return record.fields.get("owner", "")
+
+    def unknown(self, channel: str) -> NotFound:
+        return unknown(_id(channel))
 
     def view(self, channel: str, dialect: str, position: str | None) -> View:
         """Raises `FieldError`, `NotFound`, `RedisUnavailable`."""

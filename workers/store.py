@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from hub.errors import HubError, KeyReused, NotFound, Refused
+from hub.errors import HubError, KeyReused, NotFound, Refused, TooMany
 from hub.settings import Settings
 from hub.store.history import IDEMPOTENCY_SECONDS, History, IdempotencyKey, Producer, RecordWrite
 from hub.store.redis_link import Script
@@ -43,7 +43,7 @@ MIN_EVENT_BYTES = 2 * MAX_EVENT_BYTES
 """A generation's own events may always be so large: HUB_MAX_EVENT_BYTES is there for publishers.
 Its text comes in smaller pieces, but a picture is as large as its provider's chunk."""
 
-SCRIPT_PACKAGES = ("hub.store", "workers")
+SCRIPT_PACKAGES = ("hub.store", "hub.access", "workers")
 """Whose scripts a process runs that has to do with generations (`store.server_check`)."""
 
 UNSTORED_SECONDS = 60
@@ -53,6 +53,8 @@ that are behind. Nobody else finds it."""
 _TAG = "generations"
 _PAGE = 500
 _TRIES = 50
+_BUSY_SECONDS = 5
+_REUSED = "this Idempotency-Key came with another body before"
 _SETTLE_SECONDS = 60
 """An id in the index without a record for so long is the rest of a crash, not a birth."""
 
@@ -65,6 +67,17 @@ class Created:
 
     generation: Generation
     first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """How many generations may run at once of those that are counted as `whose`; 0: any number."""
+
+    whose: str
+    most: int
+
+
+_UNLIMITED = Running("", 0)
 
 
 class Generations:
@@ -96,9 +109,14 @@ class Generations:
     # ── create ───────────────────────────────────────────────────────────────────────────────
 
     def create(
-        self, request: Request, *, owner: str = "", key: IdempotencyKey | None = None
+        self,
+        request: Request,
+        *,
+        owner: str = "",
+        key: IdempotencyKey | None = None,
+        running: Running = _UNLIMITED,
     ) -> Created:
-        """Store a generation and enqueue it. Raises `KeyReused`, `RedisUnavailable`."""
+        """Store a generation and enqueue it. Raises `KeyReused`, `TooMany`, `RedisUnavailable`."""
         generation = Generation(
             id=self._make_id(),
             request=request,
@@ -107,18 +125,31 @@ class Generations:
             model=request.model or self.settings.model,
             owner=owner,
         )
-        earlier = self._note(generation, key)
+        earlier = self._note(generation, key, running)
         if earlier is not None and earlier != generation.id:
             return Created(self._complete(replace(generation, id=earlier)), first=False)
         return Created(self._complete(generation), first=True)
 
-    def _note(self, generation: Generation, key: IdempotencyKey | None) -> str | None:
+    def earlier(self, key: IdempotencyKey) -> Generation | None:
+        """The generation that this key has made. Raises `KeyReused`."""
+        found = self.history.link.call(lambda client: client.get(self._once(key)))
+        if not found:
+            return None
+        body_hash, _, generation_id = found.decode().partition(" ")
+        if body_hash != key.body_hash:
+            raise KeyReused(_REUSED)
+        return self.brief(generation_id)
+
+    def _note(
+        self, generation: Generation, key: IdempotencyKey | None, running: Running
+    ) -> str | None:
         keep_seconds = 2 * self.settings.history_seconds + 3600
         keys = [
             self._index,
             self._open,
             self._owners(generation.owner),
-            self._keys.key(_TAG, f"once:{key.key if key else ''}"),
+            self._once(key),
+            self._keys.key(_TAG, f"running:{_short(running.whose)}"),
         ]
         args = [
             generation.id,
@@ -127,12 +158,19 @@ class Generations:
             IDEMPOTENCY_SECONDS,
             generation.created_ms - keep_seconds * 1000,
             keep_seconds,
+            running.most,
         ]
         found = self.history.link.run(_CREATE, keys, args, durable=True)
         if not found:
             return None
+        if found[0] == b"busy":
+            raise TooMany(
+                f"at most {running.most} generations at once: wait until one has ended",
+                code="too-many-running",
+                headers={"Retry-After": str(_BUSY_SECONDS)},
+            )
         if key is not None and found[0].decode() != key.body_hash:
-            raise KeyReused("this Idempotency-Key came with another body before")
+            raise KeyReused(_REUSED)
         earlier: str = found[1].decode()
         return earlier
 
@@ -303,8 +341,15 @@ class Generations:
         """The index of one owner's generations; the one of all where there is no owner."""
         if not owner:
             return self._index
-        return self._keys.key(_TAG, f"of:{sha256(owner.encode()).hexdigest()[:40]}")
+        return self._keys.key(_TAG, f"of:{_short(owner)}")
+
+    def _once(self, key: IdempotencyKey | None) -> str:
+        return self._keys.key(_TAG, f"once:{key.key if key else ''}")
 
 
 def _channel(generation_id: str) -> str:
     return channel_of(check_id(generation_id))
+
+
+def _short(name: str) -> str:
+    return sha256(name.encode()).hexdigest()[:40]

@@ -103,6 +103,8 @@ class Thread:
 class Threads:
     """All threads on one Redis. `keep_seconds`: how long one is kept after its last turn."""
 
+    prefix = PREFIX
+
     def __init__(
         self, history: History, keep_seconds: int, now: Callable[[], float] = time.time
     ) -> None:
@@ -130,14 +132,23 @@ class Threads:
             raise _full()
         self._tell(thread_id, "turn", {"id": generation.id, "parent": parent or None})
 
-    def check_room(self, thread_id: str, owner: str) -> None:
-        """May `owner` add a turn? A conversation is its beginner's to continue, and has a limit.
-        Raises `FieldError`."""
-        found = self.find(thread_id)
-        if found is not None and found.owner != owner:
-            raise FieldError("metadata.thread", "is somebody else's")
-        if found is not None and len(found.turns) >= MAX_TURNS:
+    def check_room(self, thread: Thread) -> None:
+        """A conversation has a limit. Raises `FieldError`."""
+        if len(thread.turns) >= MAX_TURNS:
             raise _full()
+
+    def owner(self, channel: str) -> str:
+        """Whose the thread is that has this channel (`access.gate`). Raises `NotFound`."""
+        key = self._key(channel.removeprefix(PREFIX))
+        found = self._history.link.call(lambda client: client.hget(key, "owner"))
+        if found is None:
+            raise self.unknown(channel)
+        owner: str = found.decode()
+        return owner
+
+    def unknown(self, channel: str) -> NotFound:
+        thread_id = channel.removeprefix(PREFIX)
+        return NotFound(f"there is no thread {thread_id[:100]!r}, or not any more")
 
     def find(self, thread_id: str) -> Thread | None:
         if not _ID.fullmatch(thread_id):
@@ -150,7 +161,7 @@ class Threads:
         """Raises `NotFound`."""
         found = self.find(thread_id)
         if found is None:
-            raise NotFound(f"there is no thread {thread_id[:100]!r}, or not any more")
+            raise self.unknown(PREFIX + thread_id)
         return found
 
     def newest(self, limit: int, owner: str | None = None) -> list[Thread]:

@@ -5,40 +5,42 @@ A worker is not needed for any of it: a generation waits in its queue until ther
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
 
+from hub.access.access import Access
 from hub.errors import FieldError
 from hub.fanout.delivery import Delivery
 from hub.fanout.subscribe import SubscribeOptions
+from hub.identity import Action
+from hub.json_text import parse_json
 from hub.query import whole
+from hub.settings import Settings
 from hub.sse import CONTENT_TYPE
-from hub.store.history import IdempotencyKey
-from hub.web.body import read_question
+from hub.timestamp import rfc3339
+from hub.web.body import json_limits, read_body, read_question
+from hub.web.caller import caller_of
 from hub.web.json_response import json_answer, long_json_answer
 from hub.web.publishing import check_json, idempotency_key
 from hub.web.request_head import head_of
 from hub.web.stream_response import subscribe
 from workers.dialects import DIALECTS
-from workers.generation import channel_of, check_id
+from workers.generation import channel_of
+from workers.guarded import GuardedGenerations
 from workers.request import request_from_json
-from workers.store import Created, Generations
+from workers.store import Created
 from workers.threads import Threads, thread_of
 
 DEFAULT_LIST = 20
 MAX_LIST = 100
+_MAX_SHARE_BYTES = 1024
 _EVENT_STREAM = CONTENT_TYPE.partition(";")[0]
 
 
 def generations_blueprint(
-    generations: Generations,
-    delivery: Delivery,
-    threads: Threads,
-    subject: Callable[[], str] = lambda: "",
+    generations: GuardedGenerations, delivery: Delivery, threads: Threads, access: Access
 ) -> Blueprint:
-    """The blueprint `generations`. `subject()` is who asks: '' where nobody has to say."""
     blueprint = Blueprint("generations", __name__)
     settings = delivery.settings
 
@@ -46,7 +48,7 @@ def generations_blueprint(
     def ask() -> Response:
         dialect = _dialect()
         options = _options() if _wants_stream() else None
-        created = _create(subject())
+        created = _create()
         generation = created.generation
         if options is None:
             accepted = generation.accepted_json(_prefix())
@@ -61,7 +63,7 @@ def generations_blueprint(
     @blueprint.get("/generations")
     def newest() -> Response:
         limit = whole(request.args, "limit", 1, MAX_LIST, default=DEFAULT_LIST)
-        found = generations.newest(limit, subject() or None)
+        found = generations.newest(limit)
         listeners = delivery.counts([generation.channel for generation in found])
         prefix = _prefix()
         shown = [one.in_list(count, prefix) for one, count in zip(found, listeners, strict=True)]
@@ -74,7 +76,7 @@ def generations_blueprint(
         listeners = delivery.count(generation.channel)
         shown = generation.to_json(answer.choices, listeners, _prefix(), answer.beside, answer.data)
         if generation.status == "queued":
-            shown["ahead"] = generations.queue.ahead(generation_id)
+            shown["ahead"] = generations.all.queue.ahead(generation_id)
         return long_json_answer(shown)
 
     @blueprint.get("/generations/<generation_id>/question")
@@ -84,37 +86,49 @@ def generations_blueprint(
 
     @blueprint.get("/generations/<generation_id>/events")
     def watch(generation_id: str) -> Response:
-        channel = channel_of(check_id(generation_id))
+        channel = channel_of(generations.check_id(generation_id))
         return subscribe(delivery, [channel], dialect=_dialect(), options=_options())
 
     @blueprint.post("/generations/<generation_id>/cancel")
     def cancel(generation_id: str) -> Response:
-        generations.cancel(generation_id, _by(subject()))
+        generations.cancel(generation_id)
         return inform(generation_id)
 
     @blueprint.delete("/generations/<generation_id>")
     def delete(generation_id: str) -> Response:
-        generations.delete(generation_id, _by(subject()))
+        generations.delete(generation_id)
         return Response(status=204)
 
     @blueprint.post("/generations/<generation_id>/share")
     def share(generation_id: str) -> Response:
         """A link to the page. While nobody has to show a token, the plain address is one."""
-        generation = generations.brief(generation_id)
-        page = quote(generation.page, safe="/:@~")
-        return json_answer({"url": request.url_root.rstrip("/") + page, "expires": None})
+        generation = generations.brief(generation_id, Action.SHARE)
+        ttl_seconds = _ttl_seconds(settings)
+        url = request.url_root.rstrip("/") + quote(generation.page, safe="/:@~")
+        if not access.keyed:
+            return json_answer({"url": url, "expires": None})
+        link = access.shares.make(generation.channel, ttl_seconds)
+        answer = json_answer(
+            {"url": f"{url}?token={link.token}", "expires": rfc3339(link.expires), "jti": link.jti}
+        )
+        answer.headers["Cache-Control"] = "no-store"
+        return answer
 
-    def _create(owner: str) -> Created:
+    def _create() -> Created:
+        generations.require_create()
         check_json(request)
         name = idempotency_key(request)
         body, value = read_question(request, settings)
         asked = request_from_json(value, settings.models)
-        key = None if name is None else IdempotencyKey.of(owner, name, body)
+        key = generations.key(name, body)
         thread_id = thread_of(asked.metadata)
         if thread_id is None:
-            return generations.create(asked, owner=owner, key=key)
-        threads.check_room(thread_id, owner)
-        created = generations.create(asked, owner=owner, key=key)
+            return generations.create(asked, key=key)
+        thread = threads.find(thread_id)
+        if thread is not None:
+            caller_of(request.environ).require(Action.CHANGE, thread.channel)
+            threads.check_room(thread)
+        created = generations.create(asked, key=key)
         threads.add(thread_id, created.generation)
         return created
 
@@ -144,5 +158,15 @@ def _prefix() -> str:
     return head_of(request.environ).prefix
 
 
-def _by(subject: str) -> str:
-    return subject or "anonymous"
+def _ttl_seconds(settings: Settings) -> int:
+    """How long a link is to live, where the request says so; else as long as there is anything
+    certain to see."""
+    most = settings.history_seconds
+    body = read_body(request, _MAX_SHARE_BYTES, settings)
+    if not body:
+        return most
+    asked = parse_json(body, json_limits(settings))
+    given = asked.get("ttl_seconds", most) if isinstance(asked, dict) else None
+    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= most:
+        raise FieldError("ttl_seconds", f"must be a whole number from 1 to {most}")
+    return given

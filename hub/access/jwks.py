@@ -24,7 +24,7 @@ import requests
 from gevent.event import Event
 
 from hub.access.keys import Key, KeySet, UnfitKey
-from hub.errors import HubError
+from hub.errors import ProviderUnavailable
 
 log = logging.getLogger("hub.access")
 
@@ -36,15 +36,6 @@ PATIENCE_SECONDS = 5.0
 _CONNECT_SECONDS = 3.0
 _READ_SECONDS = 4.0
 _MOST_BYTES = 1 << 20
-
-
-class ProviderUnavailable(HubError):
-    """No key of the provider's is known yet: nobody can be told apart from a forger."""
-
-    status = 503
-    code = "identity-provider-unavailable"
-    title = "The identity provider does not answer"
-    retry_after_seconds = 5
 
 
 class Jwks:

@@ -20,10 +20,7 @@ import jwt
 
 from hub.access.keys import ALGORITHMS, KeySet
 from hub.errors import Unauthorized
-from hub.identity import Grants, Identity, Patterns
-
-SKEW_SECONDS = 60
-"""How far the clocks of those who make tokens and ours may differ."""
+from hub.identity import SKEW_SECONDS, Grants, Identity, Patterns
 
 REMEMBERED = 10_000
 _END_OF_TIME = 10**12

@@ -17,8 +17,12 @@ Cluster. With the prefix `hub`, in database 0:
     hub:{CHANNEL}:log           string     what grows with the record
     hub:{generations}:…                    indexes of generations (`workers.store`)
     hub:{jobs}:…                           jobs and leases (`workers.queue`)
+    hub:{tokens}:revoked        zset       tokens that count no more (`access.revocations`)
+    hub:{tokens}:share-key      string     what share links are signed with (`access.shares`)
+    hub:{limit:…}:window        list       when somebody did what is limited (`access.limits`)
 
     hub:{CHANNEL}               pub/sub    the channel's announcements
+    hub:{tokens}                pub/sub    tokens that were revoked
     hub:{jobs}:control          pub/sub    generations that were ended elsewhere
     hub@3:{CHANNEL}             pub/sub    the same in database 3
 

@@ -127,6 +127,11 @@ def _commands(link: RedisLink, packages: Sequence[str], key: str) -> Iterator[tu
         ("EVAL", "return", "1", key),
         ("SCRIPT", "LOAD", "return"),
         ("ZRANGE", key, "0", "1"),
+        ("ZRANGEBYSCORE", key, "0", "1"),
+        # The scripts of `limits` (`access.limits`).
+        ("LINDEX", key, "0"),
+        ("LPUSH", key, "x"),
+        ("LTRIM", key, "0", "1"),
         ("ZREVRANGE", key, "0", "1"),
         ("XREADGROUP", "GROUP", "g", "c", "STREAMS", key, ">"),
         ("XGROUP", "CREATE", key, "g", "0"),

@@ -6,14 +6,17 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
+from hub.access.limits import Limits
 from hub.channel import BEFORE_FIRST, check_channel
 from hub.errors import Forbidden
 from hub.fanout.delivery import Delivery
+from hub.identity import Action
 from hub.query import whole
 from hub.store.follow import continues
 from hub.store.frame import StoredEvent
 from hub.store.history import IdempotencyKey
 from hub.timestamp import rfc3339
+from hub.web.caller import Caller, caller_of
 from hub.web.json_response import json_answer
 from hub.web.publishing import idempotency_key, publication
 from hub.web.request_head import head_of
@@ -22,7 +25,7 @@ from hub.web.stream_response import listed_channels, subscribe
 MAX_HISTORY = 1000
 
 
-def channels_blueprint(delivery: Delivery) -> Blueprint:
+def channels_blueprint(delivery: Delivery, limits: Limits) -> Blueprint:
     blueprint = Blueprint("channels", __name__)
     history = delivery.history
 
@@ -36,10 +39,13 @@ def channels_blueprint(delivery: Delivery) -> Blueprint:
 
     @blueprint.post("/channels/<channel>/events")
     def publish(channel: str) -> Response:
-        _check_free(delivery, channel)
+        caller = caller_of(request.environ)
+        _check_free(delivery, caller, channel)
+        caller.require(Action.PUBLISH, channel)
         given = publication(request, delivery.settings)
         name = idempotency_key(request)
-        key = None if name is None else IdempotencyKey.of("", name, given.body)
+        key = None if name is None else IdempotencyKey.of(caller.subject, name, given.body)
+        limits.publish(caller.counted_as, len(given.events))
         stored = history.append(channel, given.events, key=key)
         if not stored.answered:
             delivery.counters.published += len(stored.ids)
@@ -50,7 +56,8 @@ def channels_blueprint(delivery: Delivery) -> Blueprint:
 
     @blueprint.get("/channels/<channel>")
     def inform(channel: str) -> Response:
-        found = history.inspect(check_channel(channel))
+        caller_of(request.environ).require(Action.INFORM, check_channel(channel))
+        found = history.inspect(channel)
         return json_answer(
             {
                 "channel": channel,
@@ -63,9 +70,10 @@ def channels_blueprint(delivery: Delivery) -> Blueprint:
 
     @blueprint.get("/channels/<channel>/history")
     def read_history(channel: str) -> Response:
+        caller_of(request.environ).require(Action.HISTORY, check_channel(channel))
         after = request.args.get("after") or BEFORE_FIRST
         limit = whole(request.args, "limit", 1, MAX_HISTORY, default=MAX_HISTORY)
-        page = history.read(check_channel(channel), after, limit=limit)
+        page = history.read(channel, after, limit=limit)
         complete = continues(page)
         if not page.position:  # an id that says nothing: what is left, from its beginning
             page = history.read(channel, BEFORE_FIRST, limit=limit)
@@ -89,14 +97,17 @@ def channels_blueprint(delivery: Delivery) -> Blueprint:
 
     @blueprint.delete("/channels/<channel>")
     def delete(channel: str) -> Response:
-        _check_free(delivery, channel)
+        caller = caller_of(request.environ)
+        _check_free(delivery, caller, channel)
+        caller.require(Action.DELETE, channel)
         history.delete(channel)
         return Response(status=204)
 
     return blueprint
 
 
-def _check_free(delivery: Delivery, channel: str) -> None:
+def _check_free(delivery: Delivery, caller: Caller, channel: str) -> None:
+    caller.require_known()
     kind = delivery.kind_of(check_channel(channel))
     if kind is not None:
         raise Forbidden(f"{kind.prefix}* belongs to the workers", code="reserved-channel")

@@ -19,6 +19,7 @@ from hub.channel import check_channel
 from hub.errors import HubError
 from hub.fanout.delivery import Delivery
 from hub.web import cors
+from hub.web.caller import Caller, Callers, remember_caller
 from hub.web.guards import Guards
 from hub.web.problems import refuse
 from hub.web.proxies import TrustedProxies
@@ -33,13 +34,14 @@ class Entrance:
     """A WSGI application around another one."""
 
     def __init__(
-        self, application: Callable[..., Any], delivery: Delivery, *, open_to_all: bool
+        self, application: Callable[..., Any], delivery: Delivery, callers: Callers
     ) -> None:
         settings = delivery.settings
         self._application = application
         self._delivery = delivery
         self._proxies = TrustedProxies(settings.trusted_proxies)
-        self._guards = Guards(settings, open_to_all=open_to_all)
+        self._guards = Guards(settings, open_to_all=not settings.keyed)
+        self._callers = callers
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         head = RequestHead.from_environ(environ, self._proxies, self._delivery.settings.base_path)
@@ -47,7 +49,9 @@ class Entrance:
         try:
             self._guards.check(head)
             # Who asks is found here, and nowhere else (contract §7).
-            answer = self._stream(head, environ)
+            caller = self._callers.of(head, environ.get("SERVER_PORT", ""))
+            remember_caller(caller, environ)
+            answer = self._stream(head, caller, environ)
         except HubError as error:
             refuse(environ, error)
             answer = None
@@ -59,13 +63,15 @@ class Entrance:
         start_response(answer.status_line, headers)
         return [answer.body]
 
-    def _stream(self, head: RequestHead, environ: dict[str, Any]) -> StreamAnswer | None:
+    def _stream(
+        self, head: RequestHead, caller: Caller, environ: dict[str, Any]
+    ) -> StreamAnswer | None:
         """The answer to a subscription of channels; None to whatever else is asked."""
         if head.method != "GET" or not can_take_over(environ):
             return None
         one = _ONE_CHANNEL.fullmatch(head.path)
         if one:
-            return open_stream(self._delivery, head, [check_channel(one[1])])
+            return open_stream(self._delivery, head, caller, [check_channel(one[1])])
         if head.path == "/events":
-            return open_stream(self._delivery, head, listed_channels(head), listed=True)
+            return open_stream(self._delivery, head, caller, listed_channels(head), listed=True)
         return None

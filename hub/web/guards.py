@@ -28,7 +28,7 @@ class Guards:
     def __init__(self, settings: Settings, *, open_to_all: bool) -> None:
         self._origins = frozenset(settings.cors_origins)
         self._hosts = frozenset(
-            {"localhost", _name(settings.host.lower()), *settings.allowed_hosts}
+            {"localhost", host_name(settings.host.lower()), *settings.allowed_hosts}
         )
         self._open_to_all = open_to_all
         self._is_ours = lru_cache(1024)(self._look_up)
@@ -56,7 +56,7 @@ class Guards:
     def _look_up(self, host: str) -> bool:
         if not host or not self._open_to_all:
             return bool(host)
-        name = _name(host)
+        name = host_name(host)
         if name in self._hosts or _is_address(name):
             return True
         return any(f"*.{parent}" in self._hosts for parent in _parents(name))
@@ -79,7 +79,7 @@ class Guards:
         return site != "same-origin" or origin not in ("null", f"https://{head.host}")
 
 
-def _name(host: str) -> str:
+def host_name(host: str) -> str:
     """The host without its port, without the dot that ends a full name."""
     if host[:1] == "[":
         return host.partition("]")[0][1:]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from hub.errors import RedisFailure, RedisUnfit
 from hub.fanout.delivery import Delivery
+from hub.identity import Action
 from hub.metrics import families
 from hub.store.server_check import ServerCheck
+from hub.web.caller import caller_of
 from hub.web.json_response import json_answer
 
 READY_SECONDS = 1.0
@@ -62,6 +64,7 @@ def health_blueprint(
     @blueprint.get("/metrics")
     def metrics() -> Response:
         """Prometheus' text, summed over the processes of this gunicorn."""
+        caller_of(request.environ).require(Action.OPERATE)
         found = list(families(delivery.total_figures()))
         try:
             found += more_metrics()

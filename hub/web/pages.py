@@ -12,10 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from flask import Blueprint, Response, render_template
+from flask import Blueprint, Response, render_template, request
 
-from hub.errors import NotFound, RedisFailure
+from hub.errors import NotFound, ProviderUnavailable, RedisFailure, Unauthorized
+from hub.identity import Action
+from hub.web.caller import caller_of
 from hub.web.files import STATIC, TEMPLATES
+from hub.web.problems import challenge, is_navigation
 from hub.web.static_files import StaticFiles, packed
 
 
@@ -39,7 +42,8 @@ def pages_blueprint(
 ) -> Blueprint:
     """The blueprint `pages`. `preview(generation_id)` is None, or raises `NotFound`, where the
     caller may not see a generation: its page is a 404 then (which says so in words, from the same
-    template, and asks for a token where one would help). It may raise `HubError`.
+    template). It may raise `HubError`. A page that shows something to nobody is a 401 and still the
+    page: it asks for a token.
 
     `kept_seconds` is how long conversations are kept, `most_bytes` how large a question may be,
     `notice` what `/` says above everything, such as why there is no model.
@@ -70,21 +74,32 @@ def pages_blueprint(
         return _page("ask", kept=_duration(kept_seconds), most_bytes=most_bytes, notice=notice)
 
     @pages.get("/g/<generation_id>")
-    def generation(generation_id: str) -> tuple[str, int]:
-        found = NOTHING_TO_SEE if preview is None else _seen(preview, generation_id)
+    def generation(generation_id: str) -> Response:
+        refusal: Unauthorized | None = None
+        found: Preview | None = NOTHING_TO_SEE
+        try:
+            found = NOTHING_TO_SEE if preview is None else _seen(preview, generation_id)
+        except Unauthorized as error:
+            refusal = error
         shown = found or NOTHING_TO_SEE
         page = _page(
             "generation", id=generation_id, title=shown.title, description=shown.description
         )
-        return page, 200 if found else 404
+        return _asking(page, refusal) if refusal else Response(page, 200 if found else 404)
 
     @pages.get("/notifications")
     def notifications() -> str:
         return _page("notifications")
 
     @pages.get("/status")
-    def status() -> str:
-        return _page("status")
+    def status() -> Response:
+        try:
+            caller_of(request.environ).require(Action.OPERATE)
+        except Unauthorized as error:
+            if not is_navigation():
+                raise
+            return _asking(_page("status"), error)
+        return Response(_page("status"))
 
     return pages
 
@@ -94,13 +109,17 @@ def _page(name: str, **values: object) -> str:
     return render_template(f"{name}.html", script=script, modules=_modules(script), **values)
 
 
+def _asking(page: str, error: Unauthorized) -> Response:
+    return Response(page, 401, {"WWW-Authenticate": challenge(error)})
+
+
 def _seen(preview: Callable[[str], Preview | None], generation_id: str) -> Preview | None:
-    """Where Redis does not answer, the page comes all the same and waits for it."""
+    """Where something does not answer, the page comes all the same and waits for it."""
     try:
         return preview(generation_id)
     except NotFound:
         return None
-    except RedisFailure:
+    except (RedisFailure, ProviderUnavailable):
         return NOTHING_TO_SEE
 
 

@@ -9,7 +9,16 @@ from typing import Any
 from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from hub.errors import HubError, Overloaded, RedisUnavailable, RequestError
+from hub.errors import (
+    HubError,
+    NotGranted,
+    Overloaded,
+    ProviderUnavailable,
+    RedisUnavailable,
+    RequestError,
+    TooMany,
+    Unauthorized,
+)
 from hub.web.json_response import json_answer
 
 log = logging.getLogger("hub.problems")
@@ -39,7 +48,7 @@ def problem(
         kind = "server_error" if status >= 500 else "invalid_request_error"
         error = {"message": detail, "type": kind, "param": field, "code": code}
         return json_answer({"error": error}, status)
-    if _is_navigation():
+    if is_navigation():
         page = render_template("error.html", status=status, title=title, detail=detail)
         return Response(page, status, content_type="text/html; charset=utf-8")
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
@@ -56,9 +65,20 @@ def _raise_refusal() -> None:
 def _hub_error(error: HubError) -> Response:
     field = error.field if isinstance(error, RequestError) else None
     answer = problem(error.status, error.code, error.title, error.detail, field=field)
-    if isinstance(error, RedisUnavailable | Overloaded):
+    if isinstance(error, RedisUnavailable | ProviderUnavailable | Overloaded):
         answer.headers["Retry-After"] = str(error.retry_after_seconds)
+    elif isinstance(error, TooMany):
+        answer.headers.update(error.headers)
+    elif isinstance(error, Unauthorized):
+        answer.headers["WWW-Authenticate"] = challenge(error)
+    elif isinstance(error, NotGranted):
+        answer.headers["WWW-Authenticate"] = 'Bearer error="insufficient_scope"'
     return answer
+
+
+def challenge(error: Unauthorized) -> str:
+    """`WWW-Authenticate` (RFC 6750 §3)."""
+    return f'Bearer error="invalid_token", error_description="{error.detail}"'
 
 
 def _http_error(error: HTTPException) -> Response:
@@ -75,7 +95,7 @@ def _unexpected(error: Exception) -> Response:
     return problem(500, "internal", "Something went wrong", "The hub failed; its log says how.")
 
 
-def _is_navigation() -> bool:
+def is_navigation() -> bool:
     """A page is for those who name it, and like nothing better. The best type by werkzeug's order
     would be the longest one: Chromium's `application/signed-exchange;v=b3;q=0.7`."""
     named = dict(request.accept_mimetypes)

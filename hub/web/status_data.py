@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from hub.errors import HubError
 from hub.fanout.delivery import Delivery
+from hub.identity import Action
 from hub.metrics import LAG_BOUNDS, lag_counts, replay_counts
 from hub.timestamp import rfc3339
+from hub.web.caller import caller_of
 from hub.web.json_response import json_answer
 
 _SHOWN = (
@@ -37,6 +39,7 @@ def status_data_blueprint(
 
     @blueprint.get("/status/data")
     def data() -> Response:
+        caller_of(request.environ).require(Action.OPERATE)
         figures = delivery.total_figures()
         body: dict[str, Any] = {
             "time": rfc3339(time.time()),

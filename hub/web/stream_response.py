@@ -19,7 +19,7 @@ from gunicorn.workers.base_async import ALREADY_HANDLED
 
 from hub import own_events
 from hub.channel import check_channel
-from hub.errors import FieldError, Overloaded
+from hub.errors import FieldError, Overloaded, ProviderUnavailable, RedisUnavailable
 from hub.fanout.channel_kind import View
 from hub.fanout.delivery import Delivery
 from hub.fanout.subscribe import (
@@ -29,7 +29,9 @@ from hub.fanout.subscribe import (
     SubscribeRejected,
     prepare,
 )
+from hub.identity import Action
 from hub.sse import CONTENT_TYPE
+from hub.web.caller import Caller, caller_of
 from hub.web.delivery_thread import DeliveryThread
 from hub.web.headers import EVERY_ANSWER
 from hub.web.request_head import RequestHead, head_of
@@ -72,6 +74,7 @@ def listed_channels(head: RequestHead) -> Sequence[str]:
 def open_stream(
     delivery: Delivery,
     head: RequestHead,
+    caller: Caller,
     channels: Sequence[str],
     *,
     dialect: str | None = None,
@@ -80,9 +83,10 @@ def open_stream(
     options: SubscribeOptions | None = None,
     listed: bool = False,
 ) -> StreamAnswer:
-    """Answer a request with a stream of `channels` (see `subscribe.prepare`), 204 where all of it
-    has ended and was seen. `options` stand in place of what the request asks for; `listed`: the
-    channels are those of its list.
+    """Answer a request with a stream of `channels` (see `subscribe.prepare`), each of which the
+    caller must be allowed to hear; 204 where all of it has ended and was seen. `options` stand in
+    place of what the request asks for; `listed`: the channels are those of its list. The stream
+    ends with the caller's token.
 
     Where there is no stream at the moment the answer is one that makes EventSource come back, or
     `Overloaded` for a client that asked for it. Raises `RequestError` for options that are none.
@@ -97,6 +101,8 @@ def open_stream(
             after=_after(head, channels) if listed else None,
         )
     try:
+        for channel in channels:
+            _require(caller, channel)
         prepared = prepare(
             delivery, channels, options, head.address, dialect=dialect, view=view, start=start
         )
@@ -109,6 +115,8 @@ def open_stream(
         return _ENDED
     if head.method == "HEAD":
         return StreamAnswer(200, _STREAM_HEADERS)
+    prepared.listener.token = caller.identity.jti
+    prepared.listener.expires = caller.identity.ends(time.time())
     return StreamAnswer(200, _STREAM_HEADERS, stream=prepared)
 
 
@@ -118,6 +126,14 @@ def _after(head: RequestHead, channels: Sequence[str]) -> Mapping[str, str]:
     if positions and len(positions) != len(channels):
         raise FieldError("after", "must be given once for each channel, or not at all")
     return dict(zip(channels, positions, strict=False))
+
+
+def _require(caller: Caller, channel: str) -> None:
+    try:
+        caller.require(Action.SUBSCRIBE, channel)
+    except (RedisUnavailable, ProviderUnavailable) as error:
+        # Nothing is decided yet: an EventSource must come back.
+        raise SubscribeRejected("overloaded", error.detail) from error
 
 
 def subscribe(
@@ -134,11 +150,13 @@ def subscribe(
     """`open_stream` for the current request of Flask's. `when_left` is called, and must not wait,
     when the client leaves before the stream has ended."""
     head = head_of(request.environ)
+    caller = caller_of(request.environ)
 
     def opened() -> StreamAnswer:
         answer = open_stream(
             delivery,
             head,
+            caller,
             channels,
             dialect=dialect,
             view=view,

@@ -14,10 +14,10 @@ import pytest
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from hub.access import jwks
-from hub.access.jwks import FETCH_PAUSE_SECONDS, REFRESH_SECONDS, Jwks, ProviderUnavailable
+from hub.access.jwks import FETCH_PAUSE_SECONDS, REFRESH_SECONDS, Jwks
 from hub.access.keys import KeySet
 from hub.access.tokens import Tokens
-from hub.errors import Unauthorized
+from hub.errors import ProviderUnavailable, Unauthorized
 from tests.access.signing import EC, ED, OTHER_RSA, RSA, SECRET, PrivateKey, algorithm_of, token
 
 _JWK: dict[str, Any] = {"RS256": RSAAlgorithm, "ES256": ECAlgorithm, "EdDSA": OKPAlgorithm}

@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from hub.access.keys import Key, KeySet, keys_of
 from hub.access.minting import mint, seconds_of
-from hub.access.tokens import REMEMBERED, SKEW_SECONDS, Tokens
+from hub.access.tokens import REMEMBERED, Tokens
 from hub.errors import Unauthorized
-from hub.identity import Action, Identity
+from hub.identity import SKEW_SECONDS, Action, Identity
 from hub.settings import SettingError, Settings
 from tests.access.signing import (
     EC,

@@ -138,6 +138,7 @@ class Stack:
             **clean_environ(),
             "HUB_GRACE_SECONDS": "2",
             "HUB_GENERATIONS_PER_MINUTE": "0",
+            "HUB_RUNNING_GENERATIONS": "0",
             "PYTHONUNBUFFERED": "1",
             **env,
         }

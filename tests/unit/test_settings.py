@@ -121,6 +121,7 @@ def test_any_other_address_is_refused_with_what_to_set(host: str) -> None:
         Settings(host=host).check_bind()
     assert "\n" not in str(refused.value)
     Settings(host=host, allow_anonymous=True).check_bind()
+    Settings(host=host, jwt_secret="x" * 32).check_bind()
 
 
 @pytest.mark.parametrize(

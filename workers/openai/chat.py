@@ -17,8 +17,8 @@ from hub.errors import FieldError, Overloaded
 from hub.fanout.channel_kind import View
 from hub.fanout.delivery import Delivery
 from hub.fanout.subscribe import SubscribeOptions
-from hub.store.history import IdempotencyKey
 from hub.web.body import read_question
+from hub.web.caller import caller_of
 from hub.web.json_response import json_answer, long_json_answer
 from hub.web.publishing import check_json, idempotency_key
 from hub.web.request_head import head_of
@@ -26,11 +26,11 @@ from hub.web.stream_response import subscribe
 from workers.answers import Answer
 from workers.dialects.openai import OpenAI
 from workers.generation import Generation
+from workers.guarded import GuardedGenerations
 from workers.openai.chat_request import Asked, UnknownModel, chat_request
 from workers.openai.chat_response import completion
 from workers.openai.error import error_answer
 from workers.openai.waiting import Client, check_room, wait_for_content, wait_for_end
-from workers.store import Generations
 
 OWNER = "hubbub"
 HEADER = "Hubbub-Generation"
@@ -44,19 +44,18 @@ class OpenAIFace:
 
     def __init__(
         self,
-        generations: Generations,
+        generations: GuardedGenerations,
         delivery: Delivery,
-        subject: Callable[[], str],
         head_seconds: float = HEAD_SECONDS,
     ) -> None:
         self.generations = generations
         self.delivery = delivery
         self.settings = delivery.settings
-        self._subject = subject
         self._head_seconds = head_seconds
 
     def ask(self, parse: Callable[[object], Asked]) -> tuple[Asked, Generation]:
         """Check the current request and create its generation. Raises `HubError`."""
+        self.generations.require_create()
         check_json(request)
         check_room(self.delivery, head_of(request.environ).address)
         name = idempotency_key(request)
@@ -64,9 +63,8 @@ class OpenAIFace:
         asked = parse(value)
         if self.settings.cancel_on_disconnect or _header_flag(_CANCEL_HEADER):
             asked = replace(asked, cancel_on_disconnect=True)
-        owner = self._subject()
-        key = None if name is None else IdempotencyKey.of(owner, f"{request.path} {name}", body)
-        return asked, self.generations.create(asked.request, owner=owner, key=key).generation
+        key = self.generations.key(name and f"{request.path} {name}", body)
+        return asked, self.generations.create(asked.request, key=key).generation
 
     def begun(
         self, generation: Generation, *, cancel_on_disconnect: bool
@@ -76,7 +74,7 @@ class OpenAIFace:
         it."""
         client = self._client(generation, cancel_on_disconnect)
         said = wait_for_content(self.delivery, generation.channel, client, self._head_seconds)
-        found = self.generations.brief(generation.id, by_creator=True)
+        found = self.generations.all.brief(generation.id, by_creator=True)
         return found, None if said else refusal(found)
 
     def stream(
@@ -103,23 +101,20 @@ class OpenAIFace:
         process ends before the generation does, `NotFound` where it was deleted."""
         client = self._client(generation, cancel_on_disconnect)
         wait_for_end(self.delivery, generation.channel, client)
-        answer = self.generations.read(generation.id, by_creator=True)
+        answer = self.generations.all.read(generation.id, by_creator=True)
         if answer.generation.active:
             raise Overloaded(f"this process is shutting down; generation {generation.id} goes on")
         return answer
-
-    def by(self) -> str:
-        return self._subject() or "anonymous"
 
     def _client(self, generation: Generation, cancel_on_disconnect: bool) -> Client:
         cancel = self._canceller(generation) if cancel_on_disconnect else _stay
         return Client(head_of(request.environ).address, request.environ, cancel)
 
     def _canceller(self, generation: Generation) -> Callable[[], None]:
-        by = self.by()
+        by = self.generations.by
 
         def cancel() -> None:  # called from the loop, where nothing may wait
-            gevent.spawn(self.generations.cancel, generation.id, by)
+            gevent.spawn(self.generations.all.cancel, generation.id, by)
 
         return cancel
 
@@ -140,10 +135,12 @@ def openai_blueprint(face: OpenAIFace, models: Callable[[], Sequence[str]]) -> B
 
     @blueprint.get("/v1/models")
     def list_models() -> Response:
+        caller_of(request.environ).require_known()
         return json_answer({"object": "list", "data": [_model(name) for name in models()]})
 
     @blueprint.get("/v1/models/<path:name>")
     def one_model(name: str) -> Response:
+        caller_of(request.environ).require_known()
         if name not in models():
             raise UnknownModel(f"The model {name!r} does not exist here")
         return json_answer(_model(name))

@@ -9,8 +9,10 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 
 from hub.errors import FieldError
+from hub.identity import Action
 from hub.settings import Settings
 from hub.web.body import read_question
+from hub.web.caller import caller_of
 from hub.web.publishing import check_json
 from workers.openai.chat_request import allow, mapping
 from workers.openai.error import error_answer
@@ -23,6 +25,7 @@ def embeddings_blueprint(providers: Providers, settings: Settings) -> Blueprint:
 
     @blueprint.post("/v1/embeddings")
     def embeddings() -> Response:
+        caller_of(request.environ).require(Action.GENERATE)
         check_json(request)
         asked = mapping(read_question(request, settings)[1])
         if "input" not in asked:

@@ -13,15 +13,16 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from hub.errors import FieldError, NotFound
+from hub.identity import Action
 from hub.query import whole
 from workers.generation import check_id
+from workers.guarded import GuardedGenerations
 from workers.openai.chat import OpenAIFace, named, refusal
 from workers.openai.input_items import input_items, input_page
 from workers.openai.responses_input import Messages
 from workers.openai.responses_output import Output
 from workers.openai.responses_request import ResponseAsked, messages_after, response_request
 from workers.openai.responses_view import PREFIX, ResponseView, read_items, response_json
-from workers.store import Generations
 from workers.transcript import with_all
 
 _ITEM = re.compile(r"[a-z]+_(.+)_(\d{1,6})")
@@ -32,7 +33,7 @@ _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 class _Past:
     """What a question may refer to: responses, and items of them, by id."""
 
-    def __init__(self, generations: Generations) -> None:
+    def __init__(self, generations: GuardedGenerations) -> None:
         self._generations = generations
 
     def messages(self, response_id: str) -> Messages:
@@ -46,7 +47,8 @@ class _Past:
         named = _ITEM.fullmatch(item_id)
         if named is None:
             return None
-        _, output = read_items(self._generations.history, named[1])
+        self._generations.require(named[1], Action.INFORM)
+        _, output = read_items(self._generations.all.history, named[1])
         number = int(named[2])
         items = output.to_json()
         return items[number] if number < len(items) and items[number]["id"] == item_id else None
@@ -93,17 +95,21 @@ def responses_blueprint(face: OpenAIFace) -> Blueprint:
 
     @blueprint.post("/v1/responses/<response_id>/cancel")
     def cancel(response_id: str) -> Response:
-        generations.cancel(_generation_id(response_id), face.by())
+        generations.cancel(_generation_id(response_id))
         return _whole(_generation_id(response_id))
 
     @blueprint.delete("/v1/responses/<response_id>")
     def delete(response_id: str) -> Response:
-        generation = generations.brief(_generation_id(response_id))
-        generations.delete(generation.id, face.by())
+        generation = generations.brief(_generation_id(response_id), Action.DELETE)
+        generations.delete(generation.id)
         return named({"id": response_id, "object": "response", "deleted": True}, generation)
 
     def _whole(generation_id: str, *, by_creator: bool = False) -> Response:
-        generation, output = read_items(generations.history, generation_id, by_creator=by_creator)
+        """`by_creator`: the call that made it asks, which nobody else's question can be."""
+        if not by_creator:
+            generations.require(generation_id, Action.INFORM)
+        history = generations.all.history
+        generation, output = read_items(history, generation_id, by_creator=by_creator)
         return named(response_json(generation, output), generation)
 
     return blueprint

@@ -1,0 +1,108 @@
+"""Who makes a request, and the way to ask what they may. Found once, at the entrance."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hub.access.access import Access
+from hub.access.gate import Gate, require_known
+from hub.errors import CrossOrigin
+from hub.identity import EVERYBODY, OPERATOR, Action, Identity
+from hub.settings import is_loopback
+from hub.web.credentials import Credential, credential_of
+from hub.web.guards import SAFE_METHODS, host_name
+from hub.web.request_head import RequestHead, head_of
+
+_KEY = "hubbub.caller"
+_OPERATORS_LOOK_AT = re.compile(r"/metrics|/status|/status/data|/generations|/channels/[^/]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    identity: Identity
+    address: str
+    gate: Gate
+
+    def require(self, action: Action, channel: str = "") -> None:
+        """Return if the caller may do this. Raises `Unauthorized`, `Forbidden`, `NotFound`."""
+        self.gate.require(self.identity, action, channel)
+
+    def may(self, action: Action, channel: str = "") -> bool:
+        """Whether the grants allow it, whoever the channel belongs to."""
+        return self.gate.may(self.identity, action, channel)
+
+    def require_known(self) -> None:
+        """Return if somebody is there at all. Raises `Unauthorized`."""
+        require_known(self.identity)
+
+    @property
+    def subject(self) -> str:
+        """The name under which what the caller makes is the caller's; '' on an open hub."""
+        return self.identity.subject
+
+    @property
+    def counted_as(self) -> str:
+        """Whose limits count."""
+        return f"subject {self.subject}" if self.subject else f"address {self.address}"
+
+
+class Callers:
+    """Finds out who calls. `admin_port` is the local port by which the operator comes in."""
+
+    def __init__(self, access: Access, gate: Gate, admin_port: int | None) -> None:
+        self._access = access
+        self._gate = gate
+        self._admin_port = None if admin_port is None else str(admin_port)
+
+    def of(self, head: RequestHead, port: str) -> Caller:
+        """`port`: the local one that the request came to. Raises `CrossOrigin` for a change asked
+        for by a cookie that does not come from a page of the hub's own."""
+        shown = credential_of(head)
+        identity = self._access.identify(shown.token if shown else None)
+        if shown is None and port == self._admin_port and _may_be_the_operator(head):
+            identity = OPERATOR
+        if self._access.keyed and identity.known:
+            _check_origin(head, shown)
+        return Caller(identity, head.address, self._gate)
+
+    def at_once(self, head: RequestHead) -> Caller | None:
+        """`of` for a request that only reads, where it needs no waiting; else None."""
+        shown = credential_of(head)
+        identity = self._access.identify_at_once(shown.token if shown else None)
+        return None if identity is None else Caller(identity, head.address, self._gate)
+
+
+def remember_caller(caller: Caller, environ: dict[str, Any]) -> None:
+    environ[_KEY] = caller
+
+
+def caller_of(environ: Mapping[str, Any]) -> Caller:
+    """The caller of this request. A program without an `Entrance` has its own users and decides
+    itself what it answers."""
+    found: Caller | None = environ.get(_KEY)
+    return found or Caller(EVERYBODY, head_of(environ).address, _NOTHING_OWNED)
+
+
+_NOTHING_OWNED = Gate()
+
+
+def _check_origin(head: RequestHead, shown: Credential | None) -> None:
+    """A browser sends a cookie by itself, whichever page asked for the request."""
+    by_cookie = shown is not None and shown.shown_in == "cookie"
+    if by_cookie and head.method not in SAFE_METHODS:
+        origin = head.headers.get("origin", "").lower()
+        if not origin or origin != head.origin:
+            raise CrossOrigin("a change by cookie needs an Origin that is the hub's own")
+
+
+def _may_be_the_operator(head: RequestHead) -> bool:
+    """Looking, by a program or a page on this machine; not by a page elsewhere to which a name of
+    its own was made to lead here."""
+    return (
+        head.method in SAFE_METHODS
+        and _OPERATORS_LOOK_AT.fullmatch(head.path) is not None
+        and is_loopback(host_name(head.host or ""))
+    )
