@@ -3,6 +3,7 @@
     publish CHANNEL DATA     store and announce an event, print its id
     listen CHANNEL …         print events as they come, over every break of the connection
     generate PROMPT          ask the model and print its answer as it is written
+    token …                  mint a token (`hubbub.token`)
     doctor [URL]             find out whether streams come through, and what stands in their way
 
 `HUB_URL` says which hub, `HUB_TOKEN` who asks. DATA and PROMPT may be `-`: standard input. The
@@ -121,6 +122,7 @@ def _parser(settings: Settings) -> argparse.ArgumentParser:
     commands.add_parser("run", help="run everything on this machine")
     commands.add_parser("web", help="run a web process: gunicorn, which takes its own options")
     commands.add_parser("worker", help="run a worker")
+    commands.add_parser("token", help="mint a token with the hub's secret")
 
     command = commands.add_parser("publish", help="publish an event")
     command.add_argument("channel")

@@ -12,7 +12,12 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-_SERVERS = {"run": "hubbub.launcher", "web": "hubbub.web", "worker": "workers.__main__"}
+_OWN = {
+    "run": "hubbub.launcher",
+    "web": "hubbub.web",
+    "worker": "workers.__main__",
+    "token": "hubbub.token",
+}
 _CLIENT = "hubbub.client"
 _HELP = frozenset({"-h", "--help"})
 
@@ -21,8 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status. `arguments` are the process' own unless given."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     module = _CLIENT
-    if words and not _HELP & set(words):
-        module = _SERVERS.get(words[0], _CLIENT)
+    if words and (words[0] == "token" or not _HELP & set(words)):
+        module = _OWN.get(words[0], _CLIENT)
     if module != _CLIENT:
         words = words[1:]
         # Code of one's own lies in the current folder, which is searched last: in front, where
