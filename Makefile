@@ -20,7 +20,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Wheels only: nobody should need a compiler.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --only-binary :all:
-SOURCES := hub workers hubbub tests examples app.py gunicorn.conf.py
+SOURCES := hub workers hubbub tests bench examples app.py gunicorn.conf.py
 TYPED := hub workers hubbub tests app.py
 SECONDS ?= 600
 PYTEST_OPTIONS ?=
