@@ -19,6 +19,7 @@ from typing import Protocol
 from hub import cursor, sse
 from hub.event import Event, compact_json
 from hub.fanout.channel_kind import Snapshot, View
+from hub.fanout.pace import json_parts
 from hub.fanout.unsent import NOTHING, PIECE_BYTES, Shared, Unsent
 from hub.store.chunk import Chunk
 from hub.store.frame import Frame
@@ -134,6 +135,8 @@ def enveloped(channel: str, frame: Frame) -> bytes:
     """The event without its id, as a `message` that holds what an EventSource would have shown."""
     event = sse.decode(frame.data)
     data = {"channel": channel, "event": event.event, "data": event.data}
+    if frame.value is not None:  # a snapshot, which may be large: it is written in steps
+        return b"".join([b"data: ", *json_parts(data), b"\n\n"])
     return sse.encode_body(Event(compact_json(data), None, event.retry_ms))
 
 

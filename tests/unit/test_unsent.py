@@ -8,8 +8,10 @@ from random import Random
 
 import pytest
 
+from hub import sse
+from hub.event import Event, compact_json
 from hub.fanout.channel_kind import Snapshot
-from hub.fanout.rendering import Dialect, Envelope, Listed, Plain, Rendering, shown
+from hub.fanout.rendering import Dialect, Envelope, Listed, Plain, Rendering, enveloped, shown
 from hub.fanout.unsent import NOTHING, PIECE_BYTES, Shared
 from hub.store.frame import Frame
 from workers.dialects.openai import OpenAI
@@ -89,3 +91,10 @@ def test_few_renderings_of_a_snapshot_are_kept_beside_it() -> None:
     for number in range(20):
         shown(Dialect(OpenAI(str(number), 1, None)), taken, 0, [""])
     assert len(taken.rendered) <= 4
+
+
+def test_a_large_snapshot_in_an_envelope_is_what_a_small_one_would_be() -> None:
+    value = {"choices": [{"index": 0, "content": 'ß\n"' * 100_000}]}
+    data = sse.encode(Event(compact_json(value), "snapshot"), "5-0")
+    large = enveloped("a", Frame("5-0", "5-0", 3, data, value))
+    assert large == enveloped("a", Frame("5-0", "5-0", 3, data))
