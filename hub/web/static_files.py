@@ -45,7 +45,7 @@ class StaticFiles:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._read: dict[str, _File] = {}
+        self._read: dict[Path, _File] = {}
 
     def answer(self, name: str) -> Response | None:
         """The current request's answer; None where there is no such file."""
@@ -62,16 +62,19 @@ class StaticFiles:
         return answer
 
     def _file(self, name: str) -> _File | None:
-        path = (self._root / name).resolve()
+        try:
+            path = (self._root / name).resolve()
+        except ValueError:
+            return None  # a name with a NUL
         content_type = _TYPES.get(path.suffix)
         if content_type is None or not path.is_relative_to(self._root.resolve()):
             return None
         try:
             modified_ns = path.stat().st_mtime_ns
-            known = self._read.get(name)
+            known = self._read.get(path)  # not by its name: a file has many, `x/../hubbub.js`
             if known is None or known.modified_ns != modified_ns:
                 plain = path.read_bytes()
-                known = self._read[name] = _File(
+                known = self._read[path] = _File(
                     modified_ns,
                     sha256(plain).hexdigest()[:20],
                     content_type,
