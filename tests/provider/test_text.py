@@ -8,7 +8,8 @@ import pytest
 
 from tests.provider.conftest import Reader
 from tests.provider.reading import DONE, Choice, chunk, line
-from workers.provider import ProviderFailure, Usage
+from workers.provider import Delta, ProviderFailure, Usage
+from workers.provider.answer import Answer
 
 
 def test_openai_s_own_stream_is_read(read: Reader) -> None:
@@ -229,3 +230,34 @@ def test_a_json_document_of_another_kind_is_malformed_and_not_worth_another_try(
     with pytest.raises(ProviderFailure) as caught:
         read('{"hello": "world"}')
     assert (caught.value.code, caught.value.retryable) == ("provider-malformed", False)
+
+
+def test_an_answer_may_be_nothing_but_what_the_hub_does_not_know(read: Reader) -> None:
+    """A picture, or a voice: each piece begins or goes on with an answer, and none is lost."""
+    answer = read(
+        chunk({"role": "assistant", "audio": {"id": "a", "data": "AA"}}, service_tier="flex")
+        + chunk({"audio": {"data": "BB"}})
+        + chunk({"images": [{"index": 0, "url": "data:,"}]})
+        + chunk({}, "stop")
+        + DONE
+    )
+    assert answer.text == ""
+    assert answer.choices[0].carried == {
+        "audio": {"id": "a", "data": "AABB"},
+        "images": [{"index": 0, "url": "data:,"}],
+    }
+    assert answer.beside == {"service_tier": "flex"}
+
+
+def test_what_stands_around_the_deltas_waits_for_the_first_of_them() -> None:
+    """Until then the answer may be asked for anew."""
+    answer = Answer()
+    around = {"service_tier": "flex", "prompt_filter_results": [1]}
+    assert not any(
+        isinstance(part, Delta)
+        for part in answer.feed(chunk({"role": "assistant", "content": ""}, **around).encode())
+    )
+    _, delta = [None, *answer.feed(chunk({"content": "x"}).encode())]
+    assert isinstance(delta, Delta)
+    assert delta.carried == {("completion", name): value for name, value in around.items()}
+    assert answer.feed(chunk({"content": "y"}, **around).encode()) == [Delta(0, "content", "y")]

@@ -198,20 +198,6 @@ def test_the_text_is_what_was_put_whatever_its_characters_and_pieces(
     assert all(len(StoredEvent.of(frame).data.encode()) <= 400 for frame in frames)
 
 
-def test_a_character_that_json_cut_in_two_halves_arrives_whole(
-    ask: Ask, attempts: Attempts, generations: Generations
-) -> None:
-    generation = ask()
-    publisher = attempts.begin(generation.id)
-    for piece in ("a\ud83d", "\ude42b", "c\ud83d", "d", "\ude42", "e\ud83d"):
-        publisher.put(Delta(0, "content", piece))
-        gevent.sleep(0.01)
-    publisher.finish(END)
-    expected = "a🙂bc\ufffdd\ufffde\ufffd"
-    assert text_of(deltas(generations, generation)) == expected
-    assert recorded(generations, generation) == expected
-
-
 def test_long_arguments_of_a_tool_call_are_cut_and_add_up_to_the_same(
     ask: Ask, attempts: Attempts, generations: Generations
 ) -> None:

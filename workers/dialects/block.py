@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from hub import sse
 from hub.event import Event, compact_json
 from hub.fanout.pace import LONG_TEXT, Pace, json_parts
 from hub.store.frame import Frame
 from workers.run.claim import WORKER_LOST
+
+V = TypeVar("V")
 
 TERMINAL = frozenset({"completed", "failed", "cancelled"})
 
@@ -32,6 +34,20 @@ def parsed(frame: Frame) -> tuple[str, Any]:
         return "snapshot", frame.value
     event = sse.decode(frame.data)
     return event.event, json.loads(event.data)
+
+
+def in_turn(
+    view: V, frames: Sequence[Frame], render: Callable[[V, Frame, list[bytes]], V | None]
+) -> tuple[bytes, V | None]:
+    """The bytes that a view makes of `frames`, one after the other, and the view that goes on;
+    None behind the one that ends its stream."""
+    out: list[bytes] = []
+    following: V | None = view
+    for frame in frames:
+        if following is None:
+            break
+        following = render(following, frame, out)
+    return b"".join(out), following
 
 
 def block(event_id: str, data: str, event: str | None = None) -> bytes:

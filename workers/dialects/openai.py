@@ -9,7 +9,7 @@ from typing import Any
 
 from hub.event import compact_json
 from hub.store.frame import Frame
-from workers.dialects.block import block, broken, json_block, parsed
+from workers.dialects.block import block, broken, in_turn, json_block, parsed
 from workers.generation import Generation
 from workers.openai.error import error_json
 from workers.provider.members import CHOICE, COMPLETION, CONTENT, DELTA, PLAIN, Place, unflat
@@ -54,13 +54,7 @@ class OpenAI:
         )
 
     def render(self, frames: Sequence[Frame]) -> tuple[bytes, OpenAI | None]:
-        out: list[bytes] = []
-        view: OpenAI | None = self
-        for frame in frames:
-            if view is None:
-                break
-            view = view._render(frame, out)
-        return b"".join(out), view
+        return in_turn(self, frames, OpenAI._render)
 
     def _render(self, frame: Frame, out: list[bytes]) -> OpenAI | None:
         event, data = parsed(frame)

@@ -8,7 +8,7 @@ from typing import Any
 
 from hub.event import compact_json
 from hub.store.frame import Frame
-from workers.dialects.block import TERMINAL, block, broken, parsed, text_block
+from workers.dialects.block import TERMINAL, block, broken, in_turn, parsed, text_block
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,7 @@ class Text:
     after_cr: bool = False
 
     def render(self, frames: Sequence[Frame]) -> tuple[bytes, Text | None]:
-        out: list[bytes] = []
-        view: Text | None = self
-        for frame in frames:
-            if view is None:
-                break
-            view = view._render(frame, out)
-        return b"".join(out), view
+        return in_turn(self, frames, Text._render)
 
     def _render(self, frame: Frame, out: list[bytes]) -> Text | None:
         event, data = parsed(frame)

@@ -15,7 +15,7 @@ from hub import sse
 from hub.event import Event, compact_json
 from hub.store.frame import Frame
 from hub.store.history import History
-from workers.dialects.block import parsed
+from workers.dialects.block import in_turn, parsed
 from workers.generation import (
     ENDED,
     Generation,
@@ -64,13 +64,7 @@ class ResponseView:
         return cls(begun, Output(generation.id), skip=starting_after)
 
     def render(self, frames: Sequence[Frame]) -> tuple[bytes, ResponseView | None]:
-        out: list[bytes] = []
-        view: ResponseView | None = self
-        for frame in frames:
-            if view is None:
-                break
-            view = view._render(frame, out)
-        return b"".join(out), view
+        return in_turn(self, frames, ResponseView._render)
 
     def _render(self, frame: Frame, out: list[bytes]) -> ResponseView | None:
         event, data = parsed(frame)

@@ -18,30 +18,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from workers.provider import failure, json_door
+from workers.provider.beside import QUIET, Beside
 from workers.provider.failure import ProviderFailure
 from workers.provider.json_door import TEXTS, Halves, NotJson, Unsound, checked, mended, short
-from workers.provider.members import (
-    CHOICE,
-    COMPLETION,
-    CONTENT,
-    DELTA,
-    PARTS,
-    UNDERSTOOD,
-    Carried,
-    Place,
-    is_state,
-    known,
-)
+from workers.provider.members import CHOICE, COMPLETION, CONTENT, DELTA, PARTS, UNDERSTOOD
 from workers.provider.parts import Delta, Finish, Model, Part, Usage
 from workers.provider.sse_reader import MAX_EVENT_BYTES, EventTooLong, SseReader, WireEvent
 from workers.provider.thought import ThoughtSplitter
 from workers.provider.tool_calls import ToolCalls
+from workers.provider.usage import usage_of
 
 MAX_LOGPROBS_BYTES = 262_144
 """Of one chunk's."""
-_MAX_COUNT = 2**63
-
-_QUIET = frozenset({"id", "object", "created", "model", "choices", "obfuscation"})
 _PLAIN_CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs"})
 
 
@@ -66,9 +54,7 @@ class Answer:
         self._data = b""  # of the event that is being read
         self._torn = False
         self._began = False
-        self._beside: dict[str, Any] = {}
-        self._waiting: dict[int, Carried] = {}
-        self._said: dict[tuple[int, Place, str], Any] = {}
+        self._beside = Beside()
         self.done = False
         """`[DONE]` came: whatever follows is not part of the answer."""
         self.failure: ProviderFailure | None = None
@@ -135,9 +121,7 @@ class Answer:
         for index, calls in self._tool_calls.items():
             if rest := calls.end():
                 parts.append(Delta(index, "tool_calls", rest))
-        for index in sorted(self._waiting):
-            parts.append(Delta(index, "carried", "", None, self._waiting[index]))
-        self._waiting.clear()
+        parts += self._beside.rest()
         for index in sorted(self._seen):
             parts.append(Finish(index, self._reasons.get(index, "stop")))
         if self._usage is not None:
@@ -206,7 +190,9 @@ class Answer:
         if not choices:
             self._around(chunk)
             return
-        if type(choices) is not list or not (_QUIET.issuperset(chunk) or self._repeats(chunk)):
+        if type(choices) is not list or not (
+            QUIET.issuperset(chunk) or self._beside.repeats(chunk)
+        ):
             self._around(chunk)
         model = chunk.get("model")
         if model != self._model and isinstance(model, str) and model and not self._model:
@@ -215,14 +201,6 @@ class Answer:
         for position, choice in enumerate(choices if type(choices) is list else ()):
             if type(choice) is dict:
                 self._choice(position, choice, parts)
-
-    def _repeats(self, chunk: Mapping[str, Any]) -> bool:
-        """Whether all that stands beside the choices was said before (many servers repeat it)."""
-        said = self._beside
-        for name, value in chunk.items():
-            if name not in _QUIET and value is not None and said.get(name, _QUIET) != value:
-                return False
-        return True
 
     def _around(self, chunk: Mapping[str, Any]) -> None:
         """What stands beside the choices: an error, the usage, and what is carried."""
@@ -233,15 +211,14 @@ class Answer:
         groq = chunk.get("x_groq")
         if isinstance(groq, Mapping):
             self._read_usage(groq.get("usage"))
-        self._carry(0, COMPLETION, chunk)
-        self._beside = {name: chunk[name] for name in chunk if name not in UNDERSTOOD[COMPLETION]}
+        self._beside.take(0, COMPLETION, chunk, self._sound)
 
     def _choice(self, position: int, choice: Mapping[str, Any], parts: list[Part]) -> None:
         index = self._index(choice.get("index"), position)
         self._seen.add(index)
         if not _PLAIN_CHOICE.issuperset(choice):
             self._read_usage(choice.get("usage"))
-            self._carry(index, CHOICE, choice)
+            self._beside.take(index, CHOICE, choice, self._sound)
         delta = choice.get("delta")
         if type(delta) is not dict:
             delta = choice.get("message")
@@ -262,8 +239,8 @@ class Answer:
                 self._delta(index, delta, logprobs, parts)
         elif isinstance(choice.get("text"), str):
             self._content(index, choice["text"], self._logprobs(choice.get("logprobs")), parts)
-        if self._waiting:
-            self._flush(index, parts)
+        if self._beside:
+            self._beside.flush(index, parts, began=self._began or _has_delta(parts))
         reason = choice.get("finish_reason")
         if reason:
             self._finish(index, reason, choice)
@@ -275,34 +252,9 @@ class Answer:
             return said
         return min(position, self._n - 1)
 
-    def _carry(self, index: int, place: Place, members: Mapping[str, Any]) -> None:
-        """Keep what the hub does not know of `members` for the choice's next piece."""
-        names = known(place)
-        for name, value in members.items():
-            if name in names or value is None:
-                continue
-            if is_state(place, name, value):
-                said = (index, place, name)
-                if said in self._said and self._said[said] == value:
-                    continue
-                self._said[said] = value
-            elif not value and (index, place, name) in self._said:
-                continue
-            else:
-                self._said[index, place, name] = True
-            value = checked(mended(value) if self._torn else value, self._data)
-            waiting = self._waiting.setdefault(index, {})
-            waiting[place, short(name, "a member's name")] = value
-
-    def _flush(self, index: int, parts: list[Part]) -> None:
-        """Let what was carried leave with the choice's last piece of this chunk, or alone."""
-        last = parts[-1] if parts else None
-        if index not in self._waiting:
-            return
-        if type(last) is Delta and last.index == index and last.carried is None:
-            parts[-1] = last._replace(carried=self._waiting.pop(index))
-        elif self._began or _has_delta(parts):
-            parts.append(Delta(index, "carried", "", None, self._waiting.pop(index)))
+    def _sound(self, value: Any) -> Any:
+        """`value` as it may be passed on. Raises `Unsound`."""
+        return checked(mended(value) if self._torn else value, self._data)
 
     def _logprobs(self, logprobs: Any) -> dict[str, Any] | None:
         if logprobs is None:
@@ -325,7 +277,7 @@ class Answer:
     ) -> None:
         before = len(parts)
         if not UNDERSTOOD[DELTA].issuperset(delta):
-            self._carry(index, DELTA, delta)
+            self._beside.take(index, DELTA, delta, self._sound)
         self._reasoning(index, _reasoning(delta), parts)
         content = delta.get("content")
         if isinstance(content, str):
@@ -387,7 +339,7 @@ class Answer:
             elif item.get("type") in _TEXT_PARTS and isinstance(item.get("text"), str):
                 self._content(index, item["text"], logprobs, parts)
             else:
-                part = checked(mended(item) if self._torn else item, self._data)
+                part = self._sound(item)
                 parts.append(Delta(index, "carried", "", None, {(CONTENT, PARTS): [part]}))
 
     def _whole(self, index: int, kind: str, text: str) -> str:
@@ -401,22 +353,11 @@ class Answer:
         if isinstance(reason, str):
             self._reasons.setdefault(index, short(reason, "a finish reason"))
 
-    def _read_usage(self, usage: object) -> None:
+    def _read_usage(self, told: object) -> None:
         """Keep the last usage that tells a number."""
-        if not isinstance(usage, Mapping):
-            return
-        prompt, completion = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
-        total = _count(usage, "total_tokens")
-        if prompt is None and total is None:
-            return
-        if prompt is not None and total is None:
-            total = prompt + (completion or 0)
-        more = {
-            name: checked(mended(value) if self._torn else value, self._data)
-            for name, value in usage.items()
-            if name not in Usage._fields and value is not None
-        }
-        self._usage = Usage(prompt, completion, total, more)
+        usage = usage_of(told, self._sound)
+        if usage is not None:
+            self._usage = usage
 
 
 _TEXT_PARTS = ("text", "output_text", None)
@@ -424,15 +365,6 @@ _TEXT_PARTS = ("text", "output_text", None)
 
 def _has_delta(parts: list[Part]) -> bool:
     return any(type(part) is Delta for part in parts)
-
-
-def _count(usage: Mapping[str, Any], name: str) -> int | None:
-    count = usage.get(name)
-    if type(count) is not int:
-        return None
-    if not 0 <= count < _MAX_COUNT:
-        raise Unsound(f"its usage counts {name} beyond reason")
-    return count
 
 
 def _unsound(problem: str) -> ProviderFailure:

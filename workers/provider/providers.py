@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import threading
 import time
@@ -14,6 +13,7 @@ from hub.settings import Settings
 from workers.provider import failure
 from workers.provider.config import ProviderConfig, load_providers
 from workers.provider.failure import ProviderFailure
+from workers.provider.json_door import NotJson, Unsound, checked, mended, read
 from workers.provider.request import ModelRequest
 from workers.provider.retry import retry_after_seconds
 from workers.provider.session import Cut, Exchange, Session, Silence
@@ -210,8 +210,8 @@ def _default_first(names: Sequence[str], preferred: str | None) -> tuple[str, ..
 
 def _names(body: bytes) -> tuple[str, ...]:
     try:
-        listed = json.loads(body)
-    except ValueError:
+        listed = mended(checked(read(body), body))
+    except (NotJson, Unsound):
         listed = None
     data = listed.get("data") if isinstance(listed, dict) else listed
     if not isinstance(data, list):

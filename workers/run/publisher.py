@@ -17,7 +17,6 @@ holds the model back for a while, and gives up when Redis does not return in tim
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -49,7 +48,6 @@ _BATCH_PIECES = 256
 _BATCH_CHARS = 1 << 18
 _OVERHEAD_BYTES = 64
 _ESCAPED_BYTES = 6
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class _Piece:
@@ -97,7 +95,6 @@ class Publisher:
         self._limit = max(1, (max_event_bytes - _OVERHEAD_BYTES) // _ESCAPED_BYTES)
         self._merged = min(self._limit, _MERGED_CHARS)
         self._pieces: list[_Piece] = []
-        self._half: dict[tuple[int, str], str] = {}
         self._fields: dict[str, str] = {}
         self._held = 0
         self._terminal: Terminal | None = None
@@ -120,8 +117,6 @@ class Publisher:
         index, kind, value, logprobs, carried = delta
         self._count(value, logprobs, carried)
         if isinstance(value, str):
-            if self._half or (not value.isascii() and _SURROGATE.search(value)):
-                value = self._whole(index, kind, value)
             if len(value) > self._limit:
                 cut = (len(value) - 1) // self._limit * self._limit
                 for at in range(0, cut, self._limit):
@@ -165,9 +160,6 @@ class Publisher:
         """Publish what is held and the end, and wait; False where it was fenced or abandoned.
         Where `failure` is set, that is the end instead."""
         if self.failure is None:
-            for (index, kind), half in self._half.items():
-                self._gather(index, kind, _mended(half), None, 1)
-            self._half = {}
             self._terminal = terminal
         self._report()
         self._over.wait()
@@ -222,15 +214,6 @@ class Publisher:
             self._ready = True
             self._sender.ready(self)
 
-    def _whole(self, index: int, kind: str, text: str) -> str:
-        """`text` without half characters: JSON can cut one into two surrogates, UTF-8 cannot carry
-        either. A first half at the end waits for the next delta."""
-        text = self._half.pop((index, kind), "") + text
-        if text and "\ud800" <= text[-1] <= "\udbff":
-            self._half[index, kind] = text[-1]
-            text = text[:-1]
-        return _mended(text)
-
     def _wait_for_room(self) -> bool:
         give_up = self._now() + FULL_SECONDS
         while self._held > HELD_CHARS and not self._over.is_set():
@@ -278,7 +261,7 @@ class Publisher:
             self.abandon()
             return False
         self.failure = self._terminal = reason
-        self._pieces, self._half, self._fields, self._held = [], {}, {}, 0
+        self._pieces, self._fields, self._held = [], {}, 0
         self._under_way = None
         self._room.set()
         self._on_over()
@@ -374,7 +357,3 @@ def _size(value: object) -> int:
     """About what it takes as UTF-8, for counting."""
     text = value if isinstance(value, str) else str(value)
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-
-
-def _mended(text: str) -> str:
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
