@@ -27,6 +27,8 @@ from hub.web.pages import pages_blueprint
 from hub.web.sessions import sessions_blueprint
 from hub.web.status_data import status_data_blueprint
 from workers.guarded import GuardedGenerations
+from workers.faces.ag_ui import ag_ui_blueprint
+from workers.faces.ai_sdk import ai_sdk_blueprint
 from workers.kind import GenerationKind
 from workers.metrics import families
 from workers.openai.chat import OpenAIFace, openai_blueprint
@@ -73,6 +75,8 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
     app.register_blueprint(openai_blueprint(face, known_models(settings, providers, roster)))
     app.register_blueprint(embeddings_blueprint(providers, settings))
     app.register_blueprint(responses_blueprint(face))
+    app.register_blueprint(ai_sdk_blueprint(face))
+    app.register_blueprint(ag_ui_blueprint(face))
     app.register_blueprint(
         health_blueprint(
             delivery,

@@ -37,6 +37,7 @@ MAY_IMPORT = {
         "hub.flask_sse",
         "workers.views",
         "workers.thread_views",
+        "workers.faces",
         "workers.openai",
     ),
     "werkzeug": ("hub.web", "workers.views", "workers.thread_views", "workers.openai"),

@@ -42,6 +42,13 @@ class GuardedGenerations:
         """The name of the caller as others may read it."""
         return self._caller().subject or ANONYMOUS
 
+    def owner(self) -> str:
+        """Whose the caller's conversations are; '' where nobody has to say. Raises
+        `Unauthorized`."""
+        caller = self._caller()
+        caller.require_known()
+        return caller.subject
+
     def require_create(self) -> None:
         """To be called before the body is read. Raises `Unauthorized`, `Forbidden`."""
         self._caller().require(Action.GENERATE)

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from hub import sse
-from hub.channel import BEFORE_FIRST, order
-from hub.errors import FieldError, NotFound
+from hub.channel import BEFORE_FIRST, order, place
+from hub.errors import NotFound
 from hub.fanout.channel_kind import Snapshot, View
 from hub.fanout.pace import json_parts
+from hub.store.follow import continues
 from hub.store.frame import Frame
 from hub.store.history import Record
 from workers.answers import Answers
-from workers.dialects import DIALECTS
+from workers.dialects import DIALECTS, unknown_dialect
+from workers.dialects.ag_ui import AgUi
+from workers.dialects.ai_sdk import AiSdk
+from workers.dialects.framed import Framed
 from workers.dialects.openai import OpenAI
 from workers.dialects.text import Text
 from workers.generation import BRIEF, PREFIX, Generation, generation_of, unknown
 from workers.transcript import within
+
+FRAMED: Mapping[str, type[Framed]] = {"ai-sdk": AiSdk, "ag-ui": AgUi}
+"""Dialects whose state at a position takes reading what lies in front of it."""
 
 
 class GenerationKind:
@@ -70,7 +80,7 @@ class GenerationKind:
     def view(self, channel: str, dialect: str, position: str | None) -> View:
         """Raises `FieldError`, `NotFound`, `RedisUnavailable`."""
         if dialect not in DIALECTS:
-            raise FieldError("format", "must be events, openai or text", code="invalid-format")
+            raise unknown_dialect()
         record = self._answers.history.record(channel, *BRIEF)
         generation = generation_of(_id(channel), record)
         # Without any event's id in hand nothing was sent; with one, something was, because these
@@ -79,7 +89,25 @@ class GenerationKind:
         lost = sent and _before_restart(position, generation.restarted_at)
         if dialect == "text":
             return Text(sent=sent, lost=lost)
+        if dialect in FRAMED:
+            framed = FRAMED[dialect](generation.id, lost=lost)
+            return self._brought_to(framed, channel, position) if sent and not lost else framed
         return OpenAI.of(generation, sent=sent, lost=lost)
+
+    def _brought_to(self, view: Framed, channel: str, position: str | None) -> Framed:
+        """The view as it stands behind `position`: what was begun there and has not ended is not in
+        the events that follow, so those in front are read again."""
+        at = BEFORE_FIRST
+        while place(at) < place(position or ""):
+            page = self._answers.history.read(channel, at)
+            frames = [frame for frame in page.frames if place(frame.id) <= place(position or "")]
+            if not continues(page) or not frames:
+                return replace(view, lost=True)
+            went_on = view.render(frames)[1]
+            if went_on is None:
+                return replace(view, lost=True)
+            view, at = went_on, frames[-1].id
+        return view
 
     def _begins_in_history(self, record: Record) -> bool:
         """There is no text yet, but the first events tell of the generation, if they are there."""

@@ -5,6 +5,7 @@ A worker is not needed for any of it: a generation waits in its queue until ther
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
@@ -25,7 +26,8 @@ from hub.web.json_response import json_answer, long_json_answer
 from hub.web.publishing import check_json, idempotency_key
 from hub.web.request_head import head_of
 from hub.web.stream_response import subscribe
-from workers.dialects import DIALECTS
+from workers.dialects import DIALECTS, unknown_dialect
+from workers.dialects.ai_sdk import HEADERS as AI_SDK_HEADERS
 from workers.generation import channel_of
 from workers.guarded import GuardedGenerations
 from workers.request import request_from_json
@@ -57,6 +59,7 @@ def generations_blueprint(
             answer = subscribe(
                 delivery, [generation.channel], dialect=dialect, start="start", options=options
             )
+            answer.headers.update(_headers(dialect))
         answer.headers["Location"] = f"{_prefix()}/generations/{generation.id}"
         return answer
 
@@ -87,7 +90,10 @@ def generations_blueprint(
     @blueprint.get("/generations/<generation_id>/events")
     def watch(generation_id: str) -> Response:
         channel = channel_of(generations.check_id(generation_id))
-        return subscribe(delivery, [channel], dialect=_dialect(), options=_options())
+        dialect = _dialect()
+        answer = subscribe(delivery, [channel], dialect=dialect, options=_options())
+        answer.headers.update(_headers(dialect))
+        return answer
 
     @blueprint.post("/generations/<generation_id>/cancel")
     def cancel(generation_id: str) -> Response:
@@ -145,8 +151,12 @@ def _dialect() -> str | None:
     if name == "events":
         return None
     if name not in DIALECTS:
-        raise FieldError("format", "must be events, openai or text", code="invalid-format")
+        raise unknown_dialect()
     return name
+
+
+def _headers(dialect: str | None) -> Mapping[str, str]:
+    return AI_SDK_HEADERS if dialect == "ai-sdk" else {}
 
 
 def _wants_stream() -> bool:

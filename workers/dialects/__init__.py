@@ -16,4 +16,11 @@ Views are values: two that would go on alike are equal, and the hub renders once
 
 from __future__ import annotations
 
-DIALECTS = frozenset({"openai", "text"})
+from hub.errors import FieldError
+
+DIALECTS = ("openai", "text", "ai-sdk", "ag-ui")
+
+
+def unknown_dialect() -> FieldError:
+    named = ", ".join(DIALECTS[:-1])
+    return FieldError("format", f"must be events, {named} or {DIALECTS[-1]}", code="invalid-format")

@@ -1,0 +1,174 @@
+"""The dialects `ai-sdk` and `ag-ui`, on frames; AG-UI's events against the protocol's models."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ag_ui.core.events import Event as AgUiEvent
+from pydantic import TypeAdapter
+
+from hub.fanout.channel_kind import View
+from tests.workers.test_dialects import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    RESTARTED,
+    STARTED,
+    delta,
+    frames,
+    rendered,
+    snapshot,
+)
+from workers.dialects.ag_ui import AgUi
+from workers.dialects.ai_sdk import AiSdk
+from workers.dialects.segments import Segments
+
+AI, AG = AiSdk("abc"), AgUi("abc")
+EVENTS: TypeAdapter[Any] = TypeAdapter(AgUiEvent)
+
+
+def call(index: int, text: str = "", **first: object) -> tuple[str, Any]:
+    piece = {"index": index, **first, "function": {"arguments": text}}
+    if first:
+        piece["function"]["name"] = "look"  # type: ignore[index]
+    return ("delta", {"index": 0, "tool_calls": [piece]})
+
+
+ANSWER = [
+    STARTED,
+    ("data", {"name": "progress", "data": {"step": 1}, "id": "p"}),
+    delta("hm", kind="reasoning"),
+    delta("m", kind="reasoning"),
+    delta("Hel"),
+    delta("lo"),
+    call(0, id="a"),
+    call(1, '{"x"', id="b"),
+    call(0, "{}"),
+    call(1, ":1}"),
+    COMPLETED,
+]
+
+
+def said(view: View, *events: tuple[str, Any]) -> list[Any]:
+    blocks = rendered(view, *events)[0]
+    return [json.loads(each.data) for each in blocks if each.data != "[DONE]"]
+
+
+def test_ai_sdk_frames_text_reasoning_calls_and_data() -> None:
+    told = said(AI, *ANSWER)
+
+    assert [each["type"] for each in told] == [
+        "start", "start-step", "data-progress",
+        "reasoning-start", "reasoning-delta", "reasoning-delta", "reasoning-end",
+        "text-start", "text-delta", "text-delta", "text-end",
+        "tool-input-start", "tool-input-start", "tool-input-delta", "tool-input-delta",
+        "tool-input-delta", "tool-input-available", "tool-input-available",
+        "finish-step", "finish",
+    ]  # fmt: skip
+    assert told[0]["messageId"] == "abc"
+    assert told[2] == {"type": "data-progress", "data": {"step": 1}, "id": "p"}
+    assert [each["input"] for each in told if "input" in each] == [{}, {"x": 1}]
+    assert told[-1]["finishReason"] == "stop"
+    assert rendered(AI, *ANSWER)[0][-1].data == "[DONE]"
+
+
+def test_ag_ui_says_what_the_protocol_s_models_take() -> None:
+    for ending in (COMPLETED, FAILED, CANCELLED):
+        for each in said(AG, *ANSWER[:-1], ending):
+            EVENTS.validate_python(each)
+    for each in said(AgUi("abc", thread_id="t", run_id="r"), snapshot("whole"), COMPLETED):
+        EVENTS.validate_python(each)
+
+
+def test_ag_ui_tells_a_run_from_its_beginning_to_its_end() -> None:
+    told = said(AgUi("abc", thread_id="t", run_id="r"), *ANSWER)
+
+    assert (told[0]["type"], told[0]["threadId"], told[0]["runId"]) == ("RUN_STARTED", "t", "r")
+    assert (told[-1]["type"], told[-1]["threadId"], told[-1]["runId"]) == ("RUN_FINISHED", "t", "r")
+    assert "".join(e["delta"] for e in told if e["type"] == "TEXT_MESSAGE_CONTENT") == "Hello"
+    assert {"type": "TOOL_CALL_ARGS", "toolCallId": "b", "delta": ":1}"} in told
+    assert all(e.get("delta") != "" for e in told)
+
+
+@pytest.mark.parametrize("view", [AI, AG], ids=["ai-sdk", "ag-ui"])
+def test_a_client_cut_off_anywhere_gets_the_rest_and_nothing_twice(view: View) -> None:
+    """Each block's id leads to the blocks behind it."""
+    everything = frames(*ANSWER)
+    whole = rendered(view, *ANSWER)[0]
+    for at in range(1, len(everything)):
+        before, following = view.render(everything[:at])
+        assert following is not None
+        after, _ = following.render(everything[at:])
+        assert before + after == view.render(everything)[0]
+    ids = [block.id for block in whole]
+    assert ids == sorted(ids, key=lambda one: int(one.partition("-")[0]))
+    assert ids[-1] == everything[-1].id
+
+
+@pytest.mark.parametrize("view", [AI, AG], ids=["ai-sdk", "ag-ui"])
+def test_listeners_at_one_place_share_a_rendering(view: View) -> None:
+    one = view.render(frames(*ANSWER[:8]))[1]
+    other = view.render(frames(*ANSWER[:4]))[1]
+    assert other is not None
+    assert other.render(frames(*ANSWER[4:8], first=5))[1] == one
+    assert hash(one) is not None
+
+
+def test_a_failure_before_anything_was_said_is_framed_too() -> None:
+    assert [e["type"] for e in said(AI, FAILED)] == ["start", "start-step", "error"]
+    assert [e["type"] for e in said(AG, STARTED, FAILED)] == [
+        "RUN_STARTED", "STEP_STARTED", "RUN_ERROR",
+    ]  # fmt: skip
+
+
+def test_a_cancel_closes_what_is_open() -> None:
+    told = [e["type"] for e in said(AI, STARTED, delta("x"), CANCELLED)]
+    assert told[-2:] == ["text-end", "abort"]
+    assert said(AG, STARTED, delta("x"), CANCELLED)[-1]["code"] == "cancelled"
+
+
+@pytest.mark.parametrize("view", [AI, AG], ids=["ai-sdk", "ag-ui"])
+def test_nothing_that_was_said_is_taken_back(view: View) -> None:
+    quiet = said(view, STARTED, RESTARTED, delta("x"), COMPLETED)
+    assert any(each.get("delta") == "x" for each in quiet)
+    lost = said(view, STARTED, delta("x"), RESTARTED, delta("y"))
+    assert lost[-1]["type"] in ("error", "RUN_ERROR")
+    assert all(each.get("delta") != "y" for each in lost)
+
+
+def test_arguments_that_are_no_json_are_said_to_be_so() -> None:
+    told = said(AI, STARTED, call(0, "{not json", id="a"), COMPLETED)
+    (wrong,) = [each for each in told if each["type"] == "tool-input-error"]
+    assert wrong["input"] == "{not json"
+
+
+def test_a_snapshot_is_the_deltas_that_it_amounts_to() -> None:
+    event, data = snapshot("Hello")
+    data["choices"][0]["reasoning"] = "hm"
+    data["data"] = [{"name": "progress", "data": 1, "id": None}]
+    told = said(AI, (event, data), delta("!"), COMPLETED)
+    assert [e["delta"] for e in told if "delta" in e] == ["hm", "Hello", "!"]
+    assert {"type": "data-progress", "data": 1} in told
+
+
+def test_what_stands_beside_the_text_is_told_once() -> None:
+    cited = {"type": "url_citation", "url_citation": {"url": "https://a.example", "title": "A"}}
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+    beside = {"index": 0, "content": "x", "annotations": [cited], "images": [picture]}
+    again = {"index": 0, "content": "y", "citations": ["https://a.example", "https://b.example"]}
+    told = said(AI, STARTED, ("delta", beside), ("delta", again), COMPLETED)
+    assert [e["url"] for e in told if e["type"] == "source-url"] == [
+        "https://a.example", "https://b.example",
+    ]  # fmt: skip
+    assert [e["mediaType"] for e in told if e["type"] == "file"] == ["image/png"]
+
+
+def test_a_million_pieces_of_arguments_cost_a_million_steps() -> None:
+    """Linear: with a text that is copied at each piece this would take minutes."""
+    segments = Segments()
+    for _ in range(100_000):
+        piece = {"index": 0, "id": "a", "function": {"name": "x", "arguments": "0123456789"}}
+        segments, _ = segments.add({"tool_calls": [piece]})
+    assert len(segments.calls[0].text) == 1_000_000

@@ -1,0 +1,75 @@
+"""`useChat()` of the AI SDK with nothing configured but its origin (contract §5).
+
+    POST /api/chat               {id, messages, trigger, messageId}: ask; the stream of the answer
+    GET  /api/chat/{id}/stream   the running answer from its start; 204 where nothing runs
+    POST /api/chat/{id}/stop     stop it, for all who watch
+
+Each answer is an ordinary generation: closing the request stops nothing, and every tab of a chat
+sees the same answer. A chat is its owner's; without keys it is whoever's that knows its id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from flask import Blueprint, Response
+
+from hub.errors import FieldError
+from workers.dialects.ai_sdk import HEADERS, AiSdk
+from workers.faces.newest import Conversations
+from workers.faces.parameters import asked, name_in, objects_in
+from workers.faces.ui_messages import openai_messages
+from workers.generation import Generation
+from workers.openai.chat import OpenAIFace
+from workers.openai.chat_request import Asked
+
+
+def ai_sdk_blueprint(face: OpenAIFace) -> Blueprint:
+    blueprint = Blueprint("ai_sdk", __name__)
+    chats = Conversations(face.generations.all, "ai-sdk")
+
+    @blueprint.post("/api/chat")
+    def chat() -> Response:
+        names: list[str] = []
+
+        def parse(body: object) -> Asked:
+            names.append(name_in(body, "id"))
+            return _asked(body, face.settings.models)
+
+        _, generation = face.ask(parse)
+        chats.note(names[0], generation)
+        return stream(generation)
+
+    @blueprint.get("/api/chat/<chat_id>/stream")
+    def resume(chat_id: str) -> Response:
+        newest = chats.newest(chat_id, face.generations.owner())
+        if newest is None or not newest.generation.active:
+            return Response(status=204)
+        return stream(newest.generation)
+
+    @blueprint.post("/api/chat/<chat_id>/stop")
+    def stop(chat_id: str) -> Response:
+        newest = chats.newest(chat_id, face.generations.owner())
+        if newest is not None:
+            face.generations.cancel(newest.generation.id)
+        return Response(status=204)
+
+    def stream(generation: Generation) -> Response:
+        view = AiSdk(generation.id)
+        answer = face.stream(generation, cancel_on_disconnect=False, view=view)
+        answer.headers.update(HEADERS)
+        return answer
+
+    return blueprint
+
+
+def _asked(body: object, models: Collection[str]) -> Asked:
+    if not isinstance(body, Mapping):
+        raise FieldError("body", "must be a JSON object")
+    messages = openai_messages(objects_in(body, "messages"))
+    if not messages:
+        raise FieldError("messages", "must be a list of at least one message")
+    system = body.get("system")
+    if isinstance(system, str) and system:
+        messages.insert(0, {"role": "system", "content": system})
+    return asked(messages, body, objects_in(body, "tools"), models)
