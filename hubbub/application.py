@@ -26,9 +26,9 @@ from hub.web.health import health_blueprint
 from hub.web.pages import pages_blueprint
 from hub.web.sessions import sessions_blueprint
 from hub.web.status_data import status_data_blueprint
-from workers.guarded import GuardedGenerations
 from workers.faces.ag_ui import ag_ui_blueprint
 from workers.faces.ai_sdk import ai_sdk_blueprint
+from workers.guarded import GuardedGenerations
 from workers.kind import GenerationKind
 from workers.metrics import families
 from workers.openai.chat import OpenAIFace, openai_blueprint
