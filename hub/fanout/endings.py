@@ -20,6 +20,7 @@ from hub.fanout.listener import Listener
 _K = TypeVar("_K")
 
 TICK_SECONDS = 0.25
+_TIDY_SECONDS = 60
 _AT_ONCE = 200
 """So many are told before others have a turn: a crowd may have signed in at one moment."""
 
@@ -35,6 +36,7 @@ class Endings:
         self._revoked: dict[str, float] = {}
         self._due: list[tuple[Listener, str]] = []
         self._passed = int(now())
+        self._tidy_at = self._passed + _TIDY_SECONDS
         self._wake = Event()
 
     def add(self, listener: Listener) -> None:
@@ -83,7 +85,8 @@ class Endings:
             listener.say_closing(reason, reconnect=again, retry_ms=self._retry_ms())
             if number % _AT_ONCE == 0:
                 gevent.sleep(0)
-        if self._revoked and next(iter(self._revoked.values())) < now:
+        if now >= self._tidy_at:
+            self._tidy_at = now + _TIDY_SECONDS
             self._revoked = {jti: until for jti, until in self._revoked.items() if until >= now}
 
     def _end(self, listener: Listener, reason: str) -> None:

@@ -60,11 +60,13 @@ class Callers:
     def of(self, head: RequestHead, port: str) -> Caller:
         """`port`: the local one that the request came to. Raises `CrossOrigin` for a change asked
         for by a cookie that does not come from a page of the hub's own."""
+        if not self._access.keyed:
+            return Caller(EVERYBODY, head.address, self._gate)
         shown = credential_of(head)
         identity = self._access.identify(shown.token if shown else None)
         if shown is None and port == self._admin_port and _may_be_the_operator(head):
             identity = OPERATOR
-        if self._access.keyed and identity.known:
+        if identity.known:
             _check_origin(head, shown)
         return Caller(identity, head.address, self._gate)
 

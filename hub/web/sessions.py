@@ -56,7 +56,7 @@ def sessions_blueprint(access: Access, settings: Settings) -> Blueprint:
             )
         return answer
 
-    @blueprint.delete("/tokens/<name>")
+    @blueprint.delete("/tokens/<path:name>")
     def revoke(name: str) -> Response:
         """`?exp=` (seconds since the epoch) tells when the token would end by itself, and so how
         long it must be remembered."""
