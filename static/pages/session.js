@@ -78,8 +78,25 @@ async function ask() {
   field.value = "";
   problem.textContent = "";
   dialog.close();
+  showWho().catch(() => undefined);
   hub.hurry({ refused: true });
 }
+
+/** Show who is signed in, where the hub has keys, and let them sign out. @returns {Promise<void>} */
+async function showWho() {
+  const who = part(document, "who");
+  const { required, signed_in: signedIn, subject } = await hub.request("/session");
+  who.hidden = !(required && signedIn);
+  part(who, "who-name").textContent = token ? "By a shared link" : subject ?? "Signed in";
+  part(who, "sign-out").hidden = token !== "";
+}
+
+part(document, "sign-out").addEventListener("click", async () => {
+  await hub.request("/session", { method: "DELETE" });
+  location.reload();
+});
+// Where it cannot be told, nothing is shown; what needs the hub says so itself.
+showWho().catch(() => undefined);
 
 /** What went wrong, for a person. @param {unknown} error @returns {string} */
 export function words(error) {
