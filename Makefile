@@ -5,6 +5,7 @@
 #                   (AT_ONCE=0: one after the other)
 #   make test-fast  the tests that need no browser, no model and no cluster
 #   make test-compose   the compose file under a container engine; as root, one of its own
+#   make test-keys  the end-to-end tests once more, on hubs that ask for tokens
 #   make check      format, lint, types, import rules
 #   make pictures   the pages as pictures, for docs/
 #   make bench      the benchmark        make soak SECONDS=600   faults at random for that long
@@ -34,7 +35,7 @@ RUN := $(VENV)/.run $(VENV)/.embedded
 MODEL := $(VENV)/.model
 DEV := $(RUN) $(VENV)/.dev
 
-.PHONY: run test test-fast test-compose check format bench soak fuzz clean chromium redis tools
+.PHONY: run test test-fast test-keys test-compose check format bench soak fuzz clean chromium redis tools
 .NOTPARALLEL:
 
 run: $(RUN) $(MODEL)
@@ -42,6 +43,11 @@ run: $(RUN) $(MODEL)
 
 test: $(DEV) $(MODEL) chromium redis tools
 	$(PYTEST) $(PYTEST_OPTIONS)
+
+# What starts a hub and speaks to it from outside.
+KEYED := contract e2e browser openai command examples clients operations
+test-keys: $(DEV) $(MODEL) chromium tools
+	HUBBUB_TEST_KEYS=1 $(PYTEST) $(addprefix tests/,$(KEYED)) $(PYTEST_OPTIONS)
 
 test-fast: $(DEV)
 	$(PYTEST) -m "not browser and not cluster and not model and not slow" $(PYTEST_OPTIONS)

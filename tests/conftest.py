@@ -29,6 +29,7 @@ from playwright.sync_api import Browser, sync_playwright
 from hub.settings import Settings
 from hub.store.history import History
 from hub.store.redis_link import RedisLink
+from tests.support import keys
 from tests.support.process import Process
 from tests.support.provider import ScriptedProvider
 from tests.support.real import CHROMIUM_FLAGS, chromium
@@ -53,6 +54,10 @@ def pytest_runtest_makereport(
     return report
 
 
+if keys.ON:
+    keys.show_with_every_request()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--compose",
@@ -69,6 +74,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if item.path.is_relative_to(TESTS / "compose")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+    keys.deselect(config, items)
     for item in items:
         callspec = getattr(item, "callspec", None)
         if (

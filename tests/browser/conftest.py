@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.proxy import Proxy
+from tests.support import keys
 
 Tabs = Callable[[], Page]
 
@@ -20,6 +21,7 @@ Tabs = Callable[[], Page]
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """One profile: its tabs share storage, SharedWorkers and the limit of connections."""
     context = browser.new_context()
+    context.add_cookies(keys.cookies())
     problems: list[str] = []
     context.on("weberror", lambda error: problems.append(str(error.error)))
     context.on(
@@ -39,6 +41,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 def other_context(browser: Browser) -> Iterator[BrowserContext]:
     """Somebody else's browser."""
     context = browser.new_context()
+    context.add_cookies(keys.cookies())
     yield context
     context.close()
 

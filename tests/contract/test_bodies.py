@@ -20,6 +20,9 @@ from tests.support.process import Process
 from tests.support.stack import Web
 from tests.support.valkey import Valkey
 
+# What is judged before anybody asks who it is.
+pytestmark = pytest.mark.sets_keys
+
 JSON = "Content-Type: application/json\r\n"
 CHUNKED = f"{JSON}Transfer-Encoding: chunked\r\n"
 

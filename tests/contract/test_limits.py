@@ -18,6 +18,8 @@ from tests.access.signing import SECRET, token
 from tests.contract.conftest import Hubs
 from tests.support.stack import Web
 
+pytestmark = pytest.mark.sets_keys
+
 WAY = "taken over"
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "?"}], "stream": True}
 

@@ -14,6 +14,9 @@ import pytest
 from tests.contract.conftest import ORIGIN, Hubs
 from tests.support.stack import Web
 
+# What is judged before anybody asks who it is.
+pytestmark = pytest.mark.sets_keys
+
 FOREIGN = "https://evil.example"
 
 READS = (

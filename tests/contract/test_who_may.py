@@ -20,6 +20,8 @@ from tests.support.deadline import eventually
 from tests.support.stack import Web
 from tests.support.stream import EventStream
 
+pytestmark = pytest.mark.sets_keys
+
 Listen = Callable[..., EventStream]
 UNLIMITED = {"HUB_GENERATIONS_PER_MINUTE": "0", "HUB_RUNNING_GENERATIONS": "0"}
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from openai import OpenAI
 
+from tests.support import keys
 from tests.support.provider import ScriptedProvider
 from tests.support.shared import Shared, shared_stack
 from tests.support.stack import Stack
@@ -32,6 +33,6 @@ def provider(hub: Stack, shared: Shared) -> ScriptedProvider:
 @pytest.fixture
 def client(hub: Stack) -> Iterator[OpenAI]:
     with OpenAI(
-        base_url=f"{hub.url}/v1", api_key="no key is asked", max_retries=0, timeout=30
+        base_url=f"{hub.url}/v1", api_key=keys.TOKEN or "no key is asked", max_retries=0, timeout=30
     ) as client:
         yield client

@@ -11,6 +11,7 @@ import requests
 from openai import OpenAI
 
 from tests.conftest import StartStack
+from tests.support import keys
 from tests.support.deadline import eventually
 from tests.support.provider import Gate, Script, ScriptedProvider, text_for
 from tests.support.stack import LocalModel, Stack
@@ -390,7 +391,7 @@ def test_only_models_of_the_allowlist_are_listed_and_served(
     stack: StartStack, provider: ScriptedProvider
 ) -> None:
     hub = stack({"HUB_MODELS": "scripted,other/one"})
-    with OpenAI(base_url=f"{hub.url}/v1", api_key="x", max_retries=0) as client:
+    with OpenAI(base_url=f"{hub.url}/v1", api_key=keys.TOKEN or "x", max_retries=0) as client:
         assert [model.id for model in client.models.list()] == ["scripted", "other/one"]
         assert client.models.retrieve("other/one").id == "other/one"
         with pytest.raises(openai.NotFoundError) as caught:
@@ -413,7 +414,9 @@ def test_the_real_local_model_answers_the_package(
     stack: StartStack, local_model: LocalModel
 ) -> None:
     hub = stack(provider=local_model.base_url)
-    with OpenAI(base_url=f"{hub.url}/v1", api_key="x", max_retries=0, timeout=60) as client:
+    with OpenAI(
+        base_url=f"{hub.url}/v1", api_key=keys.TOKEN or "x", max_retries=0, timeout=60
+    ) as client:
         model = client.models.list().data[0].id
         with client.chat.completions.with_streaming_response.create(
             model=model, messages=messages("Say hello."), stream=True, max_tokens=24

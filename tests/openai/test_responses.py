@@ -11,6 +11,7 @@ from openai import OpenAI
 
 from tests.conftest import StartStack
 from tests.openai.test_chat import MODEL, chunk, newest_id, piece
+from tests.support import keys
 from tests.support.provider import Gate, Script, ScriptedProvider, text_for
 from tests.support.stack import LocalModel, Stack
 from tests.support.stream import EventStream
@@ -352,7 +353,7 @@ def test_a_beginning_that_history_has_let_go_is_told_and_not_guessed(
     hub = stack({"HUB_HISTORY_EVENTS": "5"})
     gate = Gate()
     provider.default = Script(text=text_for("long"), gate=gate)
-    with OpenAI(base_url=f"{hub.url}/v1", api_key="x", max_retries=0) as client:
+    with OpenAI(base_url=f"{hub.url}/v1", api_key=keys.TOKEN or "x", max_retries=0) as client:
         response = client.responses.create(model=MODEL, input="long", background=True)
         generation_id = response.id.removeprefix("resp_")
         with EventStream(f"{hub.url}/generations/{generation_id}/events") as tab:
@@ -379,7 +380,9 @@ def test_the_real_local_model_answers_in_the_background(
     stack: StartStack, local_model: LocalModel
 ) -> None:
     hub = stack(provider=local_model.base_url)
-    with OpenAI(base_url=f"{hub.url}/v1", api_key="x", max_retries=0, timeout=60) as client:
+    with OpenAI(
+        base_url=f"{hub.url}/v1", api_key=keys.TOKEN or "x", max_retries=0, timeout=60
+    ) as client:
         model = client.models.list().data[0].id
         events = list(
             client.responses.create(

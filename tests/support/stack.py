@@ -11,6 +11,7 @@ from typing import Any
 
 import requests
 
+from tests.support import keys
 from tests.support.deadline import eventually
 from tests.support.process import Process, ReservedPort
 from tests.support.real import ROOT, model_path
@@ -20,8 +21,10 @@ OWN_SETTINGS = ("HUB_", "OPENAI_", "REDIS_URL", "HOST", "PORT", "WEB_CONCURRENCY
 
 
 def clean_environ() -> dict[str, str]:
-    """The environment without any setting of Hubbub's: a test says what it wants."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(OWN_SETTINGS)}
+    """The environment without any setting of Hubbub's (but keys, in the run that has them): a test
+    says what it wants."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith(OWN_SETTINGS)}
+    return {**bare, **keys.settings()}
 
 
 class Web(Process):

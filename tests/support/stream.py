@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from hub import sse
+from tests.support import keys
 
 OWN_TYPES = ("subscribed", "heartbeat", "gap", "closing")
 
@@ -200,7 +201,8 @@ class EventStream:
             lines.append(f"Last-Event-ID: {last_event_id}")
         if body:
             lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
-        lines += [f"{name}: {value}" for name, value in (self.extra or {}).items()]
+        shown = {**(self.extra or {}), **keys.headers(self.extra, query)}
+        lines += [f"{name}: {value}" for name, value in shown.items()]
         return "\r\n".join([*lines, "", ""]).encode() + body
 
     def _read_head(self) -> tuple[int, dict[str, str]]:
