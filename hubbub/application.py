@@ -18,7 +18,7 @@ from hub.settings import SettingError, Settings
 from hub.store.history import History
 from hub.store.redis_link import RedisLink
 from hub.store.server_check import check_server, wait_until_fit
-from hub.web import cors, headers, problems
+from hub.web import caller, cors, headers, problems
 from hub.web.caller import Callers, caller_of
 from hub.web.channels import channels_blueprint
 from hub.web.entrance import Entrance
@@ -60,6 +60,7 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
     app.extensions["hubbub"] = delivery
     app.extensions["hubbub.redis"] = partial(wait_until_fit, link, SCRIPT_PACKAGES)
     problems.register(app)
+    caller.register(app)
     headers.register(app)
     cors.register(app, settings.cors_origins)
     access = Access(settings, delivery)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flask import Flask, request
+
 from hub.access.access import Access
 from hub.access.gate import Gate, require_known
 from hub.errors import CrossOrigin
@@ -15,6 +17,10 @@ from hub.settings import is_loopback
 from hub.web.credentials import Credential, credential_of
 from hub.web.guards import SAFE_METHODS, host_name
 from hub.web.request_head import RequestHead, head_of
+
+OPEN_TO_NOBODY = frozenset({"pages", "health", "sessions"})
+"""Blueprints that ask by themselves where they must: probes, signing in, pages that ask for a
+token."""
 
 _KEY = "hubbub.caller"
 _OPERATORS_LOOK_AT = re.compile(r"/metrics|/status|/status/data|/generations|/channels/[^/]+")
@@ -79,6 +85,17 @@ class Callers:
 
 def remember_caller(caller: Caller, environ: dict[str, Any]) -> None:
     environ[_KEY] = caller
+
+
+def register(app: Flask) -> None:
+    """Let no view of `app` be reached by nobody but those of `OPEN_TO_NOBODY`: a new route that
+    forgets to ask is closed, not open."""
+
+    @app.before_request
+    def ask() -> None:
+        exists = request.endpoint is not None and request.method != "OPTIONS"
+        if exists and request.blueprint not in OPEN_TO_NOBODY:
+            caller_of(request.environ).require_known()
 
 
 def caller_of(environ: Mapping[str, Any]) -> Caller:
