@@ -41,7 +41,7 @@ def shared(whole_module: Shared) -> Shared:
 def run(program: str, *arguments: str) -> dict[str, Any]:
     """What a program of Node's says at its end."""
     node()
-    assert (NODE_MODULES / "ai7").exists(), "tests/clients/install has not been run"
+    assert (NODE_MODULES / "ai5").exists(), "tests/clients/install has not been run"
     done = subprocess.run(
         [node(), str(PROGRAMS / program), *arguments],
         capture_output=True,

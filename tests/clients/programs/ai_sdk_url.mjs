@@ -1,6 +1,6 @@
 // The SDK's reader on any UI message stream: ai_sdk_url.mjs VERSION URL
 const [version, url] = process.argv.slice(2);
-const { DefaultChatTransport, readUIMessageStream } = await import(`ai${version}`);
+const { DefaultChatTransport, readUIMessageStream } = await import(version === "7" ? "ai" : `ai${version}`);
 
 const transport = new DefaultChatTransport({
   api: url,
