@@ -55,6 +55,7 @@ _MAXIMA = {
     ),
 }
 _REPLAY, _LAG = "replay:", "lag:"
+_RESTARTS, _STUCK = "restarts:", "stuck:"
 
 Figures = dict[str, float]
 
@@ -112,7 +113,7 @@ class Scoreboard:
             for name, value in _read(path).items():
                 if name in _MAXIMA:
                     sums[name] = max(sums[name], value) if alive else sums[name]
-                elif alive or name not in _GAUGES:
+                elif alive or not (name in _GAUGES or name.startswith(_STUCK)):
                     sums[name] += value
         return dict(sums)
 
@@ -162,6 +163,7 @@ def families(figures: Figures) -> Iterable[Metric]:
     for verdict, count in replay_counts(figures).items():
         replays.add_metric([verdict], count)
     yield replays
+    yield from loop_families(figures)
     counts = accumulate(lag_counts(figures))
     bounds = [*map(str, LAG_BOUNDS), "+Inf"]
     yield HistogramMetricFamily(
@@ -170,6 +172,25 @@ def families(figures: Figures) -> Iterable[Metric]:
         buckets=list(zip(bounds, counts, strict=True)),
         sum_value=figures.get(f"{_LAG}sum", 0),
     )
+
+
+def loop_families(figures: Figures) -> Iterable[Metric]:
+    """How the loops of the processes have fared (`fanout.loops`)."""
+    restarts = CounterMetricFamily(
+        "hubbub_loop_restarts",
+        "Loops of a process that died and were begun again.",
+        labels=["loop"],
+    )
+    stuck = GaugeMetricFamily(
+        "hubbub_loop_stuck", "Loops that make no progress at the moment.", labels=["loop"]
+    )
+    for name, value in sorted(figures.items()):
+        if name.startswith(_RESTARTS):
+            restarts.add_metric([name.removeprefix(_RESTARTS)], value)
+        elif name.startswith(_STUCK):
+            stuck.add_metric([name.removeprefix(_STUCK)], value)
+    yield restarts
+    yield stuck
 
 
 def _read(path: Path) -> Figures:

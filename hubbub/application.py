@@ -22,7 +22,7 @@ from hub.web import caller, cors, headers, problems
 from hub.web.caller import Callers, caller_of
 from hub.web.channels import channels_blueprint
 from hub.web.entrance import Entrance
-from hub.web.health import health_blueprint
+from hub.web.health import WorkersSeen, health_blueprint
 from hub.web.pages import pages_blueprint
 from hub.web.sessions import sessions_blueprint
 from hub.web.status_data import status_data_blueprint
@@ -55,6 +55,11 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
     generations = Generations(history, queue, settings)
     kind = GenerationKind(generations.answers, settings.history_events)
     delivery = Delivery(history, settings, kinds=[kind])
+
+    def workers_seen() -> WorkersSeen:
+        counts = queue.counts()
+        return WorkersSeen(counts.workers, counts.unwell)
+
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # `/channels//events` is no channel's name
     app.extensions["hubbub"] = delivery
@@ -82,7 +87,7 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
         health_blueprint(
             delivery,
             lambda seconds: check_server(link, SCRIPT_PACKAGES, try_seconds=seconds),
-            worker_seen=lambda: queue.counts().workers > 0,
+            workers=workers_seen,
             hindrance=roster.problem,
             hint=settings.no_model,
             more_metrics=lambda: families(queue.counts()),

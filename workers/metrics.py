@@ -20,6 +20,12 @@ _ENDED = "ended:"
 def families(counts: Counts) -> Iterable[Metric]:
     yield GaugeMetricFamily("hubbub_jobs_queued", "Generations that wait.", value=counts.queued)
     yield GaugeMetricFamily("hubbub_jobs_running", "Generations that run.", value=counts.running)
+    yield GaugeMetricFamily(
+        "hubbub_workers", "Workers that live and are well.", value=counts.workers
+    )
+    yield GaugeMetricFamily(
+        "hubbub_workers_unwell", "Workers that cannot send.", value=len(counts.unwell)
+    )
     ended = CounterMetricFamily(
         "hubbub_generations", "Generations that have ended.", labels=["status"]
     )

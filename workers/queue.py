@@ -45,6 +45,7 @@ _TIDY = Script.load("workers", "jobs", "tidy")
 _COUNTS = Script.load("workers", "jobs", "counts")
 _AHEAD = Script.load("workers", "jobs", "ahead")
 _ALIVE = Script.load("workers", "jobs", "workers")
+_UNWELL = Script.load("workers", "jobs", "unwell")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,13 @@ class LivingWorker:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """`totals`: sums since Redis was empty, under the names that `finish` was given."""
+    """`workers`: how many live and are well; `unwell`: the others, each in a few words; `totals`:
+    sums since Redis was empty, under the names that `finish` was given."""
 
     queued: int
     running: int
     workers: int
+    unwell: Sequence[str]
     totals: Mapping[str, float]
 
 
@@ -129,11 +132,17 @@ class Queue:
         )
         values = [value.decode() for value in totals]
         sums = {name: float(n) for name, n in zip(values[::2], values[1::2], strict=True)}
-        return Counts(max(0, jobs - running), running, workers, sums)
+        names = [name.decode() for name in workers]
+        unwell = [name.removeprefix("! ") for name in names if name.startswith("! ")]
+        return Counts(max(0, jobs - running), running, len(names) - len(unwell), unwell, sums)
 
     def workers(self) -> list[LivingWorker]:
         found = self._link.run(_ALIVE, [self._stream, self._entries, self._workers], [])
-        return [LivingWorker(name.decode(), int(ms), int(jobs)) for name, ms, jobs in found]
+        return [
+            LivingWorker(name.decode(), int(ms), int(jobs))
+            for name, ms, jobs in found
+            if not name.startswith(b"! ")  # one that is not well says why in place of its name
+        ]
 
     def ahead(self, generation_id: str) -> int | None:
         """How many jobs wait that come before this one; None where it does not wait."""
@@ -185,6 +194,12 @@ class Queue:
             try_seconds=self.renew_seconds,
         )
         return {entry.decode() for entry in lost}
+
+    def unwell(self, why: str) -> None:
+        """Say that this worker cannot do its work; its leases are left to lapse."""
+        args = [self._consumer, int(self.lease_seconds * 1000), why]
+        keys = [self._stream, self._entries, self._workers]
+        self._link.run(_UNWELL, keys, args, try_seconds=self.renew_seconds)
 
     def finish(
         self, job: Job, totals: Mapping[str, float], *, try_seconds: float = TRY_SECONDS

@@ -11,19 +11,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-import gevent
 from gevent.queue import SimpleQueue
 
 from hub import own_events
 from hub.errors import RedisFailure, RedisUnavailable
 from hub.fanout.listener import Listener
+from hub.fanout.loops import Loop
 from hub.fanout.room import Room
 from hub.metrics import Counters
 from hub.store import follow
 
 log = logging.getLogger("hub.stream")
 
-GREENLETS = 8
+LOOPS = 8
+_PAUSE_SECONDS = 0.2
 
 
 class CatchUp:
@@ -49,10 +50,11 @@ class CatchUp:
     def forget(self, listener: Listener) -> None:
         self._fetching.discard(listener)
 
-    def run(self) -> None:
-        """Serve one listener after the other; several greenlets do."""
+    def run(self, loop: Loop) -> None:
+        """Serve one listener after the other; several loops do."""
         while True:
-            listener, index = self._wanted.get()
+            with loop.idle():
+                listener, index = self._wanted.get()
             try:
                 if self._bring(listener, index):
                     self._fetching.discard(listener)
@@ -60,11 +62,14 @@ class CatchUp:
                 else:
                     self._wanted.put((listener, index))
             except RedisFailure:
-                gevent.sleep(0.2)
                 self._wanted.put((listener, index))
+                loop.sleep(_PAUSE_SECONDS)
             except Exception:
                 log.exception("a listener could not be led on")
                 listener.close("error")
+            except BaseException:  # killed: another one leads it on
+                self._wanted.put((listener, index))
+                raise
 
     def _bring(self, listener: Listener, index: int) -> bool:
         """False: the room must become current first, and then it is to be done again."""

@@ -1,11 +1,13 @@
 """Everything that delivers in one web process, joined: rooms, feed, turns, wheel, presence.
 
 `Delivery` opens rooms, lets listeners in, reads history for those who are behind, closes those who
-take nothing, and ends all streams at shutdown. Its greenlets, started by `start`:
+take nothing, and ends all streams at shutdown. Its `loops`, begun by `start` (the feed's with its
+first subscription):
 
+    feed        hears the announcements (`feed_connection`)
     turns       gives groups with news, and listeners that were led a while, their turns
-    wheel       heartbeats
-    presence    counts over all processes
+    heartbeats
+    presence    counts over all processes: changes, and everything again and again
     catch-up    a few readers of history for listeners that are behind
     endings     ends the streams whose token has ended
     tidy        closes stalled listeners, forgets pages, old frames and empty rooms
@@ -24,7 +26,7 @@ import gevent
 from gevent.event import Event
 
 from hub.errors import RedisUnavailable
-from hub.fanout.catch_up import GREENLETS, CatchUp
+from hub.fanout.catch_up import LOOPS, CatchUp
 from hub.fanout.channel_kind import ChannelKind
 from hub.fanout.endings import Endings
 from hub.fanout.feed import Feed
@@ -32,6 +34,7 @@ from hub.fanout.group import Deliverer, Group
 from hub.fanout.heartbeats import Heartbeats
 from hub.fanout.listener import Listener, Source
 from hub.fanout.longest_step import LongestStep
+from hub.fanout.loops import Loop, Loops
 from hub.fanout.pace import Pace
 from hub.fanout.presence import Presence
 from hub.fanout.rendering import Rendering
@@ -78,10 +81,10 @@ class Delivery:
         self._heartbeats = Heartbeats(self.random)
         self.endings = Endings(self.retry_ms)
         self._presence = Presence(history, self._rooms.values, settings.heartbeat_seconds)
-        self._greenlets: list[gevent.Greenlet] = []
+        self.loops = Loops()
         self._longest_step = LongestStep()
         self._started = False
-        self.feed = Feed(history.link, self._deliverer.run)
+        self.feed = Feed(history.link, self._deliverer.run, self.loops)
 
     def start(self) -> None:
         """Start the greenlets of this process; calling it again does nothing."""
@@ -90,20 +93,25 @@ class Delivery:
         self._started = True
         end_in_children(self)
         self._longest_step.start()
-        jobs = [self._turns, self._heartbeats.run, self._presence.run, self._tidy]
-        jobs += [self.endings.run]
-        jobs += [self._catch_up.run] * GREENLETS
-        self._greenlets = [gevent.spawn(job) for job in jobs]
+        for name, body in (
+            ("turns", self._turns),
+            ("heartbeats", self._heartbeats.run),
+            ("presence", self._presence.write_changes),
+            ("presence", self._presence.renew_all),
+            ("endings", self.endings.run),
+            ("tidy", self._tidy),
+            *[("catch-up", self._catch_up.run)] * LOOPS,
+        ):
+            self.loops.start(name, body)
 
     def abandon(self) -> None:
         """This is a child's copy: the listeners are the parent's, and counted there."""
-        for greenlet in self._greenlets:
-            greenlet.kill(block=False)
+        self.loops.stop(block=False)
 
     def stop(self) -> None:
-        gevent.killall(self._greenlets)
         self._longest_step.stop()
         self.feed.stop()
+        self.loops.stop()
 
     # ── rooms ────────────────────────────────────────────────────────────────────────────────
 
@@ -158,6 +166,7 @@ class Delivery:
             "listeners": len(self.listeners),
             "behind": sum(listener.group is None for listener in self.listeners),
             "redis_reconnects": self.feed.reconnects,
+            **self.loops.figures(),
             **self._longest_step.figures(),
             "memory_bytes": resident_bytes(),
         }
@@ -285,20 +294,22 @@ class Delivery:
     def _lead_on(self, listener: Listener) -> None:
         self.later(listener.advance)
 
-    def _turns(self) -> None:
+    def _turns(self, loop: Loop) -> None:
+        # What a predecessor was given is still there.
+        self._turn_wanted.set()
         while True:
-            self._turn_wanted.wait()
+            loop.wait(self._turn_wanted)
             self._turn_wanted.clear()
-            self._deliverer.run()
+            self._deliverer.run(loop)
             pace = Pace()
             for _ in range(len(self._led)):
                 self._led.popleft()()
                 pace.step()
-            gevent.sleep(0)
+            loop.sleep(0)
 
-    def _tidy(self) -> None:
+    def _tidy(self, loop: Loop) -> None:
         while True:
-            gevent.sleep(min(1.0, self.settings.stall_seconds / 4))
+            loop.sleep(min(1.0, self.settings.stall_seconds / 4))
             now = time.monotonic()
             self._scoreboard.write(self.figures())
             if self.past.due(time.time()):

@@ -8,7 +8,7 @@ that is behind or stalled ends as one at the head does. It is told so where it c
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ import gevent
 from gevent.event import Event
 
 from hub.fanout.listener import Listener
+from hub.fanout.loops import Loop
 
 _K = TypeVar("_K")
 
@@ -34,7 +35,7 @@ class Endings:
         self._by_second: defaultdict[int, set[Listener]] = defaultdict(set)
         self._by_token: defaultdict[str, set[Listener]] = defaultdict(set)
         self._revoked: dict[str, float] = {}
-        self._due: list[tuple[Listener, str]] = []
+        self._due: deque[tuple[Listener, str]] = deque()
         self._passed = int(now())
         self._tidy_at = self._passed + _TIDY_SECONDS
         self._wake = Event()
@@ -65,9 +66,9 @@ class Endings:
         for listener in self._by_token.get(token, ()):
             self._end(listener, "revoked")
 
-    def run(self) -> None:
+    def run(self, loop: Loop) -> None:
         while True:
-            self._wake.wait(TICK_SECONDS)
+            loop.wait(self._wake, TICK_SECONDS)
             self._wake.clear()
             self.turn()
 
@@ -78,8 +79,10 @@ class Endings:
             self._passed += 1
             for listener in self._by_second.pop(self._passed, ()):
                 self._due.append((listener, "token-expired"))
-        due, self._due = self._due, []
-        for number, (listener, reason) in enumerate(due, 1):
+        number = 0
+        while self._due:  # one by one: a loop that is broken off loses none of them
+            listener, reason = self._due.popleft()
+            number += 1
             # With a fresh token one comes back at once; one that was revoked is not wanted.
             again = reason == "token-expired"
             listener.say_closing(reason, reconnect=again, retry_ms=self._retry_ms())

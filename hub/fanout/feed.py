@@ -20,6 +20,7 @@ import gevent
 
 from hub.errors import RedisFailure, RedisUnavailable
 from hub.fanout.feed_connection import FeedConnection
+from hub.fanout.loops import Loop, Loops
 from hub.process import end_in_children
 from hub.store.redis_link import RedisLink
 
@@ -39,15 +40,18 @@ class Subscriber(Protocol):
 class Feed:
     """All subscriptions of this process."""
 
-    def __init__(self, link: RedisLink, turn_over: Callable[[], None]) -> None:
+    def __init__(
+        self, link: RedisLink, turn_over: Callable[[Loop], None], loops: Loops | None = None
+    ) -> None:
         self.link = link
+        self._loops = loops or Loops()
         self._turn_over = turn_over
         self._subscribers: dict[bytes, Subscriber] = {}
         self._connections: dict[str, FeedConnection] = {}
         self._node_of: dict[bytes, FeedConnection] = {}
         self._unassigned: list[bytes] = []
         self._layout_is_old = False
-        self._settling: gevent.Greenlet | None = None
+        self._settling: Loop | None = None
         self.reconnects = 0
         end_in_children(self)
 
@@ -79,16 +83,15 @@ class Feed:
 
     def stop(self) -> None:
         if self._settling is not None:
-            self._settling.kill()
+            self._settling.stop()
         for connection in self._connections.values():
             connection.stop()
 
     def abandon(self) -> None:
         """This is a child's copy (`process.end_in_children`)."""
-        if self._settling is not None:
-            self._settling.kill(block=False)
         for connection in self._connections.values():
             connection.abandon()
+        self._loops.stop(block=False)
 
     def dispatch(self, message: Any, connection: FeedConnection) -> None:
         kind = message[0]
@@ -104,8 +107,8 @@ class Feed:
             # Not asked for: the slot has moved to another primary.
             self._reassign_from(connection, [message[1]])
 
-    def turn_over(self) -> None:
-        self._turn_over()
+    def turn_over(self, loop: Loop) -> None:
+        self._turn_over(loop)
 
     def lost(self, connection: FeedConnection) -> None:
         """A connection broke: in a Cluster its channels may live elsewhere by now."""
@@ -136,22 +139,23 @@ class Feed:
         move, thousands do."""
         self._unassigned += pubsub_channels
         if self._unassigned and not self._settling:
-            self._settling = gevent.spawn(self._settle_adrift)
+            self._settling = self._loops.start("feed layout", self._settle_adrift)
 
-    def _settle_adrift(self) -> None:
+    def _settle_adrift(self, loop: Loop) -> None:
         pause = 0.05
         while self._unassigned:
-            pubsub_channel = self._unassigned.pop()
+            loop.progress()
+            pubsub_channel = self._unassigned[-1]
             try:
                 if self._layout_is_old:
                     self._layout_is_old = False
                     self.link.refresh_topology()
                 if pubsub_channel in self._subscribers and pubsub_channel not in self._node_of:
                     self._assign(pubsub_channel)
+                self._unassigned.remove(pubsub_channel)
             except RedisFailure:
-                self._unassigned.append(pubsub_channel)
                 self._layout_is_old = True
-                gevent.sleep(pause)
+                loop.sleep(pause)
                 pause = min(pause * 2, 1.0)
         self._settling = None
 
@@ -160,7 +164,7 @@ class Feed:
         connection = self._connections.get(node)
         if connection is None:
             connection = self._connections[node] = FeedConnection(
-                self, make, b"SSUBSCRIBE" if self.link.cluster else b"SUBSCRIBE"
+                self, make, b"SSUBSCRIBE" if self.link.cluster else b"SUBSCRIBE", self._loops
             )
         self._node_of[pubsub_channel] = connection
         connection.add(pubsub_channel)

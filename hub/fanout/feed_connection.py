@@ -22,6 +22,7 @@ from gevent.lock import RLock
 from redis.exceptions import ResponseError
 
 from hub.errors import RedisRefused, RedisUnavailable
+from hub.fanout.loops import Loop, Loops
 from hub.store.redis_link import RedisLink
 
 log = logging.getLogger("hub.feed")
@@ -39,7 +40,7 @@ class Owner(Protocol):
 
     def dispatch(self, message: Any, connection: FeedConnection) -> None: ...
 
-    def turn_over(self) -> None:
+    def turn_over(self, loop: Loop) -> None:
         """All that had arrived is dispatched."""
         ...
 
@@ -51,7 +52,7 @@ class Owner(Protocol):
 
 
 class FeedConnection:
-    def __init__(self, feed: Owner, make: Callable[[], Any], verb: bytes) -> None:
+    def __init__(self, feed: Owner, make: Callable[[], Any], verb: bytes, loops: Loops) -> None:
         self._feed = feed
         self._make = make
         self._verb = verb
@@ -63,7 +64,8 @@ class FeedConnection:
         self._stopped = False
         self._demotions = feed.link.demotions
         self._refused: RedisRefused | None = None
-        self._greenlet = gevent.spawn(self._run)
+        self._connected_before = False
+        self._loop = loops.start("feed", self._run)
 
     def add(self, pubsub_channel: bytes) -> None:
         self._pubsub_channels.add(pubsub_channel)
@@ -93,25 +95,25 @@ class FeedConnection:
 
     def stop(self) -> None:
         self._stopped = True
-        self._greenlet.kill()
+        self._loop.stop()
 
     def abandon(self) -> None:
         """This is a child's copy: the socket is the parent's, and stays open there."""
         self._stopped = True
-        self._greenlet.kill(block=False)
+        self._loop.stop(block=False)
 
-    def _run(self) -> None:
+    def _run(self, loop: Loop) -> None:
         pause = 0.02
-        connected_before = False
         while not self._stopped:
+            loop.progress()
             connection = None
             try:
                 connection = self._make()
                 connection.connect()
-                if connected_before:
+                if self._connected_before:
                     self._feed.reconnects += 1
-                connected_before = True
-                self._read(connection, self._open(connection))
+                self._connected_before = True
+                self._read(connection, self._open(connection), loop)
             except Exception as error:  # whatever it was, the next connection starts afresh
                 self._lost(error)
             finally:
@@ -119,7 +121,7 @@ class FeedConnection:
             if up_seconds > 1:
                 pause = 0.02
             self._feed.lost(self)
-            gevent.sleep(pause)
+            loop.sleep(pause)
             if not self._pubsub_channels and self._feed.left(self):
                 return
             pause = min(pause * 2, 1.0)
@@ -162,14 +164,16 @@ class FeedConnection:
             connection.disconnect()
         return up_seconds
 
-    def _read(self, connection: Any, sock: Any) -> None:
+    def _read(self, connection: Any, sock: Any, loop: Loop) -> None:
         # One buffer for ever: a fresh one for each reading tore holes into the heap that nothing
         # else fitted into, and the process grew with every room that came and went.
         reader, buffer = hiredis.Reader(), bytearray(_READ_BYTES)
         dispatch, feed = self._feed.dispatch, self._feed
         while not self._stopped:
             try:
+                loop.rest()
                 size = sock.recv_into(buffer)
+                loop.progress()
             except TimeoutError:
                 self._check_alive()
                 continue
@@ -185,7 +189,7 @@ class FeedConnection:
                 else:
                     dispatch(message, self)
                 message = reader.gets()
-            feed.turn_over()
+            feed.turn_over(loop)
 
     def _check_alive(self) -> None:
         """Nothing came for a while: is that silence or death?"""

@@ -12,17 +12,21 @@ batches grow by themselves.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
 from hub.fanout.listener import Listener, Source, all_ended
+from hub.fanout.loops import Loop
 from hub.fanout.pace import Pace
 from hub.fanout.rendering import Item, Rendering
 from hub.store.chunk import Chunk
 
 TURN_BYTES = 256 * 1024
 """About how much one `send` carries at most: what does not fit a socket's buffer comes back."""
+
+log = logging.getLogger("hub.stream")
 
 _SLICE = 64
 
@@ -37,8 +41,8 @@ class Deliverer:
     def add(self, group: Group) -> None:
         self._ready.append(group)
 
-    def run(self) -> None:
-        """Deliver until nobody has news. Called by whoever brought some; one at a time."""
+    def run(self, loop: Loop) -> None:
+        """Deliver until nobody has news, in the loop that brought some; one at a time."""
         if self._running:
             return
         self._running = True
@@ -46,11 +50,22 @@ class Deliverer:
             pace = Pace()
             while self._ready:
                 group = self._ready.popleft()
-                if group.step():
+                if self._step(group):
                     self._ready.append(group)
                 pace.step()
+                loop.progress()
         finally:
             self._running = False
+
+    @staticmethod
+    def _step(group: Group) -> bool:
+        try:
+            return group.step()
+        except Exception:  # this group's own trouble: the others get their turns
+            log.exception("%r cannot be served", group)
+            for listener in list(group.members):
+                listener.close("error")
+            return False
 
 
 class Ground(Source, Protocol):

@@ -8,15 +8,17 @@ ones are the greater part: who comes and goes at once may have asked for a beat 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from random import Random
 
-import gevent
-
 from hub import own_events
 from hub.fanout.listener import Listener, Source
+from hub.fanout.loops import Loop
+
+log = logging.getLogger("hub.stream")
 
 TICK_SECONDS = 0.125
 _CLOSED = 1000
@@ -48,9 +50,9 @@ class Heartbeats:
         ticks = round(listener.heartbeat_seconds / TICK_SECONDS)
         self._slots[self._now + self._random.randint(1, ticks)].append(listener)
 
-    def run(self) -> None:
+    def run(self, loop: Loop) -> None:
         while True:
-            gevent.sleep(TICK_SECONDS)
+            loop.sleep(TICK_SECONDS)
             self.turn()
 
     def turn(self) -> None:
@@ -78,7 +80,12 @@ class Heartbeats:
             if listener.closed:
                 self._closed = max(0, self._closed - 1)
             else:
-                listener.beat(event)
+                try:
+                    listener.beat(event)
+                except Exception:  # its own trouble: the others of this slot get their beat
+                    log.exception("a listener could not be sent a heartbeat")
+                    listener.close("error")
+                    continue
                 ticks = round(listener.heartbeat_seconds / TICK_SECONDS)
                 # A process that was held up is not to make up for the beats that it missed.
                 missed = (until - self._now) // ticks

@@ -13,10 +13,10 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
 
-import gevent
 from gevent.event import Event
 
 from hub.errors import RedisFailure
+from hub.fanout.loops import Loop
 from hub.fanout.room import Room
 from hub.process import PerProcess, fresh_name
 from hub.store.history import History
@@ -54,27 +54,25 @@ class Presence:
         answers = self._history.present(self._name.get(), here, self._lapse_ms)
         return [count for count, _, _ in answers]
 
-    def run(self) -> None:
-        """Write changes soon after they happen, and everything four times a period."""
-        beat = gevent.spawn(self._renew_all)
-        try:
-            while True:
-                self._wake.wait()
-                gevent.sleep(SETTLE_SECONDS)
-                self._wake.clear()
-                changed, self._changed = self._changed, set()
-                self._write(changed)
-        finally:
-            beat.kill()
-
-    def _renew_all(self) -> None:
+    def write_changes(self, loop: Loop) -> None:
+        """Write changes soon after they happen. What a reply was lost of is renewed with all."""
         while True:
-            gevent.sleep(self._renewal_seconds)
-            self._write([room for room in self._rooms() if room.listeners])
+            loop.wait(self._wake)
+            loop.sleep(SETTLE_SECONDS)
+            self._wake.clear()
+            changed, self._changed = self._changed, set()
+            self._write(changed, loop)
 
-    def _write(self, rooms: Collection[Room]) -> None:
+    def renew_all(self, loop: Loop) -> None:
+        """Write everything four times a period."""
+        while True:
+            loop.sleep(self._renewal_seconds)
+            self._write([room for room in self._rooms() if room.listeners], loop)
+
+    def _write(self, rooms: Collection[Room], loop: Loop) -> None:
         left = iter(rooms)
         while some := list(islice(left, _AT_ONCE)):
+            loop.progress()
             try:
                 self._renew(some)
             except RedisFailure as error:

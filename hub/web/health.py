@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from flask import Blueprint, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -21,10 +22,18 @@ READY_SECONDS = 1.0
 """How long `/readyz` waits for Redis."""
 
 
+@dataclass(frozen=True, slots=True)
+class WorkersSeen:
+    """How many workers live and are well, and what ails the others."""
+
+    well: int
+    unwell: Sequence[str]
+
+
 def health_blueprint(
     delivery: Delivery,
     check_server: Callable[[float], ServerCheck],
-    worker_seen: Callable[[], bool],
+    workers: Callable[[], WorkersSeen],
     hindrance: Callable[[], str],
     more_metrics: Callable[[], Iterable[Metric]],
     hint: str = "",
@@ -42,24 +51,31 @@ def health_blueprint(
 
     @blueprint.get("/readyz")
     def readyz() -> Response:
-        """Redis answers and may do what is needed, a worker was seen, and nothing hinders it. The
-        first thing that is not so is named."""
+        """Redis answers and may do what is needed, this process's loops run, a worker that is well
+        was seen, and nothing hinders it. The first of these that is not so is named; beside workers
+        that are well, `unwell` names the rest."""
         try:
             found = check_server(READY_SECONDS)
             if found.missing:
                 return _answer(503, {"status": RedisUnfit.code, "detail": found.missing[0]})
-            worker, hindered = worker_seen(), hindrance()
+            seen, hindered = workers(), hindrance()
         except RedisFailure as error:
             return _answer(503, {"status": error.code, "detail": error.detail})
-        if not worker:
+        troubles = delivery.loops.troubles()
+        if troubles:
+            return _answer(503, {"status": "loop-trouble", "detail": "; ".join(troubles)})
+        if not seen.well and seen.unwell:
+            return _answer(503, {"status": "worker-unwell", "detail": "; ".join(seen.unwell)})
+        if not seen.well:
             return _answer(503, {"status": "no-worker", "detail": "no worker has been seen"})
         if hindered:
             return _answer(503, {"status": "model-unavailable", "detail": hindered})
-        # What is borne, and should not be: an operator reads it by `hubbub doctor`.
-        told: dict[str, object] = {"warnings": found.warnings} if found.warnings else {}
-        if hint:
-            told["hint"] = hint
-        return _answer(200, {"status": "ready", **told})
+        # What is borne, and should not be: an operator reads it by `hubbub doctor`. A worker that
+        # cannot send, beside others that can, is no reason to take this process out.
+        told = {"warnings": found.warnings, "unwell": seen.unwell, "hint": hint}
+        return _answer(
+            200, {"status": "ready"} | {name: each for name, each in told.items() if each}
+        )
 
     @blueprint.get("/metrics")
     def metrics() -> Response:

@@ -55,7 +55,7 @@ class ReplayServer:
         self.replies: list[Reply] = []
         self.asked: list[Asked] = []
         self.left = threading.Event()
-        """Set when a caller closed its connection while it was held."""
+        """Set when a caller closed its connection, held or not yet answered."""
         self.holding = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port: int = self._socket.getsockname()[1]
@@ -110,7 +110,7 @@ class ReplayServer:
             while self._request(reader, connection, number):
                 pass
         except OSError:
-            pass
+            self.left.set()
         finally:
             with self._lock:
                 self._open.discard(connection)
@@ -120,6 +120,7 @@ class ReplayServer:
     def _request(self, reader: Any, connection: socket.socket, number: int) -> bool:
         line = reader.readline().decode()
         if not line:
+            self.left.set()
             return False
         headers = {}
         while (header := reader.readline().decode().strip()) != "":

@@ -30,10 +30,12 @@ def clean_environ() -> dict[str, str]:
 class Web(Process):
     """One gunicorn on a port that stays its own over restarts."""
 
-    def __init__(self, log: Path, env: Mapping[str, str], name: str = "web") -> None:
+    def __init__(
+        self, log: Path, env: Mapping[str, str], name: str = "web", application: str = "app:app"
+    ) -> None:
         self.reserved = ReservedPort()
         self.url = f"http://127.0.0.1:{self.reserved.number}"
-        command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:app"]
+        command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", application]
         super().__init__(
             name, command, log, env={**env, "HOST": "127.0.0.1", "PORT": str(self.reserved.number)}
         )
@@ -104,8 +106,10 @@ class Web(Process):
 class Worker(Process):
     """One worker process. Whether it is at work is `/readyz`'s to say."""
 
-    def __init__(self, log: Path, env: Mapping[str, str], name: str = "worker") -> None:
-        super().__init__(name, [sys.executable, "-m", "workers"], log, env=env)
+    def __init__(
+        self, log: Path, env: Mapping[str, str], name: str = "worker", module: str = "workers"
+    ) -> None:
+        super().__init__(name, [sys.executable, "-m", module], log, env=env)
 
 
 class LocalModel(Process):
@@ -159,15 +163,15 @@ class Stack:
             self.until_ready()
         return self
 
-    def add_web(self, **env: str) -> Web:
+    def add_web(self, application: str = "app:app", **env: str) -> Web:
         name = f"web{len(self.webs)}"
-        web = Web(self.directory / f"{name}.log", {**self.env, **env}, name)
+        web = Web(self.directory / f"{name}.log", {**self.env, **env}, name, application)
         self.webs.append(web)
         return web.start()
 
-    def add_worker(self, **env: str) -> Worker:
+    def add_worker(self, module: str = "workers", **env: str) -> Worker:
         name = f"worker{len(self.workers)}"
-        worker = Worker(self.directory / f"{name}.log", {**self.env, **env}, name)
+        worker = Worker(self.directory / f"{name}.log", {**self.env, **env}, name, module)
         self.workers.append(worker)
         worker.start()
         return worker

@@ -17,6 +17,7 @@ from workers.request import Request
 from workers.run.claim import Claim, Claimer
 from workers.run.publisher import Publisher
 from workers.run.sender import Sender
+from workers.run.worker import Worker
 from workers.store import Generations
 
 ASKED = Request([{"role": "user", "content": "Why?"}], stop=[], tools=[])
@@ -64,6 +65,14 @@ def claimed(queue: Queue) -> Job:
     job = eventually(queue.claim)
     assert job is not None
     return job
+
+
+def claim_no_more(worker: Worker) -> None:
+    """It has the job that the test is about. Waiting for the next one would, in a process that is
+    not patched, hold everything up."""
+    for loop in worker.loops.loops():
+        if loop.name == "claims":
+            loop.stop()
 
 
 class Attempts:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import gevent
@@ -12,7 +11,7 @@ import pytest
 from gevent.event import Event
 
 from tests.support.deadline import eventually
-from tests.workers.conftest import Ask
+from tests.workers.conftest import Ask, claim_no_more
 from workers.provider import Delta, Finish
 from workers.run.worker import Worker
 from workers.store import Generations
@@ -49,7 +48,6 @@ class Scripted:
 WHOLE: list[Any] = [Delta(0, "content", "x"), Finish(0, "stop")]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "opener",
     [
@@ -63,18 +61,22 @@ WHOLE: list[Any] = [Delta(0, "content", "x"), Finish(0, "stop")]
 def test_a_bug_in_a_run_ends_its_generation_at_the_first_attempt_with_a_traceback_in_the_log(
     ask: Ask, generations: Generations, opener: Scripted, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # With its one slot taken the worker does not wait for jobs, which here holds up everything.
-    generations.settings = replace(generations.settings, worker_concurrency=1)
     logging.getLogger("workers").propagate = True
     generation = ask()
     worker = Worker(generations, opener)
     worker.start()
+
+    def opened() -> int:
+        gevent.sleep(0.01)
+        return opener.opened
 
     def ended() -> bool:
         gevent.sleep(0.01)
         return not generations.get(generation.id).active
 
     try:
+        eventually(opened)
+        claim_no_more(worker)
         eventually(ended)
     finally:
         worker.stop(0, Event())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
@@ -398,7 +399,10 @@ def failed(generations: Generations, generation: Generation) -> tuple[Any, int]:
     """How it failed, and at which attempt."""
     found = generations.get(generation.id)
     assert found.status == "failed" and found.terminal is not None
-    assert events(generations, generation)[-1] == ("failed", dict(found.terminal.data))
+    history = generations.history
+    (last,) = history.read(found.channel, history.state(found.channel).before_end).frames
+    said = StoredEvent.of(last)
+    assert (said.event, json.loads(said.data)) == ("failed", dict(found.terminal.data))
     return found.terminal.data["code"], found.attempt
 
 
@@ -449,6 +453,29 @@ def test_an_answer_that_is_too_large_ends_in_words_and_what_came_before_stays(
     assert (caught.value.code, caught.value.retryable) == ("answer-too-large", False)
     publisher.finish(END)
     assert recorded(generations, generation) == "before"
+
+
+def test_what_redis_refuses_for_good_ends_its_own_generation_in_words_and_delays_no_other(
+    own: tuple[Valkey, Attempts],
+) -> None:
+    server, attempts = own
+    with server.client() as client:
+        client.config_set("proto-max-bulk-len", 1 << 20)
+    generations = attempts.generations
+    large, small = (generations.create(ASKED).generation for _ in range(2))
+    talker, quiet = attempts.begin(large.id), attempts.begin(small.id)
+    slowest = 0.0
+    while talker.put(Delta(0, "content", "x" * 16_000)):
+        began = time.monotonic()
+        quiet.put(Delta(0, "content", "y"))
+        settle(lambda: not quiet._held)
+        slowest = max(slowest, time.monotonic() - began)
+    assert talker.finish(END)
+    assert failed(generations, large) == ("redis-refused", 1)
+    assert quiet.finish(END)
+    assert generations.get(small.id).status == "completed"
+    assert len(recorded(generations, large)) > 500_000, "what was stored before stays"
+    assert slowest < 2
 
 
 def test_a_publisher_that_can_neither_go_on_nor_end_is_let_go_and_delays_no_other(

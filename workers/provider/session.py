@@ -282,6 +282,8 @@ class Exchange:
         if response is not None:
             if reuse and not self.is_cut:
                 self._drain()
+            elif not reuse:
+                self.cut()  # the provider is to see it now, whoever holds on to the response
             response.close()
         self._deadline.end()
         if self._is_ours():

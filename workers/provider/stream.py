@@ -173,7 +173,8 @@ class Stream:
     def _send(self, candidate: Candidate, exchange: Exchange) -> None:
         """Ask; returns once a 200 has come."""
         model = candidate.model_for(self._request.model, exchange)
-        body = json.dumps(amended(self._request.body(model), candidate.amendments)).encode()
+        asked = amended(self._request.body(model), candidate.amendments)
+        body = json.dumps(asked, ensure_ascii=False).encode(errors="replace")
         if len(body) > self._at.max_request_bytes:
             raise ProviderFailure(
                 failure.REQUEST_TOO_LARGE,

@@ -14,23 +14,21 @@ from __future__ import annotations
 
 import logging
 
-from hub.errors import HubError, TooLarge
+from hub.errors import RedisRefused, TooLarge
 from workers.generation import Terminal
 from workers.provider import failure
 
 log = logging.getLogger("workers.run")
 
-REDIS_REFUSED = "redis-refused"
 INTERNAL = "internal"
 
 
 def terminal_for(error: Exception, generation_id: str) -> Terminal:
     """The end of the generation that `error` broke; the error goes into the log."""
+    if isinstance(error, RedisRefused):
+        log.error("generation is refused id=%s: %s", generation_id, error.detail)
+        return Terminal.failed(error.code, error.detail, retryable=False)
     log.error("generation breaks id=%s", generation_id, exc_info=error)
-    if isinstance(error, HubError) and error.code == REDIS_REFUSED:
-        return Terminal.failed(
-            REDIS_REFUSED, "Redis refuses to store what this generation says", retryable=False
-        )
     if isinstance(error, TooLarge):
         return Terminal.failed(
             failure.MALFORMED,

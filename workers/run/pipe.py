@@ -72,6 +72,10 @@ class Pipe:
             if not replies:  # also when killed between a call and its reply
                 self.close()
 
+    def ping(self) -> None:
+        """Send a word and wait for its echo. Raises `RedisUnavailable`."""
+        self.run([hiredis.pack_command(("PING",))])
+
     def close(self) -> None:
         connection, self._connection, self._socket = self._connection, None, None
         if connection is not None:

@@ -18,7 +18,7 @@ from typing import Protocol
 
 import gevent
 
-from hub.errors import RedisUnavailable, Refused
+from hub.errors import RedisFailure, Refused
 from hub.settings import Settings
 from hub.store.history import RecordWrite
 from workers.generation import Generation, Terminal
@@ -161,7 +161,7 @@ class Run:
                 try_seconds=1,
             )
             self._generations.queue.release(self.claim.job)
-        except (Refused, RedisUnavailable):
+        except (Refused, RedisFailure):
             pass  # ended or taken over in this moment, or left to lapse
 
     def _answer(self) -> Terminal | None:
@@ -208,7 +208,7 @@ class Run:
         try:
             self._generations.queue.finish(self.claim.job, ended(status, self.first_delta_seconds))
             self._generations.close(self.claim.generation)
-        except RedisUnavailable as error:
+        except RedisFailure as error:
             log.warning("job not finished id=%s: %s", self.claim.generation.id, error.detail)
 
 

@@ -16,10 +16,10 @@ import logging
 import time
 from typing import Any, NamedTuple, Protocol
 
-import gevent
 from gevent.event import Event
 
-from hub.errors import RedisUnavailable
+from hub.errors import RedisFailure, RedisUnavailable
+from hub.fanout.loops import Loop, Loops
 from hub.store.history import APPEND, History
 from workers.run.pipe import Call, Pipe
 
@@ -58,13 +58,19 @@ class _Sending(NamedTuple):
 
 
 class Sender:
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, loops: Loops | None = None) -> None:
         self._history = history
+        self._loops = loops or Loops()
         self._lanes: dict[str, _Lane] = {}
 
     def ready(self, publisher: Ready) -> None:
         """Send what `publisher` has, soon. Called once; `settle` says whether it is ready again."""
         self._lane(publisher.channel).add(publisher)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be sent at the moment, where that is so."""
+        return next((lane.trouble for lane in self._lanes.values() if lane.trouble), None)
 
     def stop(self) -> None:
         for lane in self._lanes.values():
@@ -76,11 +82,12 @@ class Sender:
             return self._lanes[""]
         try:
             node, make = link.subscription(channel)
-        except RedisUnavailable:
+        except RedisFailure:
             node, make = "?", _nowhere  # nobody knows the node; the slow way finds it out
         lane = self._lanes.get(node)
         if lane is None:
-            lane = self._lanes[node] = _Lane(self._history, Pipe(link, APPEND, make))
+            pipe = Pipe(link, APPEND, make)
+            lane = self._lanes[node] = _Lane(self._history, pipe, self._loops)
         return lane
 
 
@@ -88,7 +95,7 @@ class _Lane:
     """`_in_hand` holds the publishers of the round under way until each is settled: a round that is
     broken off loses none of them."""
 
-    def __init__(self, history: History, pipe: Pipe) -> None:
+    def __init__(self, history: History, pipe: Pipe, loops: Loops) -> None:
         self._history = history
         self._pipe = pipe
         self._waiting: list[Ready] = []
@@ -96,29 +103,47 @@ class _Lane:
         self._wake = Event()
         self._pause = _PAUSE_SECONDS
         self._away = False
-        self._greenlet = gevent.spawn(self._run)
+        self._begun = False
+        self._loop = loops.start("sender", self._run, restart_stuck=True)
+
+    @property
+    def trouble(self) -> str | None:
+        return self._loop.trouble
 
     def add(self, publisher: Ready) -> None:
         self._waiting.append(publisher)
         self._wake.set()
 
     def stop(self) -> None:
-        self._greenlet.kill()
+        self._loop.stop()
         self._pipe.close()
 
-    def _run(self) -> None:
+    def _run(self, loop: Loop) -> None:
+        if self._begun:
+            self._prove()
+        self._begun = True
         self._put_back()
         while True:
-            self._wake.wait()
+            if not self._waiting:
+                loop.wait(self._wake)
             self._wake.clear()
             while self._waiting:
                 began = time.monotonic()
-                self._round()
+                self._round(loop)
+                loop.progress()
                 rest = GATHER_SECONDS - (time.monotonic() - began)
                 if rest > 0:
-                    gevent.sleep(rest)
+                    loop.sleep(rest)
 
-    def _round(self) -> None:
+    def _prove(self) -> None:
+        """Begun again, it is well when a word has gone through: until then this worker claims
+        nothing, though it may have nothing to send."""
+        try:
+            self._pipe.ping()
+        except RedisUnavailable:
+            pass  # it does not stand still
+
+    def _round(self, loop: Loop) -> None:
         batch, self._waiting = self._waiting[:ROUND_CALLS], self._waiting[ROUND_CALLS:]
         self._in_hand = dict.fromkeys(batch)
         round_ = [sending for publisher in batch if (sending := self._sending(publisher))]
@@ -126,10 +151,10 @@ class _Lane:
             return
         try:
             replies = self._pipe.run([sending.packed for sending in round_])
-        except RedisUnavailable:
+        except RedisFailure:
             # One by one: it may be one of them alone that Redis drops the connection for, and in a
             # Cluster the slots may have gone to another node by now.
-            self._slowly(round_)
+            self._slowly(round_, loop)
             return
         self._redis_is_back()
         troubled = []
@@ -138,7 +163,7 @@ class _Lane:
                 troubled.append(sending)
             else:
                 self._settle(sending.publisher, reply)
-        self._slowly(troubled)
+        self._slowly(troubled, loop)
 
     def _sending(self, publisher: Ready) -> _Sending | None:
         try:
@@ -150,18 +175,19 @@ class _Lane:
             self._broken(publisher, error)
         return None
 
-    def _slowly(self, round_: list[_Sending]) -> None:
+    def _slowly(self, round_: list[_Sending], loop: Loop) -> None:
         """One by one, with all that the link knows about finding the right server."""
         for publisher, call, _ in round_:
             try:
                 reply = self._history.link.run(APPEND, *call, try_seconds=1, durable=True)
             except RedisUnavailable as error:
                 self._pipe.close()  # in a failover the old primary still answers, with refusals
-                self._redis_is_away(error)
+                self._redis_is_away(error, loop)
                 return
             except Exception as error:
                 self._broken(publisher, error)
                 continue
+            loop.progress()
             self._redis_is_back()
             self._settle(publisher, reply)
 
@@ -193,12 +219,12 @@ class _Lane:
         if self._waiting:
             self._wake.set()
 
-    def _redis_is_away(self, error: RedisUnavailable) -> None:
+    def _redis_is_away(self, error: RedisUnavailable, loop: Loop) -> None:
         if not self._away:
             log.warning("redis is away, deltas are held: %s", error.detail)
         self._away = True
         self._put_back()
-        gevent.sleep(self._pause)
+        loop.sleep(self._pause)
         self._pause = min(self._pause * 2, _MAX_PAUSE_SECONDS)
 
     def _redis_is_back(self) -> None:

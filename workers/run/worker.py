@@ -1,6 +1,6 @@
 """A worker process: claims generations, runs many at a time, and keeps its leases.
 
-Its greenlets:
+Its loops (`hub.fanout.loops` keeps them running), and the greenlets of the runs:
 
     claims      waits for jobs while a slot is free, and starts a run for each
     renewals    every fifth of a lease: says that this worker lives and renews what it holds; stops
@@ -9,8 +9,11 @@ Its greenlets:
                 so, and keeps silent ones from expiring
     polls       every tenth of a lease: takes over jobs whose leases have lapsed
     sweeps      finds generations without a job
-    control     hears at once of generations that were ended elsewhere
-    one each    for the runs
+    feed        hears at once of generations that were ended elsewhere
+    sender      sends what the runs say (`sender`)
+
+A worker that cannot send claims nothing and renews nothing: its leases lapse and others have its
+generations. It says so in Redis, where `/readyz` finds it.
 
 At shutdown, in this order: no more claims; the runs have `HUB_GRACE_SECONDS` to finish; those that
 have not are handed over; whatever else this worker holds (a claim whose reply it did not read) is
@@ -28,8 +31,9 @@ import gevent
 from gevent.event import Event
 from gevent.lock import Semaphore
 
-from hub.errors import RedisUnavailable
+from hub.errors import RedisFailure, RedisUnavailable
 from hub.fanout.feed import Feed
+from hub.fanout.loops import Loop, Loops
 from workers.generation import Generation, Terminal
 from workers.queue import Job
 from workers.run import fault
@@ -61,14 +65,14 @@ class Worker:
         self._settings = settings = generations.settings
         self._chance = chance
         self._claimer = Claimer(generations, continues=opener.continues)
-        self._sender = Sender(generations.history)
+        self.loops = Loops()
+        self._sender = Sender(generations.history, self.loops)
         self._slots = Semaphore(settings.worker_concurrency)
         self._held: dict[str, Job] = {}
         self._runs: dict[str, Run] = {}
         self._greenlets: set[gevent.Greenlet] = set()
-        self._loops: list[gevent.Greenlet] = []
-        self._intake: list[gevent.Greenlet] = []
-        self._feed = Feed(generations.history.link, lambda: None)
+        self._intake: list[Loop] = []
+        self._feed = Feed(generations.history.link, lambda _: None, self.loops)
 
     @property
     def running(self) -> int:
@@ -77,19 +81,18 @@ class Worker:
     def start(self) -> None:
         self._feed.subscribe(self._queue.control, _Control(self))
         look_seconds = min(self._queue.renew_seconds, self._settings.history_seconds / 3)
-        self._loops = [
-            gevent.spawn(self._every, self._queue.renew_seconds, self._renew),
-            gevent.spawn(self._every, look_seconds, self.check_all),
-            gevent.spawn(self._every, max(1.0, self._queue.lease_seconds), self._sweep),
-        ]
+        self._every("renewals", self._queue.renew_seconds, self._renew)
+        self._every("records", look_seconds, self.check_all)
+        self._every("sweeps", max(1.0, self._queue.lease_seconds), self._sweep)
         self._intake = [
-            gevent.spawn(self._every, 0, self._claim),
-            gevent.spawn(self._every, self._queue.poll_seconds, self._take_over),
+            self._every("claims", 0, self._claim),
+            self._every("polls", self._queue.poll_seconds, self._take_over),
         ]
 
     def stop(self, grace_seconds: float, hurry: Event) -> None:
         """Finish or hand over within the grace; at once when `hurry` is set."""
-        gevent.killall(self._intake)
+        for loop in self._intake:
+            loop.stop()
         waiting = list(self._greenlets)
         done = gevent.spawn(gevent.joinall, waiting)
         gevent.wait([done, hurry], timeout=grace_seconds, count=1)
@@ -97,7 +100,8 @@ class Worker:
         if handing:
             log.info("handing over %d generations", len(handing))
         gevent.joinall(handing, timeout=_HAND_OVER_SECONDS)
-        gevent.killall([done, *self._loops])
+        done.kill()
+        self.loops.stop()
         leaving = gevent.spawn(self._leave)
         leaving.join(timeout=_LEAVE_SECONDS)
         leaving.kill()
@@ -107,31 +111,44 @@ class Worker:
     def _leave(self) -> None:
         try:
             self._queue.leave()
-        except RedisUnavailable as error:
+        except RedisFailure as error:
             log.warning("leases are left to lapse: %s", error.detail)
 
     # ── intake ───────────────────────────────────────────────────────────────────────────────
 
-    def _claim(self) -> None:
-        self._slots.acquire()
+    def _claim(self, loop: Loop) -> None:
+        with loop.idle():
+            self._slots.acquire()
         job = None
         try:
-            job = self._queue.claim()
+            if self._can_send(loop):
+                job = self._queue.claim()
+            if job is not None and self._sender.trouble is not None:  # since it began to wait
+                given_back, job = job, None
+                self._queue.release(given_back)
         finally:
             if job is None:
                 self._slots.release()
         if job is not None:
             self._start(job)
 
-    def _take_over(self) -> None:
+    def _can_send(self, loop: Loop) -> bool:
+        """False after a pause where it cannot: then it takes no work, and loses what it has."""
+        if self._sender.trouble is None:
+            return True
+        loop.sleep(_PAUSE_SECONDS)
+        return False
+
+    def _take_over(self, loop: Loop) -> None:
         free = self._slots.counter
-        if free <= 0:
+        if free <= 0 or not self._can_send(loop):
             return
         for job in self._queue.take_over(free):
             # One's own that could not be renewed in time, and that nobody else wanted, goes on.
             if job.entry not in self._held:
                 log.warning("lease lapsed, taking over id=%s", job.generation_id)
-                self._slots.acquire()
+                with loop.idle():
+                    self._slots.acquire()
                 self._start(job)
 
     def _start(self, job: Job) -> None:
@@ -169,22 +186,27 @@ class Worker:
         self.outcomes["failed"] += 1
         try:
             self._generations.end(job.generation_id, ours)
-        except RedisUnavailable as error:
+        except RedisFailure as error:
             log.warning("job left to lapse id=%s: %s", job.generation_id, error.detail)
         except Exception:
             log.exception("job left to lapse id=%s", job.generation_id)
 
     # ── leases ───────────────────────────────────────────────────────────────────────────────
 
-    def _renew(self) -> None:
+    def _renew(self, _: Loop) -> None:
+        trouble = self._sender.trouble
+        if trouble is not None:
+            self._queue.unwell(trouble)
+            return
         for entry in self._queue.renew(list(self._held)):
             if entry in self._runs:
                 self._runs[entry].stop("lease lost")
 
-    def check_all(self) -> None:
+    def check_all(self, loop: Loop) -> None:
         """Ask for every run whether its record is still its own, and keep it from expiring.
         Raises `RedisUnavailable`."""
         for run in list(self._runs.values()):
+            loop.progress()
             run.check()
 
     def ended(self, generation_id: str) -> None:
@@ -193,29 +215,31 @@ class Worker:
             if run.claim.generation.id == generation_id:
                 gevent.spawn(run.stop, "ended elsewhere")
 
-    def _sweep(self) -> None:
-        mended = self._generations.sweep()
+    def _sweep(self, loop: Loop) -> None:
+        with loop.idle():  # as long as it takes: there may be many
+            mended = self._generations.sweep()
         if mended:
             log.warning("%d generations had no job and have one now", mended)
         self._queue.tidy()
 
-    def _every(self, seconds: float, step: Callable[[], None]) -> None:
+    def _every(self, name: str, seconds: float, step: Callable[[Loop], None]) -> Loop:
         """Call `step` for ever; where Redis does not answer, again soon."""
-        away = False
-        while True:
-            try:
-                step()
-                away = False
-                # Spread by a tenth, so that the workers do not all come at once.
-                gevent.sleep(seconds * (0.9 + 0.1 * self._chance()))
-            except RedisUnavailable as error:
-                if not away:
-                    log.warning("redis is away: %s", error.detail)
-                away = True
-                gevent.sleep(min(_PAUSE_SECONDS, seconds or _PAUSE_SECONDS))
-            except Exception:
-                log.exception("a step failed and is tried again")
-                gevent.sleep(_PAUSE_SECONDS)
+
+        def body(loop: Loop) -> None:
+            away = False
+            while True:
+                try:
+                    step(loop)
+                    away = False
+                    # Spread by a tenth, so that the workers do not all come at once.
+                    loop.sleep(seconds * (0.9 + 0.1 * self._chance()))
+                except RedisFailure as error:
+                    if not away:
+                        log.warning("loop %s waits for redis: %s", loop.name, error.detail)
+                    away = True
+                    loop.sleep(min(_PAUSE_SECONDS, seconds or _PAUSE_SECONDS))
+
+        return self.loops.start(name, body)
 
 
 class _Control:
@@ -229,10 +253,10 @@ class _Control:
 
     def confirmed(self) -> None:
         """Subscribed, for the first time or again: what was said meanwhile went by."""
-        gevent.spawn(self._look)
+        self._worker.loops.start("records", self._look)
 
-    def _look(self) -> None:
+    def _look(self, loop: Loop) -> None:
         try:
-            self._worker.check_all()
-        except RedisUnavailable:
-            pass  # the next renewal looks again
+            self._worker.check_all(loop)
+        except RedisFailure:
+            pass  # the next look comes soon
