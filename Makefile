@@ -123,3 +123,8 @@ tools:
 	@for install in tests/provider/install tests/clients/install; do \
 		if [ -x $$install ]; then $$install || exit 1; fi; \
 	done
+
+# Promises broken one at a time, each of which a fast test must notice.
+.PHONY: mutants
+mutants: $(DEV)
+	@exec $(BIN)/python -m tests.mutants

@@ -59,10 +59,11 @@ def test_the_application_s_json_provider_serialises(app: Flask) -> None:
         assert str(Message([Thing()])) == 'data: ["a thing"]\n\n'
 
 
+@pytest.mark.parametrize("end", ["\n", "\r", "\0"])
 @pytest.mark.parametrize("field", ["type", "id"])
-def test_nothing_breaks_out_of_its_field(field: str) -> None:
+def test_nothing_breaks_out_of_its_field(field: str, end: str) -> None:
     with pytest.raises(FieldError, match=field):
-        str(Message("x", **{field: "a\ndata: b"}))
+        str(Message("x", **{field: f"a{end}data: b"}))
 
 
 @pytest.mark.parametrize("retry", [500, "500"])

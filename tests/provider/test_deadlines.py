@@ -19,16 +19,6 @@ ROLE = chunk({"role": "assistant", "content": ""}).encode()
 TEXT = chunk({"content": "x"}).encode()
 
 
-class Clock:
-    """A clock that the test sets."""
-
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
 def failure_of(parts: Iterator[object]) -> ProviderFailure:
     with pytest.raises(ProviderFailure) as caught:
         for _ in parts:
@@ -55,7 +45,7 @@ def test_an_answer_that_does_not_begin_ends_with_first_delta_timeout(
     failure = failure_of(iter(stream))
     assert (failure.code, failure.retryable) == ("first-delta-timeout", True)
     assert stream.tries == 1, "a reader who waited once is not made to wait four times"
-    assert server.left.wait(30)
+    assert server.left.wait(15)
 
 
 @pytest.mark.parametrize("rest", [b"", b": keep-alive\n\n", TEXT[:-5]])
@@ -63,9 +53,11 @@ def test_an_answer_that_stops_ends_with_stall_timeout(
     server: ReplayServer, asking: Asking, rest: bytes
 ) -> None:
     server.replies = [Reply([TEXT, rest], hold=True)]
+    began = time.monotonic()
     failure = failure_of(iter(asking(stall_timeout_seconds=0.1).open(QUESTION)))
     assert (failure.code, failure.retryable) == ("stall-timeout", True)
-    assert server.left.wait(30)
+    assert time.monotonic() - began < 15
+    assert server.left.wait(15)
 
 
 def in_chunk(data: bytes) -> bytes:
@@ -77,7 +69,7 @@ def in_chunk(data: bytes) -> bytes:
 )
 @pytest.mark.parametrize(
     "noise",
-    [b": OPENROUTER PROCESSING\n\n", b"data: {}\n\n", b"\n", b"data:\n", b": flood\n" * 100_000],
+    [b": OPENROUTER PROCESSING\n\n", b"data: {}\n\n", b"\n", b"data:\n", b": flood\n" * 20_000],
     ids=["comment", "empty chunk", "line end", "data without an end", "flood"],
 )
 def test_noise_is_not_payload_however_long_it_goes_on(
@@ -87,9 +79,10 @@ def test_noise_is_not_payload_however_long_it_goes_on(
     server.replies = [Reply([before], drip=in_chunk(noise))]
     providers = asking(first_delta_timeout_seconds=0.2, stall_timeout_seconds=0.2)
     assert failure_of(iter(providers.open(QUESTION))).code == code
-    assert server.left.wait(30)
+    assert server.left.wait(15)
 
 
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
 
 
@@ -98,7 +91,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
     [
         (b"", b"H", "first-delta-timeout"),
         (HEAD + b"X: ", b"x", "first-delta-timeout"),
-        (b"", b"HTTP/1.1 100 Continue\r\n\r\n", "provider-unavailable"),
+        (CONTINUE * 20, CONTINUE, "provider-unavailable"),
         (HEAD + b"\r\n", b"0", "first-delta-timeout"),
         (HEAD + b"\r\n" + in_chunk(TEXT), b"0", "stall-timeout"),
         (HEAD + b"\r\n" + in_chunk(TEXT) + b"0\r\n", b"X: y\r\n", "stall-timeout"),
@@ -113,7 +106,7 @@ def test_what_drips_byte_by_byte_does_not_outlive_its_deadline(
         first_delta_timeout_seconds=0.2, stall_timeout_seconds=0.2, wait=lambda *_: None
     )
     assert failure_of(iter(providers.open(QUESTION))).code == code
-    assert server.left.wait(30)
+    assert server.left.wait(15)
 
 
 def test_an_answer_that_is_whole_does_not_wait_for_what_drips_behind_it(
@@ -124,20 +117,19 @@ def test_an_answer_that_is_whole_does_not_wait_for_what_drips_behind_it(
     began = time.monotonic()
     assert join(asking().open(QUESTION)).text == "x"
     assert time.monotonic() - began < 10, "the deadlines are a minute each"
-    assert server.left.wait(30)
+    assert server.left.wait(15)
 
 
 def test_a_consumer_that_takes_its_time_is_not_a_stall(
     server: ReplayServer, asking: Asking
 ) -> None:
-    clock = Clock()
     gate = threading.Event()
     end = (chunk({}, "stop") + DONE).encode()
-    server.replies = [Reply([TEXT, gate, b": x\n\n" + TEXT, end])]
-    parts = iter(asking(clock=clock).open(QUESTION))
+    server.replies = [Reply([TEXT, gate, TEXT + end])]
+    parts = iter(asking(stall_timeout_seconds=0.2).open(QUESTION))
     next(parts)
     next(parts)
-    clock.seconds += 1000  # Redis was away
+    time.sleep(1)  # Redis was away, for longer than a stall may take
     gate.set()
     assert len(list(parts)) == 2
 

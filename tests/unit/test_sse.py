@@ -46,6 +46,13 @@ def test_the_following_stream_fires_two_identical_events() -> None:
     assert events(b"data:test\n\ndata: test\n\n") == [("message", "test", "")] * 2
 
 
+def test_an_id_with_nul_is_ignored() -> None:
+    assert events(b"id: 1\ndata: a\n\nid: 2\0\ndata: b\n\n") == [
+        ("message", "a", "1"),
+        ("message", "b", "1"),
+    ]
+
+
 NASTY = [
     b"",
     b"\xef\xbb\xbfdata: bom\n\n",
