@@ -14,9 +14,12 @@ import redis
 import requests
 
 from hub.store.keys import Keys
+from tests.faults.poison import CODES, POISON, answer
+from tests.faults.soak.forks import Forks
 from tests.faults.soak.world import CHANNELS, World
 from tests.faults.topology import slot_of
 from tests.support.deadline import eventually
+from tests.support.provider import Script
 from tests.support.stack import descendants
 from tests.support.stream import EventStream
 from tests.support.valkey import Valkey
@@ -118,6 +121,40 @@ def delete_a_channel(world: World) -> None:
         requests.delete(f"{world.steady_web.url}/channels/scrap", timeout=15)
 
 
+def ask_a_poisoned_model(world: World) -> None:
+    for name in world.random.sample(sorted(POISON), 4):
+        world.ask_oddly(name, answer(name), CODES)
+
+
+def ask_for_a_huge_answer(world: World) -> None:
+    script = Script(deltas=["x" * 20_000] * 200)
+    world.ask_oddly("much", script, {"answer-too-large", "redis-refused"})
+
+
+def send_half_a_body(world: World) -> None:
+    """Of some the rest never comes, of some it is broken."""
+    head = b"POST /channels/scrap/events HTTP/1.1\r\nHost: localhost\r\n"
+    head += b"Content-Type: text/plain\r\n"
+    halves = (
+        head + b"Content-Length: 1000\r\n\r\nhalf",
+        head + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nhalf",
+        head + b"Transfer-Encoding: chunked\r\n\r\n8\r\nhalf",
+    )
+    with ExitStack() as connections:
+        for _ in range(20):
+            web = world.random.choice([world.steady_web, *world.webs])
+            with suppress(OSError):
+                address = ("127.0.0.1", web.reserved.number)
+                sock = connections.enter_context(socket.create_connection(address, 2))
+                sock.sendall(world.random.choice(halves))
+        _later(world, 3)
+
+
+def publish_from_forks(world: World) -> None:
+    """Children of one process, which made its `Hub` before it forked."""
+    world.forks.append(Forks(world.url, f"forks-{len(world.forks)}"))
+
+
 # ── a single Redis ───────────────────────────────────────────────────────────────────────────────
 
 
@@ -170,6 +207,13 @@ def let_links_go_silent(world: World) -> None:
 def break_links(world: World) -> None:
     assert world.proxy
     world.proxy.break_all()
+
+
+def refuse_an_append_for_good(world: World) -> None:
+    assert world.single
+    _ask(world.single, "CONFIG", "SET", "proto-max-bulk-len", str(2**20))
+    script = Script(deltas=["x" * 20_000] * 80)
+    world.ask_oddly("refused", script, {"redis-refused"})
 
 
 def swallow_an_answer(world: World) -> None:
@@ -260,6 +304,10 @@ EVERYWHERE: tuple[Fault, ...] = (
     let_a_crowd_come_and_go,
     stall_some_listeners,
     send_garbage,
+    send_half_a_body,
+    ask_a_poisoned_model,
+    ask_for_a_huge_answer,
+    publish_from_forks,
     delete_a_channel,
     kill_connections,
     flush_scripts,
@@ -273,6 +321,7 @@ OF: dict[str, tuple[Fault, ...]] = {
         let_links_go_silent,
         break_links,
         swallow_an_answer,
+        refuse_an_append_for_good,
     ),
     "sentinel": (
         kill_the_primary,

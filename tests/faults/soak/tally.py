@@ -53,6 +53,7 @@ class Tally:
         self.told: Counter[str] = Counter()
         self.answers: Counter[int] = Counter()
         self.generations: Counter[str] = Counter()
+        self.odd_endings: Counter[str] = Counter()
         self.restarts = 0
         self.closings: Counter[str] = Counter()
         self.wrong: list[str] = []
@@ -99,6 +100,13 @@ class Tally:
             self.wrong.append(f"generation {tab.generation_id} is gone: {tab.ending}")
         self.generations[ending or "wrong"] += 1
 
+    def odd(self, record: Mapping[str, Any], codes: frozenset[str]) -> None:
+        """A generation whose answer was trouble. It may be whole, or its worker lost meanwhile."""
+        code = (record["error"] or {}).get("code")
+        self.odd_endings[code or record["status"]] += 1
+        if code is not None and code not in codes | {"worker-lost", "redis-unavailable"}:
+            self.wrong.append(f"an odd answer ended in {record['error']}")
+
     def steady(self, web: Web) -> None:
         for family in text_string_to_metric_families(web.get("/metrics").text):
             if family.name == "hubbub_repairs":
@@ -136,6 +144,7 @@ class Tally:
             f"losses told:  {sum(self.told.values())} {_counted(self.told)}",
             f"generations:  {_counted(self.generations)} as tabs saw them"
             f"; {self.restarts} restarts",
+            f"odd answers:  {_counted(self.odd_endings)}",
             *(f"memory:       {curve}" for curve in self.curves),
             f"lost:         {self.lost}",
             f"doubled:      {self.doubled} (or out of order)",

@@ -7,7 +7,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
 
@@ -16,6 +16,7 @@ import requests
 from tests.faults.audience import Audience, Listener
 from tests.faults.proxy import Proxy
 from tests.faults.publisher import Publisher
+from tests.faults.soak.forks import Forks
 from tests.faults.soak.tally import Memory, Tally
 from tests.faults.tab import Tab
 from tests.faults.topology import Cluster, Sentinels
@@ -34,6 +35,7 @@ _ENV = {
     "HUB_LEASE_SECONDS": "2",
     "HUB_RECENT_BYTES": "200000",  # full within seconds: what grows after that is a leak
     "OPENAI_API_KEY": "a-key-of-the-soak",
+    "HUB_MAX_ANSWER_BYTES": str(3 * 2**20),
 }
 _DURABLE = ("--appendonly", "yes", "--appendfsync", "everysec")
 _HEAL_SECONDS = 90.0
@@ -57,6 +59,10 @@ class World:
         self.publishers: list[Publisher] = []
         self.tabs: list[Tab] = []
         self.late: list[Listener] = []
+        self.odd: dict[str, tuple[int, frozenset[str]]] = {}
+        """Generations that may fail, with what codes; and how often Redis had been emptied."""
+        self.forks: list[Forks] = []
+        self._odd_asked = 0
         self._halt = threading.Event()
         self._started: list[Process] = []
         self._asking = threading.Thread(target=self._ask_models, daemon=True)
@@ -104,7 +110,7 @@ class World:
             self.hub.add_web(**through),
         ]
         self._started += [*self.hub.workers, *self.hub.webs]
-        self.hub.until_ready()
+        self.hub.until_ready(90)
 
     def _watched(self) -> dict[str, Callable[[], list[int]]]:
         return {
@@ -176,6 +182,7 @@ class World:
                     tab.emptied = self.emptied
                     self.tabs.append(tab)
             self._settle_tabs()
+            self._settle_odd()
 
     def _ask(self, prompt: str, number: int) -> str:
         while not self._halt.is_set():
@@ -197,6 +204,27 @@ class World:
                 return ""
             self._halt.wait(0.2)
         return ""
+
+    def ask_oddly(self, prompt: str, script: Script, codes: Iterable[str]) -> None:
+        """A question whose answer is trouble: it must end, whole or in these words."""
+        self._odd_asked += 1
+        prompt = f"{prompt} {self._odd_asked}"
+        self.provider.scripts[prompt] = script
+        generation_id = self._ask(prompt, -self._odd_asked)
+        if generation_id:
+            self.odd[generation_id] = self.emptied, frozenset(codes)
+
+    def _settle_odd(self) -> None:
+        for generation_id, (emptied, codes) in list(self.odd.items()):
+            try:
+                answer = requests.get(f"{self.urls[0]}/generations/{generation_id}", timeout=15)
+            except requests.RequestException:
+                continue
+            if answer.status_code == 404 and emptied != self.emptied:
+                del self.odd[generation_id]
+            elif answer.ok and answer.json()["status"] in ("completed", "failed"):
+                del self.odd[generation_id]
+                self.tally.odd(answer.json(), codes)
 
     def _settle_tabs(self) -> None:
         for tab in [tab for tab in self.tabs if tab.terminal or tab.wrong]:
@@ -242,9 +270,15 @@ class World:
         while waiting and time.monotonic() < give_up:
             waiting = [each for each in waiting if not _has(each, ends)]
             time.sleep(0.05)
-        while self.tabs and time.monotonic() < give_up:
+        while (self.tabs or self.odd) and time.monotonic() < give_up:
             self._settle_tabs()
+            self._settle_odd()
             time.sleep(0.05)
+        for generation_id in self.odd:
+            self.tally.hanging += 1
+            self.tally.wrong.append(f"{generation_id} of an odd answer does not end")
+        for forks in self.forks:
+            self.tally.wrong += forks.judged()
         for listener in waiting:
             self.tally.wrong.append(
                 f"a listener ends at {[j.last for j in listener.judges.values()]} of {ends}"
