@@ -11,7 +11,7 @@ from flask import Flask, request
 
 from hub.access.access import Access
 from hub.access.gate import Gate, require_known
-from hub.errors import CrossOrigin
+from hub.errors import CrossOrigin, Unauthorized
 from hub.identity import EVERYBODY, OPERATOR, Action, Identity
 from hub.settings import is_loopback
 from hub.web.credentials import Credential, credential_of
@@ -43,6 +43,13 @@ class Caller:
     def require_known(self) -> None:
         """Return if somebody is there at all. Raises `Unauthorized`."""
         require_known(self.identity)
+
+    def refuse_strangers(self) -> None:
+        """Raises `Unauthorized` for one whose token does not count, before anything else is said.
+        Where that cannot be told at the moment, it is left to what is asked for: an EventSource,
+        for one, must not get an error."""
+        if isinstance(self.identity.refusal, Unauthorized):
+            raise self.identity.refusal
 
     @property
     def subject(self) -> str:
@@ -95,7 +102,7 @@ def register(app: Flask) -> None:
     def ask() -> None:
         exists = request.endpoint is not None and request.method != "OPTIONS"
         if exists and request.blueprint not in OPEN_TO_NOBODY:
-            caller_of(request.environ).require_known()
+            caller_of(request.environ).refuse_strangers()
 
 
 def caller_of(environ: Mapping[str, Any]) -> Caller:

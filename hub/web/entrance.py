@@ -70,6 +70,8 @@ class Entrance:
         if head.method != "GET" or not can_take_over(environ):
             return None
         one = _ONE_CHANNEL.fullmatch(head.path)
+        if one or head.path == "/events":
+            caller.refuse_strangers()
         if one:
             return open_stream(self._delivery, head, caller, [check_channel(one[1])])
         if head.path == "/events":
