@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from tests.support import keys
 from tests.support.stack import Web
 from tests.support.stream import EventStream
 
@@ -327,9 +328,8 @@ def test_connections_are_kept_for_the_next_publish(publisher: Publisher) -> None
     sockets = set()
     for number in range(3):
         body = json.dumps({"data": number})
-        connection.request(
-            "POST", publisher.path, body, headers={"Content-Type": "application/json"}
-        )
+        headers = {"Content-Type": "application/json", **keys.headers(None)}
+        connection.request("POST", publisher.path, body, headers=headers)
         answer = connection.getresponse()
         assert answer.status == 201
         answer.read()

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.contract.conftest import ORIGIN, Hubs
+from tests.support import keys
 from tests.support.stack import Web
 
 # What is judged before anybody asks who it is.
@@ -53,7 +54,7 @@ def ask(web: Web, method: str, path: str, headers: Mapping[str, str], body: byte
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
     try:
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
-        for name, value in headers.items():
+        for name, value in {**headers, **keys.headers(headers, path)}.items():
             connection.putheader(name, value)
         connection.endheaders(body or None)
         answer = connection.getresponse()
