@@ -117,6 +117,24 @@ def test_the_installed_command_says_what_it_can_do(installed: Path, elsewhere: P
 
 
 @pytest.mark.slow
+@pytest.mark.model
+def test_an_installed_hubbub_fetches_the_model_s_weights_once_and_answers(
+    installed: Path, tmp_path: Path, processes: list[Process]
+) -> None:
+    launch = Launches(tmp_path, processes)
+    hub = launch({}, (str(installed / "hubbub"), "run"), tmp_path).ready(180)
+    assert "fetching the local model's weights" in hub.log()
+    asked = {"prompt": "Say hello.", "max_tokens": 4}
+    made = requests.post(f"{hub.url}/generations", json=asked, timeout=10).json()
+    with EventStream(f"{hub.url}{made['events']}", timeout=60) as stream:
+        stream.next("completed")
+    assert hub.terminate() == 0
+    again = launch({}, (str(installed / "hubbub"), "run"), tmp_path).ready(60)
+    assert "fetching" not in again.log()
+    assert again.terminate() == 0
+
+
+@pytest.mark.slow
 def test_an_installed_hubbub_runs_in_a_folder_that_has_a_workers_package_of_its_own(
     installed: Path,
     elsewhere: Path,

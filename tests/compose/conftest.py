@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def engine() -> Iterator[Engine]:
     engine = Engine()
     try:
-        yield engine.start()
+        yield engine.start().import_base_images()
     finally:
         engine.end()
 
@@ -33,6 +33,7 @@ def engine() -> Iterator[Engine]:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What is under version control, as it is here now: the builder gets nothing else."""
     place = tmp_path_factory.mktemp("checkout")
+    place.chmod(0o755)  # as a clone has it
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True).stdout
     for name in filter(None, names.decode().split("\0")):
@@ -45,11 +46,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def images(engine: Engine, checkout: Path) -> Engine:
     """The engine, with the project's images built."""
-    project = Project(engine, checkout, "hubbub-build", {})
-    try:
-        project.compose("build", seconds=900)
-    finally:
-        project.close()
+    Project(engine, checkout, "hubbub-build", {}).compose("build", seconds=900)
     return engine
 
 

@@ -1,5 +1,7 @@
 """A container engine: the one that answers here or, for root, one of our own.
 
+`python -m tests.compose.engine` tells whether there can be one here, and why not.
+
 Debian's, with its socket, data and state in a folder of its own: it touches no other engine and
 nothing of it is left. What it does to the machine beyond that (`ip_forward`, iptables' chains, the
 bridge) is put back when it ends.
@@ -11,15 +13,17 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.compose.base_images import CHANGES, archives
+from tests.compose.base_images import CACHE, CHANGES, archives
 from tests.support.deadline import eventually
 
 PACKAGES = ("docker.io", "docker-compose", "iptables", "mmdebstrap")
 PROGRAMS = ("dockerd", "docker-compose", "iptables-save", "mmdebstrap")
+CADDY = CACHE / "caddy-2-alpine.tar"
 _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 _TABLES = ("filter", "nat", "raw", "mangle")
 _NETWORKS = "base=10.213.0.0/16,size=24"
@@ -70,6 +74,8 @@ class Engine:
         if os.geteuid() != 0:
             raise NoEngine("no engine answers, and only root can start one")
         install()
+        if not CADDY.exists() and not shutil.which("go"):
+            raise NoEngine("the image of Caddy is made with Go, which is not installed")
         self._place = Path(tempfile.mkdtemp(prefix="hubbub-engine-"))
         self._forwarding = _FORWARDING.read_text()
         self._rules = _run("iptables-save")
@@ -83,6 +89,12 @@ class Engine:
         with (self._place / "log").open("wb") as log:
             self._daemon = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         eventually(self._up, 60)
+        return self
+
+    def import_base_images(self) -> Engine:
+        """Into an engine of our own; another one fetches them, or has them."""
+        if self._daemon is None:
+            return self
         for image, file in archives().items():
             changes = [word for change in CHANGES[image] for word in ("--change", change)]
             self.docker("import", *changes, str(file), image)
@@ -98,6 +110,19 @@ class Engine:
     def docker(self, *words: str, seconds: float = 120) -> str:
         """Run `docker …`; what it printed."""
         return _run("docker", *words, env=self.env, seconds=seconds)
+
+    def logs(self, container: str) -> str:
+        """What it said, on both streams."""
+        done = subprocess.run(
+            ["docker", "logs", container],
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=60,
+        )
+        return done.stdout
 
     def end(self) -> None:
         if self._daemon is None or self._place is None:
@@ -122,3 +147,19 @@ def _run(*command: str, env: Mapping[str, str] | None = None, seconds: float = 1
     )
     assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}{done.stderr}"
     return done.stdout
+
+
+def main() -> int:
+    engine = Engine()
+    try:
+        engine.start()
+    except NoEngine as reason:
+        print(reason)
+        return 1
+    finally:
+        engine.end()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
+import socket
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +15,6 @@ import requests
 
 from tests.compose.engine import Engine
 from tests.support.deadline import eventually
-from tests.support.process import ReservedPort
 from tests.support.stack import clean_environ
 from tests.support.stream import EventStream
 
@@ -24,21 +25,33 @@ def compose_command(engine: Engine) -> list[str]:
     return ["docker", "compose"] if plugin.returncode == 0 else ["docker-compose"]
 
 
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody has, for an engine that cannot inherit a socket: below those
+    that the kernel gives away, which others may be given before the engine takes them."""
+    found: list[int] = []
+    while len(found) < count:
+        number = random.randrange(20_000, 30_000)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", number))
+            except OSError:
+                continue
+        found.append(number)
+    return found
+
+
 class Project:
     def __init__(self, engine: Engine, folder: Path, name: str, env: Mapping[str, str]) -> None:
         self.engine = engine
         self.folder = folder
         self.name = name
         self._profiles: list[str] = []
-        self._reserved = ReservedPort()
-        self._reserved_tls = ReservedPort()
-        self.url = f"http://127.0.0.1:{self._reserved.number}"
-        self.tls_url = f"https://localhost:{self._reserved_tls.number}"
+        port, tls_port = free_ports(2)
+        self.url = f"http://127.0.0.1:{port}"
+        self.tls_url = f"https://localhost:{tls_port}"
         found = {name: engine.env[name] for name in ("DOCKER_HOST",) if name in engine.env}
-        ports = {
-            "PORT": str(self._reserved.number),
-            "TLS_PORT": str(self._reserved_tls.number),
-        }
+        ports = {"PORT": str(port), "TLS_PORT": str(tls_port)}
         self.env = {**clean_environ(), **found, **ports, **env}
         self._compose = compose_command(engine)
 
@@ -68,7 +81,6 @@ class Project:
         if "--profile" in words:
             self._profiles = list(words)
         rest = [] if self._profiles else words
-        self.close()
         self.compose("up", "-d", *rest)
 
     def until_ready(self, within_seconds: float = 90) -> None:
@@ -132,12 +144,4 @@ class Project:
 
     def remove(self) -> None:
         """`down`, at once, with its volumes."""
-        try:
-            self.compose("down", "--volumes", "--timeout", "1", "--remove-orphans")
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """Let go of its ports, for the engine to take or for others."""
-        self._reserved.close()
-        self._reserved_tls.close()
+        self.compose("down", "--volumes", "--timeout", "1", "--remove-orphans")

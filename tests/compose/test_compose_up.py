@@ -140,8 +140,9 @@ def test_listeners_lose_nothing_while_each_part_is_killed_and_restarted(
     for number in range(10):
         audience.add(Listener([hub.url], "news", seed=number, silence_seconds=40))
     audience.connected(30)
-    running = hub.ask("Count to ten.", max_tokens=64)
+    running = hub.ask("Count to ten.", max_tokens=24)
     hub.kill("worker")
+    assert hub.finished(running, 180)["status"] == "completed"
     for service in ("web", "redis"):
         hub.kill(service)
         hub.until_ready()
@@ -152,8 +153,8 @@ def test_listeners_lose_nothing_while_each_part_is_killed_and_restarted(
         publisher.further(20, 60)
     last = publisher.finish(60)
     audience.has_all(last, 60)
-    assert hub.finished(running, 180)["status"] == "completed"
-    assert hub.finished(hub.ask("And again?"), 180)["status"] == "completed"
+    found = hub.finished(hub.ask("And again?"), 180)
+    assert found["status"] == "completed", found
 
 
 def test_stop_tells_every_stream_within_a_grace_longer_than_the_engine_s_own(
