@@ -26,10 +26,16 @@
  * @property {any[]} [annotations]
  * @property {any[]} [citations]
  *
+ * @typedef {object} Data            a part of an application's own: progress, a chart
+ * @property {string} name
+ * @property {any} data
+ * @property {string | null} [id]
+ *
  * @typedef {"queued" | "running" | "completed" | "failed" | "cancelled"} Status
  *
  * @typedef {{ kind: "append", index: number, field: "content" | "reasoning" | "refusal", text: string, parts: boolean }
  *   | { kind: "parts", index: number }
+ *   | { kind: "data" }
  *   | { kind: "reset" }
  *   | { kind: "status" }
  *   | { kind: "none" }} Change
@@ -66,6 +72,8 @@ export class Fold {
   model = null;
   /** By index; without holes. @type {Choice[]} */
   choices = [];
+  /** In the order in which they came first. @type {Data[]} */
+  data = [];
   /** @type {{ prompt_tokens?: number, completion_tokens?: number, total_tokens?: number } | null} */
   usage = null;
   /** @type {number | null} */
@@ -89,6 +97,8 @@ export class Fold {
         return this.#started(JSON.parse(event.data));
       case "delta":
         return this.#delta(JSON.parse(event.data));
+      case "data":
+        return this.#data(JSON.parse(event.data));
       case "snapshot":
         return this.#snapshot(JSON.parse(event.data));
       case "restarted":
@@ -116,6 +126,7 @@ export class Fold {
     this.cost = record.cost ?? null;
     this.error = record.error ?? null;
     this.choices = (record.choices ?? []).map(choice);
+    this.data = record.data ?? [];
     return { kind: "reset" };
   }
 
@@ -124,6 +135,7 @@ export class Fold {
     return JSON.stringify({
       attempt: this.attempt,
       choices: this.choices,
+      data: this.data,
       status: this.ended ? "running" : this.status,
     });
   }
@@ -136,6 +148,7 @@ export class Fold {
     if (this.choices.length || (data.attempt && data.attempt !== this.attempt)) {
       this.attempt = data.attempt || this.attempt;
       this.choices = [];
+      this.data = [];
       return { kind: "reset" };
     }
     return { kind: "status" };
@@ -164,11 +177,21 @@ export class Fold {
     return beside ? { kind: "parts", index: at.index } : { kind: "none" };
   }
 
+  /** @param {Data} part @returns {Change} */
+  #data(part) {
+    this.status = "running";
+    const at = part.id ? this.data.findIndex((one) => one.id === part.id) : -1;
+    if (at < 0) this.data.push(part);
+    else this.data[at] = part;
+    return { kind: "data" };
+  }
+
   /** @param {any} data @returns {Change} */
   #snapshot(data) {
     this.attempt = data.attempt ?? this.attempt;
     if (data.status && !isTerminal(data.status)) this.status = data.status;
     const told = data.choices.map(choice);
+    this.data = data.data ?? [];
     this.choices = [];
     for (const one of told) this.choices[this.#choice(one.index).index] = one;
     return { kind: "reset" };
@@ -180,6 +203,7 @@ export class Fold {
     this.attempt = data.attempt ?? this.attempt + 1;
     this.restartReason = data.reason ?? null;
     this.choices = [];
+    this.data = [];
     return { kind: "reset" };
   }
 

@@ -3,8 +3,8 @@
 
 import { ConnectionView } from "./connection.js";
 import { part } from "./dom.js";
-import { GenerationView } from "./generation_view.js";
 import { Inbox } from "./inbox.js";
+import { GenerationView } from "./generation_view.js";
 import { setTitle } from "./title.js";
 import { WatchersView } from "./watchers.js";
 

@@ -271,6 +271,9 @@ export class GenerationView {
     } else if (change.kind === "parts") {
       this.#writing = "content";
       this.#view(change.index).parts(this.#fold.choices[change.index]);
+    } else if (change.kind === "data") {
+      this.#writing ||= "content";
+      this.#drawData();
     } else if (change.kind === "reset") this.#drawChoices();
     if (change.kind === "reset" || this.#root.dataset.status !== this.#fold.status) this.#drawStatus();
     else this.#drawStanding();
@@ -297,6 +300,20 @@ export class GenerationView {
     this.#writing = first?.content ? "content" : first?.reasoning ? "reasoning" : "";
     for (const view of this.#choices.splice(this.#fold.choices.length)) view.remove();
     for (const choice of this.#fold.choices) this.#view(choice.index).set(choice);
+    this.#drawData();
+  }
+
+  /** What an application says beside its answer. */
+  #drawData() {
+    const node = part(this.#root, "data");
+    node.hidden = this.#fold.data.length === 0;
+    node.replaceChildren(
+      ...this.#fold.data.map(({ name, data }) => {
+        const row = element("div");
+        row.append(element("dt", name), element("dd", readable(data)));
+        return row;
+      }),
+    );
   }
 
   /** @param {number} index @returns {ChoiceView} */
@@ -370,6 +387,7 @@ export class GenerationView {
         .filter(([, value]) => value)
         .map(([name, value]) => {
           const row = element("div");
+          row.dataset.fact = name;
           row.append(element("dt", name), element("dd", value ?? ""));
           return row;
         }),
@@ -415,4 +433,17 @@ export class GenerationView {
       if (!(await copyText(text(), button))) this.#note(text());
     };
   }
+}
+
+/** A value of an application's own as a person reads it. @param {any} data @returns {string} */
+function readable(data) {
+  if (typeof data === "string") return data;
+  if (data === null || typeof data !== "object") return `${data}`;
+  const plain = (/** @type {any} */ one) => one === null || typeof one !== "object";
+  if (!Array.isArray(data) && Object.values(data).every(plain)) {
+    return Object.entries(data)
+      .map(([name, value]) => `${name}: ${value}`)
+      .join(", ");
+  }
+  return JSON.stringify(data, null, 2);
 }

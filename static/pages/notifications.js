@@ -4,8 +4,8 @@
 import { ConnectionView } from "./connection.js";
 import { clock, copyOf, element, part } from "./dom.js";
 import { channels, follow } from "./followed.js";
-import { timeOf } from "./ids.js";
 import { Inbox } from "./inbox.js";
+import { timeOf } from "./ids.js";
 import { hub, signIn, words } from "./session.js";
 
 /**

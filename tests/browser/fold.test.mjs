@@ -81,3 +81,16 @@ test("text and what the hub only carries may come in one delta", () => {
   assert.deepEqual(changes[0], { kind: "append", index: 0, field: "content", text: "Hi", parts: true });
   assert.deepEqual(fold.choices[0].annotations, [{ index: 0, a: 1, b: 2 }]);
 });
+
+test("parts of an application's own are kept, and one with an id that was there takes its place", () => {
+  const { fold, changes } = folded(
+    ["data", { name: "progress", data: { step: 1 }, id: "p" }],
+    ["data", { name: "chart", data: [1, 2], id: null }],
+    ["data", { name: "progress", data: { step: 2 }, id: "p" }],
+  );
+  assert.equal(changes[0].kind, "data");
+  assert.deepEqual(fold.data.map((one) => one.data), [{ step: 2 }, [1, 2]]);
+  const again = new Fold();
+  again.apply({ type: "snapshot", data: fold.snapshot() });
+  assert.deepEqual(again.data, fold.data);
+});

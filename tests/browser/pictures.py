@@ -1,4 +1,4 @@
-"""`make pictures`: every page as a picture for `docs/pages.md`, in light, in dark and on a phone.
+"""`make pictures`: every page as a picture for `docs/`, in light, in dark and on a phone.
 
 The whole stack runs with a provider that follows a script, so that the pictures change with the
 pages and with nothing else.
@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.watching import Watcher
+from tests.support.deadline import eventually
 from tests.support.provider import Script
 from tests.support.real import CHROMIUM_FLAGS, ROOT, chromium
 from tests.support.shared import Shared, shared_stack
@@ -56,10 +57,11 @@ NEWS = (
 
 def main() -> None:
     INTO.mkdir(parents=True, exist_ok=True)
-    with _stack() as shared, sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=[*CHROMIUM_FLAGS])
         for look in LOOKS:
-            _pictures(shared, browser, look)
+            with _stack() as shared:
+                _pictures(shared, browser, look)
         browser.close()
 
 
@@ -90,6 +92,8 @@ def _pictures(shared: Shared, browser: Browser, look: str) -> None:
         page.locator('.generation[data-status="completed"]').nth(number - 1).wait_for()
     watcher = Watcher(page).until_ended()
     _take(page, f"conversation-{look}")
+    if look == "light":
+        page.screenshot(path=ROOT / "docs" / "page.png")
     page.goto(f"{hub.url}/g/{watcher.generation_id}")
     Watcher(page).until_ended()
     _take(page, f"generation-{look}")
@@ -100,7 +104,10 @@ def _pictures(shared: Shared, browser: Browser, look: str) -> None:
     page.get_by_text("passed").wait_for()
     _take(page, f"notifications-{look}")
     page.goto(f"{hub.url}/status")
-    page.locator(".plot .line[d^=M]").first.wait_for()
+    line = page.locator(".plot .line").first
+    eventually(
+        lambda: "L" in (line.get_attribute("d") or ""), 30
+    )  # two samples, five seconds apart
     _take(page, f"status-{look}")
     context.close()
 
