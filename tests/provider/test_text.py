@@ -261,3 +261,34 @@ def test_what_stands_around_the_deltas_waits_for_the_first_of_them() -> None:
     assert isinstance(delta, Delta)
     assert delta.carried == {("completion", name): value for name, value in around.items()}
     assert answer.feed(chunk({"content": "y"}, **around).encode()) == [Delta(0, "content", "y")]
+
+
+def test_logprobs_of_a_thought_and_of_a_text_that_is_held_back_are_not_lost(read: Reader) -> None:
+    def with_logprobs(number: int, **delta: str) -> str:
+        logprobs = {"content": [{"token": str(number)}]}
+        return line({"choices": [{"index": 0, "delta": delta, "logprobs": logprobs}]})
+
+    answer = read(
+        with_logprobs(1, reasoning="hm")
+        + with_logprobs(2, content="<th")
+        + with_logprobs(3, content="is")
+        + with_logprobs(4, content="!")
+        + DONE
+    )
+    assert (answer.choices[0].reasoning, answer.text) == ("hm", "<this!")
+    assert [told["content"][0]["token"] for told in answer.logprobs] == ["1", "2", "3", "4"]
+
+
+def test_what_a_part_of_the_content_says_beside_its_text_is_kept() -> None:
+    answer = Answer()
+    text = {"type": "text", "text": "Hi", "annotations": [{"x": 1}]}
+    thought = {"type": "thinking", "thinking": "hm", "signature": "s"}
+    parts = answer.feed(chunk({"content": [thought, text, {"type": "text", "text": "!"}]}).encode())
+    deltas = [part for part in parts if isinstance(part, Delta)]
+    assert [(delta.kind, delta.value) for delta in deltas if delta.value] == [
+        ("reasoning", "hm"),
+        ("content", "Hi"),
+        ("content", "!"),
+    ]
+    carried = [each for delta in deltas if delta.carried for each in delta.carried.values()]
+    assert carried == [[{**thought, "thinking": ""}], [{**text, "text": ""}]]

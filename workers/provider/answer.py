@@ -19,13 +19,12 @@ from typing import Any
 
 from workers.provider import failure, json_door
 from workers.provider.beside import QUIET, Beside
+from workers.provider.choice_reader import ChoiceReader
 from workers.provider.failure import ProviderFailure
 from workers.provider.json_door import TEXTS, Halves, NotJson, Unsound, checked, mended, short
-from workers.provider.members import CHOICE, COMPLETION, CONTENT, DELTA, PARTS, UNDERSTOOD
+from workers.provider.members import CHOICE, COMPLETION
 from workers.provider.parts import Delta, Finish, Model, Part, Usage
 from workers.provider.sse_reader import MAX_EVENT_BYTES, EventTooLong, SseReader, WireEvent
-from workers.provider.thought import ThoughtSplitter
-from workers.provider.tool_calls import ToolCalls
 from workers.provider.usage import usage_of
 
 MAX_LOGPROBS_BYTES = 262_144
@@ -46,10 +45,7 @@ class Answer:
         self._model = ""
         self._usage: Usage | None = None
         self._reasons: dict[int, str] = {}
-        self._seen: set[int] = set()
-        self._splitters: dict[int, ThoughtSplitter] = {}
-        self._plain: set[int] = set()
-        self._tool_calls: dict[int, ToolCalls] = {}
+        self._choices: dict[int, ChoiceReader] = {}
         self._halves = Halves()
         self._data = b""  # of the event that is being read
         self._torn = False
@@ -104,25 +100,22 @@ class Answer:
                 if event.data[:1] in (b"{", b"["):
                     raise self._truncated() from None  # half a chunk
                 raise
-        if self._reader.is_json and not self._seen:
+        if self._reader.is_json and not self._choices:
             raise self._malformed(b"a JSON document without choices")
         if not (self.complete or self._reader.is_json):
             raise self._truncated()
 
     def summary(self) -> list[Part]:
         """What is known at the end: what was held back, each choice's `Finish`, the `Usage`."""
-        if not self._seen:
+        if not self._choices:
             raise self._truncated()  # nothing but [DONE]
         parts: list[Part] = []
-        for index in sorted(self._splitters):
-            self._text(index, self._splitters[index].end(), None, parts)
+        for index in sorted(self._choices):
+            self._choices[index].end(parts)
         for index, kind in self._halves.rest():
             parts.append(Delta(index, kind, "\ufffd"))
-        for index, calls in self._tool_calls.items():
-            if rest := calls.end():
-                parts.append(Delta(index, "tool_calls", rest))
         parts += self._beside.rest()
-        for index in sorted(self._seen):
+        for index in sorted(self._choices):
             parts.append(Finish(index, self._reasons.get(index, "stop")))
         if self._usage is not None:
             parts.append(self._usage)
@@ -140,13 +133,13 @@ class Answer:
     @property
     def complete(self) -> bool:
         """Every choice that began has said how it ended, or `[DONE]` stands for them."""
-        return bool(self._seen) and (self.done or self._seen <= self._reasons.keys())
+        return bool(self._choices) and (self.done or self._choices.keys() <= self._reasons.keys())
 
     def _truncated(self) -> ProviderFailure:
         return ProviderFailure(
             failure.TRUNCATED,
             "the provider's stream ended before the answer did"
-            if self._seen
+            if self._choices
             else "the provider's stream ended without an answer",
         )
 
@@ -215,7 +208,10 @@ class Answer:
 
     def _choice(self, position: int, choice: Mapping[str, Any], parts: list[Part]) -> None:
         index = self._index(choice.get("index"), position)
-        self._seen.add(index)
+        reader = self._choices.get(index)
+        if reader is None:
+            reader = ChoiceReader(index, self._halves, self._beside)
+            self._choices[index] = reader
         if not _PLAIN_CHOICE.issuperset(choice):
             self._read_usage(choice.get("usage"))
             self._beside.take(index, CHOICE, choice, self._sound)
@@ -231,14 +227,16 @@ class Answer:
                 len(delta) == 1
                 and type(content) is str
                 and content
-                and index in self._plain
+                and reader.plain
                 and not self._torn
             ):
                 parts.append(Delta(index, "content", content, logprobs))
             else:
-                self._delta(index, delta, logprobs, parts)
-        elif isinstance(choice.get("text"), str):
-            self._content(index, choice["text"], self._logprobs(choice.get("logprobs")), parts)
+                reader.delta(delta, logprobs, parts, torn=self._torn, sound=self._sound)
+        elif isinstance(choice.get("text"), str):  # a completion of the older kind
+            told = {"content": choice["text"]}
+            logprobs = self._logprobs(choice.get("logprobs"))
+            reader.delta(told, logprobs, parts, torn=self._torn, sound=self._sound)
         if self._beside:
             self._beside.flush(index, parts, began=self._began or _has_delta(parts))
         reason = choice.get("finish_reason")
@@ -268,83 +266,6 @@ class Answer:
         found: dict[str, Any] = mended(logprobs) if self._torn else logprobs
         return checked(found, self._data) if found else found
 
-    def _delta(
-        self,
-        index: int,
-        delta: Mapping[str, Any],
-        logprobs: dict[str, Any] | None,
-        parts: list[Part],
-    ) -> None:
-        before = len(parts)
-        if not UNDERSTOOD[DELTA].issuperset(delta):
-            self._beside.take(index, DELTA, delta, self._sound)
-        self._reasoning(index, _reasoning(delta), parts)
-        content = delta.get("content")
-        if isinstance(content, str):
-            if content:
-                self._content(index, content, logprobs, parts)
-                logprobs = None
-        elif isinstance(content, list):
-            self._content_list(index, content, logprobs, parts)
-            logprobs = None
-        refusal = delta.get("refusal")
-        if isinstance(refusal, str) and refusal:
-            parts.append(Delta(index, "refusal", self._whole(index, "refusal", refusal)))
-        calls = delta.get("tool_calls")
-        if not calls and isinstance(delta.get("function_call"), Mapping):
-            calls = [{"index": 0, "function": delta["function_call"]}]
-        if calls:
-            reader = self._tool_calls.setdefault(index, ToolCalls())
-            pieces = reader.read(calls, torn=self._torn)
-            if pieces:
-                parts.append(Delta(index, "tool_calls", checked(pieces, self._data)))
-        if logprobs is not None and len(parts) == before:
-            parts.append(Delta(index, "content", "", logprobs))
-
-    def _reasoning(self, index: int, text: str, parts: list[Part]) -> None:
-        if text and self._torn:
-            text = self._whole(index, "reasoning", text)
-        if text:
-            parts.append(Delta(index, "reasoning", text))
-
-    def _content(self, index: int, text: str, logprobs: Any, parts: list[Part]) -> None:
-        if self._torn:
-            text = self._whole(index, "content", text)
-        if not text:
-            return
-        if index in self._plain:
-            parts.append(Delta(index, "content", text, logprobs))
-            return
-        splitter = self._splitters.setdefault(index, ThoughtSplitter())
-        self._text(index, splitter.split(text), logprobs, parts)
-        if splitter.plain:
-            self._plain.add(index)
-
-    def _text(
-        self, index: int, pieces: list[tuple[bool, str]], logprobs: Any, parts: list[Part]
-    ) -> None:
-        for is_thought, text in pieces:
-            parts.append(Delta(index, "reasoning" if is_thought else "content", text, logprobs))
-            logprobs = None
-
-    def _content_list(self, index: int, items: list[Any], logprobs: Any, parts: list[Part]) -> None:
-        """A list of texts, thoughts (Mistral) and other parts (a picture) in place of the text."""
-        for item in items:
-            if isinstance(item, str):
-                self._content(index, item, logprobs, parts)
-            elif not isinstance(item, Mapping):
-                continue
-            elif item.get("type") == "thinking":
-                self._reasoning(index, _joined(item.get("thinking")), parts)
-            elif item.get("type") in _TEXT_PARTS and isinstance(item.get("text"), str):
-                self._content(index, item["text"], logprobs, parts)
-            else:
-                part = self._sound(item)
-                parts.append(Delta(index, "carried", "", None, {(CONTENT, PARTS): [part]}))
-
-    def _whole(self, index: int, kind: str, text: str) -> str:
-        return self._halves.joined((index, kind), text) if self._torn else text
-
     def _finish(self, index: int, reason: object, choice: Mapping[str, Any]) -> None:
         if reason == "error":
             raise failure.from_payload(choice) or failure.from_error(
@@ -360,9 +281,6 @@ class Answer:
             self._usage = usage
 
 
-_TEXT_PARTS = ("text", "output_text", None)
-
-
 def _has_delta(parts: list[Part]) -> bool:
     return any(type(part) is Delta for part in parts)
 
@@ -372,22 +290,3 @@ def _unsound(problem: str) -> ProviderFailure:
     return ProviderFailure(
         failure.MALFORMED, f"the provider's answer may not pass: {problem}", retryable=False
     )
-
-
-def _reasoning(delta: Mapping[str, Any]) -> str:
-    """Thoughts, wherever they stand; the first place that has any, as some servers repeat them."""
-    for name in ("reasoning_content", "reasoning"):
-        value = delta.get(name)
-        if isinstance(value, str) and value:
-            return value
-    return _joined(delta.get("reasoning_details"))
-
-
-def _joined(items: object) -> str:
-    """The text of a list of thoughts: `text`, or the `summary` given in its place."""
-    if isinstance(items, str):
-        return items
-    if not isinstance(items, list):
-        return ""
-    texts = [item.get("text") or item.get("summary") for item in items if isinstance(item, Mapping)]
-    return "".join(text for text in texts if isinstance(text, str))
