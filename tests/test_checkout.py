@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
-import subprocess
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 import requests
 
+from tests.support.checkout import copy_checkout
 from tests.support.launch import Launches
 from tests.support.process import Process
-from tests.support.real import ROOT, missing, model_path
+from tests.support.real import model_path
 
 INSTALL_SECONDS = 300
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of what is under version control, as it is here now, under a path that is too long
-    for a Unix socket."""
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    try:
-        names = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError):
-        missing("git, or its checkout")
-    place = tmp_path / ("a-directory-with-a-long-name-" * 3)
-    for name in filter(None, names.decode().split("\0")):
-        if (ROOT / name).is_file():
-            (place / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, place / name)
-    return place
+    """Under a path that is too long for a Unix socket."""
+    return copy_checkout(tmp_path / ("a-directory-with-a-long-name-" * 3))
 
 
 @pytest.mark.slow

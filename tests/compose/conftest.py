@@ -4,8 +4,6 @@ own, with what compose is given by a person: the file, the environment, a comman
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -14,10 +12,9 @@ import pytest
 
 from tests.compose.engine import Engine
 from tests.compose.project import Project
+from tests.support.checkout import copy_checkout
 
 Up = Callable[..., Project]
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -31,16 +28,10 @@ def engine() -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What is under version control, as it is here now: the builder gets nothing else."""
+    """The builder gets nothing else."""
     place = tmp_path_factory.mktemp("checkout")
     place.chmod(0o755)  # as a clone has it
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True).stdout
-    for name in filter(None, names.decode().split("\0")):
-        if (ROOT / name).is_file():
-            (place / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, place / name)
-    return place
+    return copy_checkout(place)
 
 
 @pytest.fixture(scope="session")
