@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.proxy import Proxy
 from tests.support import keys
+from tests.support.provider import Gate
 
 Tabs = Callable[[], Page]
 
@@ -58,3 +59,11 @@ def proxied() -> Iterator[Callable[[str], Proxy]]:
     yield start
     for proxy in proxies:
         proxy.close()
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    """Nothing of a scripted answer passes before it lets it."""
+    gate = Gate()
+    yield gate
+    gate.open()

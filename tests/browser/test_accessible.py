@@ -32,13 +32,6 @@ def axe() -> str:
 
 
 @pytest.fixture
-def gate() -> Iterator[Gate]:
-    gate = Gate()
-    yield gate
-    gate.open()
-
-
-@pytest.fixture
 def hub(stack: StartStack) -> Stack:
     return stack({"HUB_HEARTBEAT_SECONDS": "1", "HUB_RETRY_MS": "100"})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -25,13 +24,6 @@ PIXEL = (
 @pytest.fixture
 def hub(stack: StartStack) -> Stack:
     return stack({"HUB_HEARTBEAT_SECONDS": "1", "HUB_RETRY_MS": "100"})
-
-
-@pytest.fixture
-def gate() -> Iterator[Gate]:
-    gate = Gate()
-    yield gate
-    gate.open()
 
 
 def opened(context: BrowserContext, url: str) -> Page:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import BrowserContext
@@ -30,14 +30,6 @@ HOSTILE = (
 @pytest.fixture
 def hub(stack: StartStack) -> Stack:
     return stack({"HUB_HEARTBEAT_SECONDS": "1", "HUB_RETRY_MS": "100"})
-
-
-@pytest.fixture
-def gate() -> Iterator[Gate]:
-    """Nothing of a scripted answer passes before it lets it."""
-    gate = Gate()
-    yield gate
-    gate.open()
 
 
 def ask(context: BrowserContext, hub: Stack, prompt: str) -> Watcher:

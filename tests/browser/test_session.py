@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 import requests
@@ -24,13 +23,6 @@ PATIENCE_MS = 15_000
 @pytest.fixture
 def hub(stack: StartStack) -> Stack:
     return stack({"HUB_JWT_SECRET": SECRET, "HUB_HEARTBEAT_SECONDS": "1"})
-
-
-@pytest.fixture
-def gate() -> Iterator[Gate]:
-    gate = Gate()
-    yield gate
-    gate.open()
 
 
 def sign_in(page: Page, shown: str) -> None:

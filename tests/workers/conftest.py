@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
 
+from app import create_app
 from hub.settings import Settings
 from hub.store.history import History
 from hub.store.redis_link import RedisLink
@@ -110,3 +113,16 @@ class Attempts:
 @pytest.fixture
 def attempts(generations: Generations, sender: Sender, settings: Settings) -> Attempts:
     return Attempts(generations, sender, settings)
+
+
+@pytest.fixture
+def application(settings: Settings, real_link: RedisLink) -> Iterator[Flask]:
+    """The whole application, without a worker."""
+    application = create_app(settings, real_link)
+    yield application
+    application.extensions["hubbub"].stop()
+
+
+@pytest.fixture
+def client(application: Flask) -> FlaskClient:
+    return application.test_client()

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from html.parser import HTMLParser
 
-import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
-from app import create_app
-from hub.settings import Settings
-from hub.store.redis_link import RedisLink
 from tests.workers.conftest import Attempts
 from workers.generation import Terminal
 from workers.provider import Delta
 from workers.request import Request
 from workers.store import Generations
-
-
-@pytest.fixture
-def client(settings: Settings, real_link: RedisLink) -> Iterator[FlaskClient]:
-    application: Flask = create_app(settings, real_link)
-    yield application.test_client()
-    application.extensions["hubbub"].stop()
 
 
 class Meta(HTMLParser):

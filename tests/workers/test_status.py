@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
@@ -13,13 +9,6 @@ from hub.past import KEPT, PERIOD_SECONDS, Past
 from hub.settings import Settings
 from hub.store.redis_link import RedisLink
 from tests.workers.conftest import MakeQueue, claimed
-
-
-@pytest.fixture
-def client(settings: Settings, real_link: RedisLink) -> Iterator[FlaskClient]:
-    application: Flask = create_app(settings, real_link)
-    yield application.test_client()
-    application.extensions["hubbub"].stop()
 
 
 def test_the_hub_its_redis_its_jobs_and_its_workers_are_told(

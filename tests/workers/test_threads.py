@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
-from app import create_app
-from hub.settings import Settings
-from hub.store.redis_link import RedisLink
 from workers import threads
-
-
-@pytest.fixture
-def application(settings: Settings, real_link: RedisLink) -> Iterator[Flask]:
-    application = create_app(settings, real_link)
-    yield application
-    application.extensions["hubbub"].stop()
-
-
-@pytest.fixture
-def client(application: Flask) -> FlaskClient:
-    return application.test_client()
 
 
 def ask(client: FlaskClient, prompt: str, thread: str, parent: str = "", **options: Any) -> str:

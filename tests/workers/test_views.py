@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
 
-from app import create_app
 from hub import sse
 from hub.errors import RedisUnavailable
-from hub.settings import Settings
 from hub.store.redis_link import RedisLink
 from tests.workers.conftest import ASKED, Attempts
 from workers.generation import Terminal
@@ -22,18 +18,6 @@ from workers.store import Generations
 
 PROBLEM = "application/problem+json"
 STREAM = {"Accept": "text/event-stream"}
-
-
-@pytest.fixture
-def application(settings: Settings, real_link: RedisLink) -> Iterator[Flask]:
-    application = create_app(settings, real_link)
-    yield application
-    application.extensions["hubbub"].stop()
-
-
-@pytest.fixture
-def client(application: Flask) -> FlaskClient:
-    return application.test_client()
 
 
 @pytest.fixture
