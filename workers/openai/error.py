@@ -25,6 +25,8 @@ _STATUS = {
     failure.RATE_LIMITED: 429,
     failure.REFUSED: 400,
     failure.CONTEXT_TOO_LONG: 400,
+    failure.REQUEST_TOO_LARGE: 413,
+    failure.ANSWER_TOO_LARGE: 502,
     failure.AUTH: 502,
     failure.UNAVAILABLE: 502,
     failure.MALFORMED: 502,
