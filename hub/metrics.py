@@ -42,6 +42,7 @@ _GAUGES = {
     "listeners": ("hubbub_listeners", "Open streams."),
     "waiting": ("hubbub_waiting", "Connections of which a request or its body is awaited."),
     "behind": ("hubbub_listeners_behind", "Open streams that are not at the head."),
+    "arriving": ("hubbub_arrivals_waiting", "Requests for a stream that wait to be let in."),
     "memory_bytes": ("hubbub_memory_bytes", "Resident memory of the web processes."),
 }
 _MAXIMA = {

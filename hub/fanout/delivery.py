@@ -69,6 +69,7 @@ class Delivery:
         self.listeners: set[Listener] = set()
         self.per_address: dict[str, int] = {}
         self.draining = False
+        self.arriving = 0
         self.figures_beside: list[Callable[[], Figures]] = []
         self._kinds = kinds
         self._rooms: dict[str, Room] = {}
@@ -139,14 +140,17 @@ class Delivery:
         return room
 
     def wait_until_current(self, rooms: Sequence[Room]) -> None:
-        """Return when each room knows everything that was published before now.
-        Raises `RedisFailure`."""
-        give_up = time.monotonic() + BARRIER_SECONDS
-        for room in rooms:
-            self.feed.barrier(room.pubsub_channel, max(0.01, give_up - time.monotonic()))
-        for room in rooms:
-            if not room.wait_until_current(max(0.01, give_up - time.monotonic())):
-                raise room.refused or RedisUnavailable("the channel's history cannot be read")
+        """Return when each room knows everything that was published before now. That takes as long
+        as this process needs; raises `RedisFailure` where Redis does not answer for a while."""
+        self.arriving += 1
+        try:
+            for room in rooms:
+                self.feed.barrier(room.pubsub_channel, BARRIER_SECONDS)
+            for room in rooms:
+                if not room.wait_until_current(BARRIER_SECONDS):
+                    raise room.refused or RedisUnavailable("the channel's history cannot be read")
+        finally:
+            self.arriving -= 1
 
     def count(self, channel: str) -> int:
         """The listeners of a channel in all processes. Raises `RedisUnavailable`."""
@@ -164,6 +168,7 @@ class Delivery:
         found = {
             **self.counters.figures(),
             "listeners": len(self.listeners),
+            "arriving": self.arriving,
             "behind": sum(listener.group is None for listener in self.listeners),
             "redis_reconnects": self.feed.reconnects,
             **self.loops.figures(),

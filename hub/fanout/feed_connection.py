@@ -8,7 +8,9 @@ with a deadline.
 
 from __future__ import annotations
 
+import _socket
 import logging
+import os
 import ssl
 import time
 from collections.abc import Callable
@@ -65,6 +67,7 @@ class FeedConnection:
         self._demotions = feed.link.demotions
         self._refused: RedisRefused | None = None
         self._connected_before = False
+        self._heard_at = 0.0
         self._loop = loops.start("feed", self._run)
 
     def add(self, pubsub_channel: bytes) -> None:
@@ -87,11 +90,28 @@ class FeedConnection:
         mine = self._next_ping
         if not self._pings:
             self._ping()
+        while True:
+            try:
+                mine.get(timeout=timeout_seconds)
+                return
+            except gevent.Timeout:
+                if mine.ready():
+                    return
+                if self._answers_within(timeout_seconds):
+                    continue  # it is this process that does not get to what Redis says
+                unavailable = RedisUnavailable("the subscription does not answer")
+                raise self._refused or unavailable from None
+
+    def _answers_within(self, seconds: float) -> bool:
+        """Whether Redis was heard in that time, or has said something that was not read yet."""
+        if self._socket is None:
+            return False
+        if time.monotonic() - self._heard_at < seconds:
+            return True
         try:
-            mine.get(timeout=timeout_seconds)
-        except gevent.Timeout:
-            unavailable = RedisUnavailable("the subscription does not answer")
-            raise self._refused or unavailable from None
+            return bool(peek(self._socket.fileno()))
+        except OSError:
+            return False
 
     def stop(self) -> None:
         self._stopped = True
@@ -179,6 +199,7 @@ class FeedConnection:
                 continue
             if not size or self._demotions != self._feed.link.demotions:
                 raise ConnectionResetError
+            self._heard_at = time.monotonic()
             reader.feed(buffer, 0, size)
             message = reader.gets()
             while message is not False:
@@ -228,6 +249,17 @@ class FeedConnection:
         return b"*%d\r\n" % len(parts) + b"".join(
             b"$%d\r\n%s\r\n" % (len(part), part) for part in parts
         )
+
+
+def peek(descriptor: int) -> bytes:
+    """The next byte on a socket, which stays there; b"" where there is none, or the end."""
+    sock = _socket.socket(fileno=os.dup(descriptor))
+    try:
+        return sock.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return b""
+    finally:
+        sock.close()
 
 
 def _cooperative(connection: Any) -> Any:

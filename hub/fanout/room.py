@@ -67,6 +67,7 @@ class Room:
         self.listeners = 0
         self.listeners_elsewhere = 0
         self.in_step = Event()
+        self.failing = False
         self.refused: RedisRefused | None = None
         """Why it cannot get into step, where that will not pass."""
         self._counters = counters
@@ -109,12 +110,16 @@ class Room:
             gevent.spawn(self._sync)
 
     def wait_until_current(self, seconds: float) -> bool:
-        """Whether the room is in step, or comes to be within the time.
+        """Whether the room is in step, or comes to be. It is waited for as long as its history is
+        being read, however busy the process is; for `seconds` where the reading fails.
 
         The first look is not for speed: gevent's `Event.wait` never returns, whatever its timeout,
         for who comes in the tick in which the event was set and all its waiters have given up.
         """
-        return self.in_step.is_set() or bool(self.in_step.wait(seconds))
+        while not self.in_step.is_set() and not self.in_step.wait(seconds):
+            if self.failing or not self._syncing:
+                return False
+        return True
 
     def behind(self, last: str, deletions: int) -> bool:
         """Whether Redis knows of something that this room should have heard by now."""
@@ -168,6 +173,7 @@ class Room:
                 try:
                     self._read_to_the_head()
                 except Exception as error:  # whatever it was: a room that gave up would be silent
+                    self.failing = True
                     self.refused = error if isinstance(error, RedisRefused) else None
                     if not isinstance(error, RedisFailure):
                         log.exception("%s could not be read", self.channel)
@@ -175,7 +181,7 @@ class Room:
                     gevent.sleep(pause)
                     pause = min(pause * 2, 1.0)
                     continue
-                self.refused = None
+                self.failing, self.refused = False, None
                 held, self._held, self._held_bytes = self._held, [], 0
                 if not self._sync_again:
                     self.in_step.set()

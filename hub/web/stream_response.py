@@ -7,6 +7,7 @@ alone. `take_over` and `StreamResponse` are the two ways in which its answer lea
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ from hub.web.delivery_thread import DeliveryThread
 from hub.web.headers import EVERY_ANSWER
 from hub.web.request_head import RequestHead, head_of
 from hub.web.transport import ResponseTransport, SocketTransport, can_take_over
+
+log = logging.getLogger("hub.stream")
 
 HEADERS = {
     "Content-Type": CONTENT_TYPE,
@@ -107,6 +110,13 @@ def open_stream(
             delivery, channels, options, head.address, dialect=dialect, view=view, start=start
         )
     except SubscribeRejected as refusal:
+        log.info(
+            "stream refused channels=%s address=%s reason=%s: %s",
+            ",".join(channels),
+            head.address,
+            refusal.reason,
+            refusal.detail,
+        )
         if options.overload_503:
             raise Overloaded(refusal.detail) from refusal
         told = own_events.closing(refusal.reason, True, delivery.retry_ms())

@@ -51,4 +51,4 @@ def _worlds(profile: str, server: Valkey, place: Path) -> Process:
 @pytest.mark.parametrize("profile", PROFILES, ids=[f"a listener {PROMISES[p]}" for p in PROFILES])
 def test_in_every_world(profile: str, worlds: dict[str, Process]) -> None:
     process = worlds[profile]
-    assert process.wait(60) == 0, process.log()
+    assert process.wait(300) == 0, process.log()

@@ -35,7 +35,7 @@ from tests.properties.log import ChannelLog, Deletion, Published
 from tests.properties.plan import CHANNELS, CLIENTS, PROCESSES, Plan, Step
 
 T = TypeVar("T")
-CATCH_UP_SECONDS = 6.0
+CATCH_UP_SECONDS = 40.0
 LAST = "the last word"
 
 
