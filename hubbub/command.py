@@ -18,7 +18,7 @@ _OWN = {
     "worker": "workers.__main__",
     "token": "hubbub.token",
 }
-_CLIENT = "hubbub.client"
+_CLIENT = "hubbub.commands.program"
 _HELP = frozenset({"-h", "--help"})
 
 

@@ -53,6 +53,7 @@ MAY_IMPORT = {
     ),
     "hiredis": ("hub.fanout.feed_connection", "workers.run.pipe"),
     "requests": ("workers.provider", "hub.client", "hub.access.jwks"),
+    "click": ("hubbub.commands", "hubbub.extension"),
     "jwt": ("hub.access",),
     "limits": ("hub.access.limits",),
 }

@@ -112,7 +112,18 @@ def test_the_installed_command_says_what_it_can_do(installed: Path, elsewhere: P
         timeout=30,
     )
     assert done.returncode == 0, done.stderr
-    for command in ("run", "web", "worker", "publish", "listen", "generate", "doctor"):
+    for command in (
+        "run",
+        "web",
+        "worker",
+        "publish",
+        "listen",
+        "generate",
+        "tail",
+        "ls",
+        "token",
+        "doctor",
+    ):
         assert re.search(rf"^\s+{command}\b", done.stdout, re.MULTILINE), command
 
 

@@ -1,18 +1,21 @@
 """A hub somewhere else, over HTTP: what the command line does its work with.
 
 A stream that breaks off is taken up again after the last id, as EventSource does it, until the hub
-says that it is over (204, or `closing` without `reconnect`). Errors are the hub's own words.
+says that it is over (204, or `closing` without `reconnect`). Errors are the hub's own words. Where
+it waits for a hub that has gone, the logger `hub.client.remote` says so.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import requests
+from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import HTTPError
 
 from hub import sse
@@ -24,14 +27,26 @@ SILENCE_SECONDS = 45
 """A stream that shows nothing, not even a heartbeat, for so long is taken for dead."""
 
 _LONGEST_PAUSE_SECONDS = 15.0
+_TRIES = 5
+
+log = logging.getLogger(__name__)
 
 
 class RemoteError(Exception):
-    """The hub refused, in its own words, or could not be reached."""
+    """The hub refused, in its own words, or could not be reached: then `status` is 0."""
 
-    def __init__(self, message: str, *, passing: bool = False) -> None:
+    def __init__(
+        self, message: str, *, status: int = 0, code: str = "", retry_after: str = ""
+    ) -> None:
         super().__init__(message)
-        self.passing = passing
+        self.status = status
+        self.code = code
+        self.retry_after = retry_after
+
+    @property
+    def passing(self) -> bool:
+        """Whether the same request may succeed a little later."""
+        return self.status in (0, 502, 503, 504)
 
 
 class Remote:
@@ -45,32 +60,58 @@ class Remote:
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"
 
+    @property
+    def proxy(self) -> str:
+        """The proxy of the environment that leads to the hub; '' where none does."""
+        if not self._session.trust_env:
+            return ""
+        return select_proxy(self.url, get_environ_proxies(self.url)) or ""
+
     def __enter__(self) -> Remote:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._session.close()
 
-    def call(self, method: str, path: str, body: object = None) -> Any:
-        """One request with a JSON answer. Raises `RemoteError`."""
-        return self._answer(method, path, json=body).json()
+    def call(self, method: str, path: str, body: object = None, *, key: str | None = None) -> Any:
+        """One request with a JSON answer. `key` makes a repetition harmless (`Idempotency-Key`).
+        Raises `RemoteError`."""
+        response = self.answer(method, path, json=body, headers=_keyed(key))
+        try:
+            return response.json()
+        except ValueError:
+            raise RemoteError(
+                f"{self.url}{path} answered something that is not JSON: is a hub there?",
+                status=response.status_code,
+            ) from None
 
-    def publish(self, channel: str, data: object, event: str | None = None) -> str:
+    def publish(
+        self, channel: str, data: object, event: str | None = None, *, key: str | None = None
+    ) -> str:
         """Publish one event; its id."""
         body = {"data": data} if event is None else {"event": event, "data": data}
-        answer = self.call("POST", f"/channels/{quote(channel, safe=':@~')}/events", body)
-        event_id: str = answer["id"]
+        event_id: str = self.call("POST", f"{channel_path(channel)}/events", body, key=key)["id"]
         return event_id
+
+    def publish_lines(self, channel: str, lines: bytes, *, key: str | None = None) -> list[str]:
+        """Publish NDJSON, all or nothing; the ids."""
+        headers = {**_keyed(key), "Content-Type": "application/x-ndjson"}
+        path = f"{channel_path(channel)}/events"
+        ids: list[str] = self.answer("POST", path, data=lines, headers=headers).json()["ids"]
+        return ids
 
     def events(
         self,
         path: str,
         query: Mapping[str, str | Sequence[str]] | None = None,
         after: str | None = None,
+        *,
+        lasting: bool = False,
     ) -> Generator[sse.Parsed, None, None]:
         """Every event of a stream, heartbeats too, over all its breaks. Ends where the hub ends
-        it for good. Raises `RemoteError` where the hub refuses."""
-        last_id, wait_seconds, failures = after or "", 0.0, 0
+        it for good. A `lasting` one that has once begun waits for its hub as long as it takes.
+        Raises `RemoteError` where the hub refuses, or stays away."""
+        last_id, wait_seconds, failures, tries = after or "", 0.0, 0, float(_TRIES)
         while True:
             try:
                 response = self._open(path, query, last_id)
@@ -80,6 +121,7 @@ class Remote:
                 parser.last_id = last_id
                 for event in _parsed(response, parser):
                     failures, last_id = 0, event.id
+                    tries = float("inf") if lasting else tries
                     if event.retry_ms is not None:
                         wait_seconds = event.retry_ms / 1000
                     yield event
@@ -89,8 +131,11 @@ class Remote:
                 if isinstance(error, RemoteError) and not error.passing:
                     raise
                 failures += 1
-                if failures > 5:
-                    raise RemoteError(self._unreachable(error)) from None
+                told = error if isinstance(error, RemoteError) else self._unreachable(error)
+                if failures > tries:
+                    raise told from None
+                if failures == 1:
+                    log.warning("%s; trying again", told)
             time.sleep(min(max(wait_seconds, 0.1) * 2**failures, _LONGEST_PAUSE_SECONDS))
 
     def _open(
@@ -99,7 +144,7 @@ class Remote:
         headers = {"Accept": "text/event-stream"}
         if last_id:
             headers["Last-Event-ID"] = last_id
-        return self._answer(
+        return self.answer(
             "GET",
             path,
             params=query,
@@ -108,18 +153,32 @@ class Remote:
             timeout=(CONNECT_SECONDS, SILENCE_SECONDS),
         )
 
-    def _answer(self, method: str, path: str, **options: Any) -> requests.Response:
+    def answer(self, method: str, path: str, **options: Any) -> requests.Response:
+        """The answer to one request, as `requests` gives it. Raises `RemoteError`."""
         options.setdefault("timeout", SILENCE_SECONDS)
         try:
             response = self._session.request(method, self.url + path, **options)
         except requests.RequestException as error:
-            raise RemoteError(self._unreachable(error), passing=True) from error
+            raise self._unreachable(error) from error
         if response.status_code >= 400:
-            raise RemoteError(_problem(response), passing=response.status_code in (502, 503, 504))
+            with response:
+                raise _refusal(response)
         return response
 
-    def _unreachable(self, error: Exception) -> str:
-        return without_passwords(f"{self.url} cannot be reached: {error}")
+    def _unreachable(self, error: Exception) -> RemoteError:
+        return RemoteError(without_passwords(f"{self.url} cannot be reached: {_reason(error)}"))
+
+
+def channel_path(channel: str) -> str:
+    return f"/channels/{quote(channel, safe=':@~')}"
+
+
+def generation_path(generation_id: str) -> str:
+    return f"/generations/{quote(generation_id, safe=':@~')}"
+
+
+def _keyed(key: str | None) -> dict[str, str]:
+    return {} if key is None else {"Idempotency-Key": key}
 
 
 def _parsed(response: requests.Response, parser: sse.Parser) -> Iterator[sse.Parsed]:
@@ -129,11 +188,27 @@ def _parsed(response: requests.Response, parser: sse.Parser) -> Iterator[sse.Par
             yield from parser.feed(data)
 
 
-def _problem(response: requests.Response) -> str:
+def _refusal(response: requests.Response) -> RemoteError:
     """RFC 9457's `detail`, or what there is instead."""
+    said, code = f"HTTP {response.status_code} {response.reason}", ""
     try:
         body = response.json()
-        code = body.get("code") or body.get("status")
-        return f"{body.get('detail') or body.get('title')} ({code})"
+        code = str(body.get("code") or body.get("status"))
+        said = f"{body.get('detail') or body.get('title')} ({code})"
     except (ValueError, AttributeError):
-        return f"HTTP {response.status_code} {response.reason}"
+        pass
+    retry_after = response.headers.get("Retry-After", "")
+    return RemoteError(said, status=response.status_code, code=code, retry_after=retry_after)
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost word of a failed connection: `Connection refused`, of five lines around it."""
+    inner: BaseException | None = error
+    while inner is not None:
+        error = inner
+        inner = next(
+            (part for part in (getattr(error, "reason", None), *error.args)
+             if isinstance(part, BaseException)),
+            error.__cause__ or error.__context__,
+        )  # fmt: skip
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

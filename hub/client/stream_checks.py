@@ -1,0 +1,126 @@
+"""The doctor's checks of streams, through whatever stands in between."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import closing
+
+from hub.client.finding import Ill, Patient, Stream
+from hub.client.remote import channel_path
+from hub.sse import CONTENT_TYPE, Parsed
+
+SLOW_SECONDS = 2.0
+
+
+def untouched(patient: Patient) -> str:
+    """Asked for like a browser, which takes gzip."""
+    answer = patient.remote.answer(
+        "GET",
+        f"{channel_path(patient.channel)}/events",
+        headers={"Accept": CONTENT_TYPE.partition(";")[0], "Accept-Encoding": "gzip, deflate, br"},
+        stream=True,
+    )
+    with answer:
+        encoding = answer.headers.get("Content-Encoding", "identity")
+        kind = answer.headers.get("Content-Type", "")
+        caching = answer.headers.get("Cache-Control", "")
+    if encoding != "identity":
+        raise Ill(
+            f"the stream comes as {encoding}",
+            "a proxy compresses it, and holds events back until it has a block",
+            "nginx: gzip off; Apache: SetEnv no-gzip 1; Caddy: encode only what is not "
+            "text/event-stream",
+        )
+    if not kind.startswith("text/event-stream") or "no-transform" not in caching:
+        raise Ill(
+            f"its head was changed: Content-Type {kind!r}, Cache-Control {caching!r}",
+            "a proxy or a cache writes heads of its own",
+            "let Content-Type and Cache-Control pass, and cache nothing below /channels and "
+            "/generations",
+        )
+    return "not compressed, its head as the hub wrote it"
+
+
+def begins(patient: Patient) -> str:
+    began = time.monotonic()
+    with closing(patient.stream()) as events:
+        first = _next(events)
+    took = time.monotonic() - began
+    if first.event != "subscribed":
+        raise Ill(
+            f"the first event is {first.event!r} and not the hub's",
+            "something else than a hub answers, or the hub is full",
+        )
+    if took > SLOW_SECONDS:
+        raise _held_back(f"after {took:.1f} s")
+    return f"{took * 1000:.0f} ms"
+
+
+def comes_through(patient: Patient) -> str:
+    slowest = 0.0
+    with closing(patient.stream()) as events:
+        _next(events)
+        for number in range(5):
+            sent = time.monotonic()
+            patient.remote.publish(patient.channel, str(number))
+            event = _next_published(events)
+            slowest = max(slowest, time.monotonic() - sent)
+            if event.data != str(number):
+                raise Ill(f"{event.data!r} arrived in place of {number}")
+    if slowest > SLOW_SECONDS:
+        raise _held_back(f"the slowest took {slowest:.1f} s")
+    return f"the slowest took {slowest * 1000:.0f} ms from publishing to receiving"
+
+
+def beats(patient: Patient) -> str:
+    began = time.monotonic()
+    with closing(patient.stream()) as events:
+        for event in events:
+            if event.event == "heartbeat":
+                break
+    took = time.monotonic() - began
+    if took > 1 + SLOW_SECONDS:
+        raise _held_back(f"the first of one each second came after {took:.1f} s")
+    return f"{took:.1f} s, where one each second was asked for"
+
+
+def resumes(patient: Patient) -> str:
+    first = patient.remote.publish(patient.channel, "before")
+    patient.remote.publish(patient.channel, "while away")
+    with closing(patient.stream(after=first)) as events:
+        verdict = json.loads(_next(events).data)["channels"][patient.channel]
+        event = _next_published(events)
+    if not verdict["recovered"] or event.data != "while away":
+        raise Ill(
+            "an event was lost",
+            "something takes Last-Event-ID out of the requests, or Redis drops what it keeps",
+            "let the header pass; in Redis: maxmemory-policy noeviction",
+        )
+    return "the event was replayed"
+
+
+def _next(events: Stream) -> Parsed:
+    event = next(events, None)
+    if event is None:
+        raise Ill("the stream ended before its first event", "the hub is stopping, or is full")
+    return event
+
+
+def _next_published(events: Stream) -> Parsed:
+    give_up = time.monotonic() + 15
+    for event in events:
+        if event.event == "message":
+            return event
+        if time.monotonic() > give_up:
+            break
+    raise _held_back("an event that was published did not arrive")
+
+
+def _held_back(seen: str) -> Ill:
+    return Ill(
+        seen,
+        "something in between gathers the stream before it passes it on: a proxy's buffer, "
+        "compression, a virus scanner",
+        "nginx: proxy_buffering off; gzip off; Apache: flushpackets=on; others: docs/proxies.md",
+    )

@@ -1,0 +1,59 @@
+"""A generation's events and the keyboard, heard by one loop.
+
+A thread reads the stream and another the terminal; both put what they find into one queue, so that
+Ctrl-D is heard while the stream is silent. Ctrl-C is Python's own `KeyboardInterrupt`, which
+interrupts the waiting for that queue.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from queue import SimpleQueue
+
+from hub.client.remote import Remote, RemoteError, generation_path
+from hub.sse import Parsed
+
+
+class Left(Exception):
+    """Ctrl-D: whoever watched has seen enough. The generation goes on."""
+
+
+_Found = Parsed | Left | RemoteError | None
+
+
+def follow(remote: Remote, generation_id: str, start: str) -> Iterator[Parsed]:
+    """Every event of a generation, over all breaks of the connection, until the hub ends it.
+    Raises `RemoteError`, and `Left` at Ctrl-D where standard input is a terminal."""
+    found: SimpleQueue[_Found] = SimpleQueue()
+    path = f"{generation_path(generation_id)}/events"
+    threading.Thread(target=_hear, args=(remote, path, start, found), daemon=True).start()
+    if sys.stdin.isatty():
+        # In the background a terminal is not ours to read: then reading fails, and stops nothing.
+        signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+        threading.Thread(target=_watch_keys, args=(found,), daemon=True).start()
+    while (one := found.get()) is not None:
+        if isinstance(one, Exception):
+            raise one
+        yield one
+
+
+def _hear(remote: Remote, path: str, start: str, found: SimpleQueue[_Found]) -> None:
+    try:
+        for event in remote.events(path, {"from": start}, lasting=True):
+            found.put(event)
+    except RemoteError as error:
+        found.put(error)
+    found.put(None)
+
+
+def _watch_keys(found: SimpleQueue[_Found]) -> None:
+    try:
+        while os.read(sys.stdin.fileno(), 1024):
+            pass  # nothing else means anything here
+    except OSError:
+        return
+    found.put(Left())

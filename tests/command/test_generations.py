@@ -1,0 +1,204 @@
+"""`generate`, `tail`, `ls` and `cancel`, in a pipe and at a terminal."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+
+from tests.command.conftest import Run, Start, StartTerminal
+from tests.command.terminal import CTRL_C, CTRL_D
+from tests.conftest import StartStack
+from tests.support.deadline import eventually
+from tests.support.provider import Gate, Script, ScriptedProvider, text_for
+from tests.support.stack import Stack
+
+ESCAPE = "\x1b"
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture
+def slow(provider: ScriptedProvider, gate: Gate) -> str:
+    """A prompt whose answer begins with "some" and goes on when the gate is opened."""
+    provider.scripts["slow"] = Script(text="some text", gate=gate)
+    gate.release(1)
+    return "slow"
+
+
+def newest(hub: Stack) -> str:
+    found: str = hub.get("/generations?limit=1").json()["generations"][0]["id"]
+    return found
+
+
+def test_generate_prints_the_answer_byte_for_byte_and_nothing_else(run: Run) -> None:
+    done = run("generate", "tell me")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == text_for("tell me") + "\n"
+
+
+@pytest.mark.parametrize("words", [(), ("-",)])
+def test_the_prompt_may_come_from_standard_input(
+    run: Run, provider: ScriptedProvider, words: tuple[str, ...]
+) -> None:
+    assert run("generate", *words, "--system", "be brief", stdin="tell me\n").returncode == 0
+    messages = provider.requests[-1]["messages"]
+    assert [message["content"] for message in messages] == ["be brief", "tell me"]
+
+
+def test_generate_says_why_there_is_no_answer(run: Run, provider: ScriptedProvider) -> None:
+    provider.scripts["no"] = Script(status=401, error={"error": {"message": "bad key"}})
+    done = run("generate", "no")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("hubbub: failed: ") and done.stderr.count("\n") == 1
+
+
+def test_json_gives_every_event_on_a_line(run: Run) -> None:
+    lines = [json.loads(line) for line in run("generate", "x", "--json").stdout.splitlines()]
+    assert [lines[0]["event"], lines[-1]["event"]] == ["started", "completed"]
+    text = "".join(one["data"].get("content", "") for one in lines if one["event"] == "delta")
+    assert text == text_for("x")
+
+
+def test_detach_prints_the_id_and_tail_the_answer(run: Run, hub: Stack) -> None:
+    generation_id = run("generate", "x", "--detach").stdout.strip()
+    assert hub.finished(generation_id)["status"] == "completed"
+    assert run("tail", generation_id).stdout == text_for("x") + "\n"
+
+
+def test_tail_from_now_says_that_all_is_over(run: Run, hub: Stack) -> None:
+    generation_id = hub.generate("x")
+    hub.finished(generation_id)
+    done = run("tail", generation_id, "--from", "now")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert f"hubbub tail {generation_id}" in done.stderr
+
+
+def test_tail_follows_to_the_end(run: Run, start: Start, hub: Stack, slow: str, gate: Gate) -> None:
+    process = start("tail", hub.generate(slow))
+    assert process.stdout is not None and process.stdout.read(4) == "some"
+    gate.open()
+    assert process.communicate(timeout=20) == (" text\n", "")
+
+
+def test_ls_is_tabs_in_a_pipe_and_one_line_for_each(
+    run: Run, hub: Stack, provider: ScriptedProvider
+) -> None:
+    generation_id = hub.generate("two\nlines\x1b[31m")
+    hub.finished(generation_id)
+    row = run("ls").stdout.splitlines()[0].split("\t")
+    assert (row[0], row[1], row[4]) == (generation_id, "completed", "two lines\x1b[31m")
+    assert json.loads(run("ls", "--json", "--limit", "1").stdout)["id"] == generation_id
+
+
+def test_cancel_stops_what_runs(run: Run, hub: Stack, slow: str) -> None:
+    generation_id = hub.generate(slow)
+    done = run("cancel", generation_id)
+    assert (done.returncode, done.stdout) == (0, f"{generation_id}\tcancelled\n")
+    assert hub.generation(generation_id)["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("command", ["tail", "cancel"])
+def test_an_unknown_generation_is_said_in_one_sentence(run: Run, command: str) -> None:
+    done = run(command, "never-was")
+    assert done.returncode == 1
+    assert done.stderr.startswith("hubbub: there is no ") and done.stderr.count("\n") == 1
+    done = run(command, "never/was")
+    assert done.returncode == 2 and "hubbub ls" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["generation:{}", "http://127.0.0.1:8000/hub/g/{}"])
+def test_a_generation_is_named_by_its_channel_or_its_page_too(
+    run: Run, hub: Stack, name: str
+) -> None:
+    generation_id = hub.generate("x")
+    assert run("tail", name.format(generation_id)).stdout == text_for("x") + "\n"
+
+
+def test_sigint_cancels_what_was_asked(start: Start, hub: Stack, slow: str) -> None:
+    process = start("generate", slow)
+    assert process.stdout is not None and process.stdout.read(4) == "some"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err.strip()) == (130, "cancelled")
+    assert hub.generation(newest(hub))["status"] == "cancelled"
+
+
+def test_at_a_terminal_the_last_line_tells_state_pace_and_the_way_back(
+    terminal: StartTerminal, hub: Stack
+) -> None:
+    shown = terminal("generate", "tell me")
+    assert shown.status() == 0
+    last = shown.seen.strip().splitlines()[-1]
+    assert last.startswith("completed · scripted · ") and "tokens/s" in last
+    assert last.endswith(f"hubbub tail {newest(hub)}")
+
+
+def test_ctrl_c_cancels_the_generation(terminal: StartTerminal, hub: Stack, slow: str) -> None:
+    shown = terminal("generate", slow)
+    shown.until("some")
+    shown.press(CTRL_C)
+    shown.until("cancelled")
+    assert shown.status() == 130
+    assert hub.generation(newest(hub))["status"] == "cancelled"
+
+
+def test_ctrl_d_leaves_it_running_and_says_how_to_come_back(
+    terminal: StartTerminal, run: Run, hub: Stack, slow: str, gate: Gate
+) -> None:
+    shown = terminal("generate", slow)
+    shown.until("some")
+    shown.press(CTRL_D)
+    generation_id = newest(hub)
+    shown.until(f"hubbub tail {generation_id}")
+    assert shown.status() == 0
+    assert hub.generation(generation_id)["status"] == "running"
+    gate.open()
+    assert run("tail", generation_id).stdout == "some text\n"
+
+
+def test_ctrl_c_at_tail_stops_the_watching_alone(
+    terminal: StartTerminal, hub: Stack, slow: str, gate: Gate
+) -> None:
+    generation_id = hub.generate(slow)
+    shown = terminal("tail", generation_id)
+    shown.until("some")
+    shown.press(CTRL_C)
+    assert shown.status() == 130
+    assert hub.generation(generation_id)["status"] == "running"
+    gate.open()
+
+
+def test_control_characters_of_an_answer_reach_no_terminal(
+    terminal: StartTerminal, run: Run, provider: ScriptedProvider
+) -> None:
+    provider.scripts["evil"] = Script(text="a\x1b]0;title\x07b\x1b[2J")
+    assert run("generate", "evil").stdout == "a\x1b]0;title\x07b\x1b[2J\n"
+    shown = terminal("generate", "evil")
+    assert shown.status() == 0
+    assert ESCAPE not in shown.seen and r"a\x1b]0;title\x07b" in shown.seen
+    listed = terminal("ls")
+    assert listed.status() == 0 and ESCAPE not in listed.seen
+
+
+def test_generate_goes_on_over_a_restart_of_the_hub(
+    stack: StartStack, provider: ScriptedProvider, start: Start, slow: str, gate: Gate
+) -> None:
+    own = stack(provider=provider.base_url)
+    process = start("generate", slow, at=own)
+    assert process.stdout is not None and process.stdout.read(4) == "some"
+    own.web.kill()
+    own.web.start()
+    gate.open()
+    out, _ = process.communicate(timeout=30)
+    assert (process.returncode, out) == (0, " text\n")
+
+
+def test_a_generation_that_is_queued_can_be_left_and_found(own_hub: Stack, run: Run) -> None:
+    generation_id = run("generate", "x", "--detach", at=own_hub).stdout.strip()
+    eventually(lambda: generation_id in run("ls", at=own_hub).stdout)
+    assert run("cancel", generation_id, at=own_hub).stdout == f"{generation_id}\tcancelled\n"

@@ -1,0 +1,155 @@
+"""What holds for every command: which hub, which token, errors, help, completion."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import click
+import pytest
+
+from hub.client.remote import RemoteError
+from hubbub.commands.address import what_to_do
+from hubbub.commands.program import ELSEWHERE, program
+from tests.command.conftest import Run, Start
+from tests.support.stack import Stack
+
+TOKEN = "a-token-that-nobody-may-see"
+
+
+class Asked:
+    """A server that keeps the heads of what it is asked, and refuses it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.tokens: list[str | None] = []
+
+
+@contextmanager
+def refusing(status: int) -> Iterator[Asked]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.tokens.append(self.headers["Authorization"])
+            self.send_response(status)
+            self.send_header("Retry-After", "12")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        asked = Asked(f"http://127.0.0.1:{server.server_port}")
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield asked
+        server.shutdown()
+
+
+def test_what_the_hub_refuses_is_said_in_its_words(run: Run, channel: str) -> None:
+    done = run("publish", channel, "x", "--event", "heartbeat")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "reserved-event-type" in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [("ls",), ("publish", "news", "x"), ("generate", "x"), ("top",)])
+def test_a_hub_that_is_not_there_is_said_with_what_to_do(run: Run, words: tuple[str, ...]) -> None:
+    done = run(*words, at="http://127.0.0.1:9")
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "hubbub: http://127.0.0.1:9 cannot be reached: Connection refused"
+    )
+    assert "HUB_URL" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_the_hub_is_chosen_before_or_behind_the_command(run: Run, hub: Stack) -> None:
+    elsewhere = "http://127.0.0.1:9"
+    assert run("--url", hub.url, "ls", at=elsewhere).returncode == 0
+    assert run("ls", "--url", hub.url, at=elsewhere).returncode == 0
+    done = run("ls", "--url", "ftp://x")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "hubbub: --url must be an http:// or https:// URL\n",
+    )
+
+
+def test_the_token_comes_from_the_environment_or_a_file_and_is_never_shown(
+    run: Run, tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    file.write_text(f"{TOKEN}\n")
+    with refusing(403) as asked:
+        by_file = run("ls", "--token-file", str(file), at=asked.url, HUB_TOKEN="another")
+        by_environment = run("ls", at=asked.url, HUB_TOKEN=TOKEN)
+        without = run("ls", at=asked.url)
+    assert asked.tokens == [f"Bearer {TOKEN}", f"Bearer {TOKEN}", None]
+    for done in (by_file, by_environment, without):
+        assert done.returncode == 1 and TOKEN not in done.stdout + done.stderr
+        assert "hubbub token" in done.stderr
+
+
+def test_a_token_that_cannot_be_one_is_refused_without_showing_it(run: Run) -> None:
+    done = run("ls", HUB_TOKEN=f"{TOKEN} \x07é")
+    assert done.returncode == 2 and "HUB_TOKEN" in done.stderr and TOKEN not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        (0, "", "hubbub run"),
+        (401, "", "HUB_TOKEN"),
+        (403, "not-granted", "grant"),
+        (429, "too-many", "try again in 12 s"),
+        (503, "redis-unavailable", "try again in 12 s"),
+        (421, "unknown-host", "HUB_ALLOWED_HOSTS"),
+    ],
+)
+def test_every_refusal_comes_with_what_to_do(status: int, code: str, said: str) -> None:
+    retry_after = "12" if status in (429, 503) else ""
+    error = RemoteError("no", status=status, code=code, retry_after=retry_after)
+    assert said in what_to_do(error, {})
+    assert not what_to_do(RemoteError("no", status=404), {})
+
+
+def test_a_command_that_makes_no_sense_is_2_and_names_the_help(run: Run) -> None:
+    for words in (("nonsense",), ("publish",), ("ls", "--nonsense"), ("top", "--every", "x")):
+        done = run(*words)
+        assert done.returncode == 2 and done.stdout == ""
+        assert done.stderr.startswith("hubbub: ") and "--help`" in done.stderr
+
+
+def test_words_are_completed(run: Run) -> None:
+    done = run(_HUBBUB_COMPLETE="bash_complete", COMP_WORDS="hubbub t", COMP_CWORD="1")
+    assert {line.split(",")[1] for line in done.stdout.split()} == {"tail", "token", "top"}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_is_printed_for_each_shell(run: Run, shell: str) -> None:
+    done = run("completion", shell)
+    assert done.returncode == 0 and "_HUBBUB_COMPLETE" in done.stdout
+    if shell == "bash":
+        subprocess.run(["bash", "-n"], input=done.stdout, text=True, check=True, timeout=20)
+
+
+def test_the_version_is_told(run: Run) -> None:
+    assert run("--version").stdout.startswith("hubbub ")
+
+
+@pytest.mark.parametrize("name", [name for name in program.commands if name not in ELSEWHERE])
+def test_every_command_teaches_by_example(name: str) -> None:
+    command = program.commands[name]
+    text = command.get_help(click.Context(command, info_name=f"hubbub {name}"))
+    assert f"hubbub {name} " in text.partition("Example")[2] or name in ("ls", "top")
+
+
+def test_servers_are_named_and_have_to_be_the_first_word(run: Run, hub: Stack) -> None:
+    done = run("--url", hub.url, "worker")
+    assert done.returncode == 2 and "has to be the first word" in done.stderr
+
+
+def test_ctrl_c_ends_a_command_without_a_traceback(start: Start, channel: str) -> None:
+    process = start("publish", channel)
+    process.send_signal(2)
+    assert "Traceback" not in process.communicate(timeout=20)[1]
