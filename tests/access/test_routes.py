@@ -26,6 +26,9 @@ NEED_NO_TOKEN = {
     "sessions.sign_out",
 }
 
+NOTHING_RUNS = {"ai_sdk.resume", "ai_sdk.stop"}
+"""In a chat of one's own of that name: the same name of another's is another chat."""
+
 
 @pytest.fixture(scope="module")
 def app() -> Iterator[Flask]:
@@ -73,6 +76,8 @@ def test_one_who_may_nothing_gets_nothing(app: Flask) -> None:
         if rule.endpoint in NEED_NO_TOKEN:
             continue
         answer = client.open(path_of(rule), method=method, headers=shown)
+        if rule.endpoint in NOTHING_RUNS and answer.status_code == 204:
+            continue
         if answer.status_code == 200 and method != "HEAD":
             assert answer.get_json() in (
                 {"generations": []},
