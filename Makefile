@@ -45,7 +45,7 @@ test: $(DEV) $(MODEL) chromium redis tools
 	$(PYTEST) $(PYTEST_OPTIONS)
 
 # What starts a hub and speaks to it from outside.
-KEYED := contract e2e browser openai command examples clients operations
+KEYED := contract e2e browser openai command operations
 test-keys: $(DEV) $(MODEL) chromium tools
 	HUBBUB_TEST_KEYS=1 $(PYTEST) $(addprefix tests/,$(KEYED)) $(PYTEST_OPTIONS)
 
