@@ -12,6 +12,7 @@ from tests.support.provider import Gate, Script, ScriptedProvider
 from tests.support.stack import Stack
 from tests.support.stream import EventStream
 from workers.openai.responses_items import flat_annotation
+from workers.openai.responses_output import Output
 from workers.provider.joining import Joined, JoinedCall
 from workers.provider.members import (
     CALL,
@@ -263,3 +264,14 @@ def test_a_tab_that_comes_in_the_middle_and_pieces_under_load_say_the_same(
     assert told.of(COMPLETION) == server.completion
     assert told.of(CHOICE) == server.choice
     assert [told.calls[index].to_json() for index in sorted(told.calls)] == server.calls
+
+
+def test_ten_thousand_annotations_are_told_in_linear_time() -> None:
+    """Counting those before at each would take minutes here."""
+    output, count = Output("g").add({"index": 0, "content": "x"})[0], 0
+    for number in range(10_000):
+        output, said = output.add({"index": 0, "annotations": [{"type": "x", "n": number}]})
+        assert said[0][1]["annotation_index"] == number
+        count += len(said)
+    (message,) = output.to_json()
+    assert len(message["content"][0]["annotations"]) == count == 10_000

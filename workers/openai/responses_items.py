@@ -57,7 +57,7 @@ class Part:
 @dataclass(frozen=True, slots=True, eq=False)
 class Item:
     """One output item. `kind` is its type; a call's text stands in `text`; `carried` is what the
-    hub does not know of it."""
+    hub does not know of it, `annotations` how many of them are among that."""
 
     id: str
     kind: str
@@ -68,6 +68,7 @@ class Item:
     text: Pieces = None
     parts: tuple[Part, ...] = ()
     carried: Pieces = None
+    annotations: int = 0
     done: bool = False
 
     def to_json(self, status: str) -> dict[str, Any]:

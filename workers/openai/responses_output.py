@@ -170,7 +170,7 @@ class Output:
         if home is None:
             return replace(self, around=chained(self.around, place, {name: value}))
         if name == ANNOTATIONS and isinstance(value, list):
-            _annotate(home, value, said)
+            home = _annotated(home, value, said)
         return output._with(replace(home, carried=chained(home.carried, place, {name: value})))
 
     def _home_of(self, name: str, said: list[Said]) -> tuple[Output, Item | None]:
@@ -231,14 +231,13 @@ def _with_part(item: Item, part: Part, said: list[Said]) -> Item:
     return replace(item, parts=(*item.parts, part))
 
 
-def _annotate(item: Item, annotations: list[Any], said: list[Said]) -> None:
+def _annotated(item: Item, annotations: list[Any], said: list[Said]) -> Item:
     number = next((n for n, part in enumerate(item.parts) if part.kind == "content"), 0)
-    earlier = item.more().get(ANNOTATIONS)
-    before = len(earlier) if isinstance(earlier, list) else 0
-    for at, annotation in enumerate(annotations, before):
+    for at, annotation in enumerate(annotations, item.annotations):
         told = {"annotation_index": at, "annotation": flat_annotation(annotation)}
         where = _where(item, content_index=number)
         said.append(("response.output_text.annotation.added", {**where, **told}))
+    return replace(item, annotations=item.annotations + len(annotations))
 
 
 def _is_text(part: Mapping[str, Any]) -> bool:
