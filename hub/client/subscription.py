@@ -21,6 +21,7 @@ from typing import Any
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from hub import own_events, sse
+from hub.backoff import Backoff
 from hub.channel import BEFORE_FIRST
 from hub.errors import RedisFailure, RedisUnavailable
 from hub.store.announcement import (
@@ -62,7 +63,7 @@ class Subscription:
         self._announcements: _Announcements | None = None
         self._closed = False
         self._behind = False
-        self._pause = 0.0
+        self._backoff = Backoff(0.05, _LONGEST_PAUSE_SECONDS)
         self._begin(after)
 
     @property
@@ -156,7 +157,7 @@ class Subscription:
                 # announced, what was published before is read.
                 self._announcements = _Announcements(self._history.link, self._pubsub_channel)
                 self._read()
-                self._pause = 0.0
+                self._backoff.reset()
             elif self._behind:
                 self._read()
             else:
@@ -165,10 +166,9 @@ class Subscription:
             self._drop()
             if self._closed:
                 return
-            if not self._pause:
+            if not self._backoff.begun:
                 log.warning("%s: waiting for Redis: %s", self.channel, error.detail)
-            self._pause = min(max(0.05, self._pause * 2), _LONGEST_PAUSE_SECONDS)
-            time.sleep(min(self._pause, wait_seconds))
+            time.sleep(min(self._backoff.take(), wait_seconds))
 
     def _hear(self, announcements: _Announcements, wait_seconds: float) -> None:
         news = announcements.next(wait_seconds)

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import gevent
 
+from hub.backoff import Backoff
 from hub.errors import RedisFailure, RedisUnavailable
 from hub.fanout.feed_connection import FeedConnection
 from hub.fanout.loops import Loop, Loops
@@ -142,7 +143,7 @@ class Feed:
             self._settling = self._loops.start("feed layout", self._settle_adrift)
 
     def _settle_adrift(self, loop: Loop) -> None:
-        pause = 0.05
+        backoff = Backoff(0.05, 1.0)
         while self._unassigned:
             loop.progress()
             pubsub_channel = self._unassigned[-1]
@@ -155,8 +156,7 @@ class Feed:
                 self._unassigned.remove(pubsub_channel)
             except RedisFailure:
                 self._layout_is_old = True
-                loop.sleep(pause)
-                pause = min(pause * 2, 1.0)
+                loop.sleep(backoff.take())
         self._settling = None
 
     def _assign(self, pubsub_channel: bytes) -> None:

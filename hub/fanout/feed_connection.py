@@ -23,6 +23,7 @@ from gevent.event import AsyncResult
 from gevent.lock import RLock
 from redis.exceptions import ResponseError
 
+from hub.backoff import Backoff
 from hub.errors import RedisRefused, RedisUnavailable
 from hub.fanout.loops import Loop, Loops
 from hub.store.redis_link import RedisLink
@@ -123,7 +124,7 @@ class FeedConnection:
         self._loop.stop(block=False)
 
     def _run(self, loop: Loop) -> None:
-        pause = 0.02
+        backoff = Backoff(0.02, 1.0)
         while not self._stopped:
             loop.progress()
             connection = None
@@ -139,12 +140,11 @@ class FeedConnection:
             finally:
                 up_seconds = self._close(connection)
             if up_seconds > 1:
-                pause = 0.02
+                backoff.reset()
             self._feed.lost(self)
-            loop.sleep(pause)
+            loop.sleep(backoff.take())
             if not self._pubsub_channels and self._feed.left(self):
                 return
-            pause = min(pause * 2, 1.0)
 
     def _lost(self, error: Exception) -> None:
         failure = self._feed.link.failed(error, self._verb.decode())

@@ -27,6 +27,8 @@ from contextlib import contextmanager
 import gevent
 from gevent.event import Event
 
+from hub.backoff import Backoff
+
 log = logging.getLogger("hub.loops")
 
 STUCK_SECONDS = 15.0
@@ -53,7 +55,7 @@ class Loop:
         """What is wrong with it, until it has taken a step again."""
         self._owner = owner
         self._body = body
-        self._pause = _PAUSE_SECONDS
+        self._backoff = Backoff(_PAUSE_SECONDS, _MAX_PAUSE_SECONDS)
         self._busy_since: float | None = None
         self._said_of: float | None = None
         self._begun = 0.0
@@ -135,10 +137,9 @@ class Loop:
         self.trouble = self.trouble or f"{self.name} has died"
         self._owner.restarts[self.name] += 1
         if self._owner.clock() - self._begun > _HEALTHY_SECONDS:
-            self._pause = _PAUSE_SECONDS
-        log.warning("loop %s begins again in %.2f s", self.name, self._pause)
-        gevent.spawn_later(self._pause, self._begin)
-        self._pause = min(self._pause * 2, _MAX_PAUSE_SECONDS)
+            self._backoff.reset()
+        log.warning("loop %s begins again in %.2f s", self.name, self._backoff.seconds)
+        gevent.spawn_later(self._backoff.take(), self._begin)
 
 
 class Loops:

@@ -18,6 +18,7 @@ import gevent
 from gevent.event import Event
 from gevent.lock import Semaphore
 
+from hub.backoff import Backoff
 from hub.channel import BEFORE_FIRST, order, place
 from hub.errors import RedisFailure, RedisRefused, RedisUnavailable
 from hub.fanout.channel_kind import ChannelKind, Snapshot
@@ -166,7 +167,7 @@ class Room:
     # ── getting into step with history ───────────────────────────────────────────────────────
 
     def _sync(self) -> None:
-        pause = 0.05
+        backoff = Backoff(0.05, 1.0)
         try:
             while self._sync_again or not self.in_step.is_set():
                 self._sync_again = False
@@ -178,8 +179,7 @@ class Room:
                     if not isinstance(error, RedisFailure):
                         log.exception("%s could not be read", self.channel)
                     self._sync_again = True
-                    gevent.sleep(pause)
-                    pause = min(pause * 2, 1.0)
+                    gevent.sleep(backoff.take())
                     continue
                 self.failing, self.refused = False, None
                 held, self._held, self._held_bytes = self._held, [], 0

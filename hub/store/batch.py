@@ -17,6 +17,7 @@ from typing import Any
 
 from redis.exceptions import NoScriptError, ResponseError
 
+from hub.backoff import Backoff
 from hub.errors import RedisFailure, RedisRefused, RedisUnavailable
 from hub.store.redis_link import CLIENT_ERRORS, TRY_SECONDS, RedisLink, Script, exchange
 
@@ -39,7 +40,7 @@ def run_many(
     """
     replies: dict[int, Any] = {}
     give_up = time.monotonic() + try_seconds
-    pause = 0.02
+    backoff = Backoff(0.02, 0.5)
     wait = link.wait_command if durable else None
     load = False
     while True:
@@ -48,10 +49,9 @@ def run_many(
             return [replies[number] for number in range(len(calls))]
         if load:
             continue
-        if isinstance(problem, RedisRefused) or time.monotonic() + pause > give_up:
+        if isinstance(problem, RedisRefused) or time.monotonic() + backoff.seconds > give_up:
             raise problem
-        time.sleep(pause)
-        pause = min(pause * 2, 0.5)
+        time.sleep(backoff.take())
         _look_again(link)
 
 

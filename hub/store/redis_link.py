@@ -37,6 +37,7 @@ from redis.exceptions import (
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from hub.backoff import Backoff
 from hub.errors import RedisFailure, RedisUnavailable
 from hub.process import PerProcess
 from hub.settings import Settings
@@ -174,17 +175,16 @@ class RedisLink:
         `RedisRefused` where Redis will never carry it out.
         """
         give_up = time.monotonic() + try_seconds
-        pause = 0.02
+        backoff = Backoff(0.02, 0.5)
         while True:
             try:
                 return command(self.client)
             except CLIENT_ERRORS as error:
                 failure = self.failed(error, doing)
                 soon = isinstance(failure, RedisUnavailable) and code_of(error) not in LASTING
-                if not soon or time.monotonic() + pause > give_up:
+                if not soon or time.monotonic() + backoff.seconds > give_up:
                     raise failure from error
-                time.sleep(pause)
-                pause = min(pause * 2, 0.5)
+                time.sleep(backoff.take())
 
     def failed(self, error: Exception, doing: str = "a command") -> RedisFailure:
         """The failure that an exception of the client stands for. Every place that talks to Redis

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 
 from gevent.event import Event
 
+from hub.backoff import Backoff
 from hub.errors import RedisFailure, RedisUnavailable
 from hub.fanout.loops import Loop, Loops
 from hub.store.history import APPEND, History
@@ -101,7 +102,7 @@ class _Lane:
         self._waiting: list[Ready] = []
         self._in_hand: dict[Ready, None] = {}
         self._wake = Event()
-        self._pause = _PAUSE_SECONDS
+        self._backoff = Backoff(_PAUSE_SECONDS, _MAX_PAUSE_SECONDS)
         self._away = False
         self._begun = False
         self._loop = loops.start("sender", self._run, restart_stuck=True)
@@ -224,14 +225,13 @@ class _Lane:
             log.warning("redis is away, deltas are held: %s", error.detail)
         self._away = True
         self._put_back()
-        loop.sleep(self._pause)
-        self._pause = min(self._pause * 2, _MAX_PAUSE_SECONDS)
+        loop.sleep(self._backoff.take())
 
     def _redis_is_back(self) -> None:
         if self._away:
             log.warning("redis is back")
         self._away = False
-        self._pause = _PAUSE_SECONDS
+        self._backoff.reset()
 
 
 def _nowhere() -> Any:
