@@ -36,6 +36,7 @@ from workers.openai.embeddings import embeddings_blueprint
 from workers.openai.models import known_models, known_providers
 from workers.openai.responses import responses_blueprint
 from workers.preview import preview
+from workers.producers.views import producers_blueprint
 from workers.queue import Queue
 from workers.roster import Roster
 from workers.status import status
@@ -75,6 +76,7 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
     app.register_blueprint(channels_blueprint(delivery, limits))
     app.register_blueprint(sessions_blueprint(access, settings))
     app.register_blueprint(generations_blueprint(guarded, delivery, threads, access))
+    app.register_blueprint(producers_blueprint(guarded, delivery))
     app.register_blueprint(threads_blueprint(threads, guarded))
     face = OpenAIFace(guarded, delivery)
     providers = known_providers(settings, os.environ)

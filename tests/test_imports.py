@@ -39,6 +39,7 @@ MAY_IMPORT = {
         "workers.thread_views",
         "workers.faces",
         "workers.openai",
+        "workers.producers.views",
     ),
     "werkzeug": ("hub.web", "workers.views", "workers.thread_views", "workers.openai"),
     "gevent": ("hub.fanout", "hub.access", "hub.web", "hub.flask_sse", "workers"),

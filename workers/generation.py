@@ -163,8 +163,9 @@ class Generation:
         )
 
     def first_fields(self) -> dict[str, str]:
-        """The record of a generation that nobody has claimed yet."""
-        return {
+        """The record of a generation that was just made: nobody has claimed it yet, or it runs
+        already, for its creator answers it."""
+        fields = {
             "status": self.status,
             "created": str(self.created_ms),
             "model": self.model or "",
@@ -172,6 +173,23 @@ class Generation:
             "request": self.request.to_json(),
             "brief": self.request.brief().to_json(),
         }
+        if self.attempt:
+            fields |= {
+                "attempt": str(self.attempt),
+                "started": str(self.started_ms),
+                "fence": self.fence,
+            }
+        return fields
+
+    @property
+    def started_event(self) -> Event:
+        data = {
+            "id": self.id,
+            "model": self.model,
+            "attempt": self.attempt,
+            "created": when(self.created_ms),
+        }
+        return Event(compact_json(data), "started")
 
     def accepted_json(self, prefix: str = "") -> dict[str, Any]:
         """The answer to `POST /generations`, at a hub that hangs under `prefix`."""

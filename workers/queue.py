@@ -19,6 +19,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import methodcaller
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -119,6 +120,11 @@ class Queue:
     def drop(self, generation_id: str, totals: Mapping[str, float]) -> bool:
         """End a generation's job whoever holds it, and count it; False where it has none."""
         return self._finish(generation_id, "", totals, TRY_SECONDS)
+
+    def count(self, totals: Mapping[str, float]) -> None:
+        """Count what ended without a job."""
+        for name, amount in totals.items():
+            self._link.call(methodcaller("hincrbyfloat", self._totals, name, amount))
 
     def announce_end(self, generation_id: str) -> None:
         """Tell the workers to stop a generation. Only a hint: who misses it finds out by itself."""

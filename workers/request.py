@@ -29,7 +29,7 @@ _MODEL = re.compile(r"[^\s\x00-\x1f\x7f]{1,256}")
 _FIELDS = frozenset(
     {
         "prompt", "messages", "system", "model", "temperature", "max_tokens", "n", "stop", "tools",
-        "metadata",
+        "metadata", "producer",
     }
 )  # fmt: skip
 
@@ -41,7 +41,8 @@ class Request:
     `extra`: other parameters of OpenAI's, passed on to the provider as they are. The rest belongs
     to the face of OpenAI and no provider sees it. `usage_in_stream`: whether the chunks end with
     one that tells the usage; `echo`: what its answers repeat of the request; `store`: whether it
-    may be listed, and found once it has ended.
+    may be listed, and found once it has ended; `producer`: nobody is asked, its creator answers
+    (`producers`), and there may be no message.
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -56,6 +57,7 @@ class Request:
     usage_in_stream: bool = False
     echo: Mapping[str, Any] = field(default_factory=dict)
     store: bool = True
+    producer: bool = False
 
     def to_json(self) -> str:
         return compact_json({name: getattr(self, name) for name in self.__slots__})
@@ -75,6 +77,7 @@ class Request:
             metadata=self.metadata,
             usage_in_stream=self.usage_in_stream,
             store=self.store,
+            producer=self.producer,
         )
 
     @property
@@ -99,15 +102,18 @@ def request_from_json(body: object, models: Collection[str] = ()) -> Request:
         if name not in _FIELDS:
             raise FieldError(str(name), "is not a field of a generation")
     given = {name: value for name, value in body.items() if value is not None}
+    producer = _producer(given.get("producer"))
     return Request(
-        messages=_messages(given),
-        model=check_model(given.get("model"), models),
+        messages=_messages(given, needed=not producer),
+        # Whoever answers by himself says which model it is.
+        model=check_model(given.get("model"), () if producer else models),
         temperature=check_temperature(given.get("temperature")),
         max_tokens=_whole(given.get("max_tokens"), "max_tokens", MAX_TOKENS),
         n=_whole(given.get("n"), "n", MAX_CHOICES) or 1,
         stop=check_stop(given.get("stop")),
         tools=check_tools(given.get("tools")),
         metadata=check_metadata(given.get("metadata")),
+        producer=producer,
     )
 
 
@@ -132,13 +138,20 @@ def check_messages(
     return [_message(message, f"{field}[{i}]", may_be_empty) for i, message in enumerate(value)]
 
 
-def _messages(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    if ("prompt" in given) == ("messages" in given):
+def _producer(value: object) -> bool:
+    if value is not None and value != "client":
+        raise FieldError("producer", "must be 'client': who asks sends the answer, too")
+    return value is not None
+
+
+def _messages(given: Mapping[str, Any], *, needed: bool) -> list[Mapping[str, Any]]:
+    messages: list[Mapping[str, Any]] = []
+    if ("prompt" in given) == ("messages" in given) and (needed or "prompt" in given):
         raise FieldError("prompt", "give either prompt or messages")
     if "prompt" in given:
         prompt = _text(given["prompt"], "prompt")
-        messages: list[Mapping[str, Any]] = [{"role": "user", "content": prompt}]
-    else:
+        messages = [{"role": "user", "content": prompt}]
+    elif "messages" in given:
         messages = check_messages(given["messages"])
     if "system" in given:
         system = _text(given["system"], "system")

@@ -4,7 +4,8 @@ A generation is spread over three places, because a Cluster's scripts see one ha
 the indexes (`{generations}`), its record with its channel (`{generation:<id>}`) and its job
 (`{jobs}`). They are written in that order and every step may be repeated, so a crash between two
 of them leaves either nothing that counts or something that the workers' sweep puts right: what is
-in the index `open` and has a record, but no job, gets one.
+in the index `open` and has a record, but no job, gets one. (One that its creator answers never has
+a job: `silence`.)
 
 Whoever ends a generation does it in one append that carries the terminal event and the record's
 last fields, and only where the record still is what they read: of two that try, one is `Refused`,
@@ -15,8 +16,9 @@ by `Queue.announce_end`, by the refusal of its next append, or at its next renew
 
 from __future__ import annotations
 
+import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -37,6 +39,7 @@ from workers.generation import (
 from workers.provider.sse_reader import MAX_EVENT_BYTES
 from workers.queue import Queue
 from workers.request import Request
+from workers.silence import Silence, lost_for_good
 from workers.totals import ended
 
 MIN_EVENT_BYTES = 2 * MAX_EVENT_BYTES
@@ -100,6 +103,7 @@ class Generations:
         self._keys = history.link.keys
         self._index, self._open = self._keys.key(_TAG, "index"), self._keys.key(_TAG, "open")
         self.queue = queue
+        self.silence = Silence(history.link, settings.lease_seconds)
         self.now = now
         self._make_id = make_id
 
@@ -122,9 +126,17 @@ class Generations:
             request=request,
             status="queued",
             created_ms=self.now_ms(),
-            model=request.model or self.settings.model,
+            model=request.model or (None if request.producer else self.settings.model),
             owner=owner,
         )
+        if request.producer:  # nobody has to claim it
+            generation = replace(
+                generation,
+                status="running",
+                attempt=1,
+                started_ms=generation.created_ms,
+                fence=secrets.token_hex(8),
+            )
         earlier = self._note(generation, key, running)
         if earlier is not None and earlier != generation.id:
             return Created(self._complete(replace(generation, id=earlier)), first=False)
@@ -179,7 +191,7 @@ class Generations:
         try:
             self.history.append(
                 generation.channel,
-                [],
+                [generation.started_event] if generation.attempt else [],
                 record=RecordWrite(expect={"status": ""}, fields=generation.first_fields()),
             )
         except Refused:
@@ -187,6 +199,8 @@ class Generations:
             generation = self.brief(generation.id)
         if generation.status == "queued":
             self.queue.enqueue(generation.id)
+        elif generation.active and generation.request.producer:
+            self.silence.begin(generation.id)
         return generation
 
     # ── read ─────────────────────────────────────────────────────────────────────────────────
@@ -273,12 +287,35 @@ class Generations:
             ),
             ends=True,
         )
-        self.close(generation)
-        self.queue.drop(generation.id, ended(terminal.type))
-        self.queue.announce_end(generation.id)
+        self.settle(generation, ended(terminal.type))
         return replace(
             generation, status=terminal.type, finished_ms=now_ms, fence="", terminal=terminal
         )
+
+    def settle(self, generation: Generation, totals: Mapping[str, float]) -> None:
+        """It has ended, and not by the worker that holds its job: count it, and tell all."""
+        self.close(generation)
+        if generation.request.producer:
+            self.silence.forget(generation.id)
+            self.queue.count(totals)
+        else:
+            self.queue.drop(generation.id, totals)
+        self.queue.announce_end(generation.id)
+
+    def end_lost(self) -> int:
+        """End those whose producers are silent for too long; how many there were."""
+        lost = self.silence.lost()
+        for generation_id in lost:
+            self.end_silent(generation_id)
+        return len(lost)
+
+    def end_silent(self, generation_id: str) -> None:
+        """Its producer has been silent for too long."""
+        try:
+            self.end(generation_id, lambda _: lost_for_good(self.silence.patience_seconds))
+        except NotFound:
+            pass
+        self.silence.forget(generation_id)
 
     def delete(self, generation_id: str, by: str) -> None:
         """Cancel it where it runs, then forget it. Raises `NotFound`."""
@@ -331,6 +368,9 @@ class Generations:
         except NotFound:
             if self._was_lost(created_ms):
                 self._forget(generation_id, "")
+            return 0
+        if generation.active and generation.request.producer:
+            self.silence.begin(generation_id)
             return 0
         if generation.active:
             return self.queue.enqueue(generation_id)

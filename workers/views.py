@@ -54,7 +54,12 @@ def generations_blueprint(
         generation = created.generation
         if options is None:
             accepted = generation.accepted_json(_prefix())
-            answer = json_answer(accepted, 202 if created.first else 200)
+            first = 202
+            if generation.request.producer:  # nothing is left to a worker
+                first = 201
+                accepted["deltas"] = f"{_prefix()}/generations/{generation.id}/deltas"
+                accepted["lease_seconds"] = settings.lease_seconds
+            answer = json_answer(accepted, first if created.first else 200)
         else:
             answer = subscribe(
                 delivery, [generation.channel], dialect=dialect, start="start", options=options

@@ -42,6 +42,9 @@ MARK = "hubbub.takeover"
 _KEEPALIVE_SECONDS = 30
 _HANDSHAKE_SECONDS = 10
 _UNSENT_BYTES = 256 * 1024
+_REST_SECONDS = 1.0
+_REST_BYTES = 4 * 2**20
+_READ_BYTES = 64 * 1024
 
 _BROKEN_BODY = (
     errors.ChunkMissingTerminator,
@@ -140,6 +143,8 @@ class Worker(GeventWorker):  # type: ignore[misc]
             handled = AsyncWorker.handle_request(self, listener_name, req, sock, addr)
         except gevent.GreenletExit:
             return
+        if connection.spoiled:
+            _let_the_answer_be_read(sock)
         if handled is False or connection.spoiled:
             raise StopIteration
         self.waiting.waits(connection)
@@ -177,6 +182,18 @@ def _unparsed(status: HTTPStatus) -> bytes:
         f"Content-Length: {len(content)}\r\n\r\n"
     )
     return head.encode() + content
+
+
+def _let_the_answer_be_read(sock: Any) -> None:
+    """A client that is still sending may read only later, and what it sends to a closed socket
+    would take the answer away from it."""
+    rest = 0
+    with gevent.Timeout(_REST_SECONDS, False):
+        try:
+            while rest < _REST_BYTES and (data := sock.recv(_READ_BYTES)):
+                rest += len(data)
+        except OSError:
+            pass  # it has left
 
 
 def _find_the_vanished(sock: Any, stall_seconds: float) -> None:

@@ -302,11 +302,11 @@ def test_after_a_flush_the_run_ends_without_a_word(
 
 
 def test_a_batch_that_is_sent_again_is_stored_once_also_when_redis_forgot_the_producer(
-    ask: Ask, attempts: Attempts, generations: Generations, real_link: RedisLink
+    ask: Ask, attempts: Attempts, generations: Generations, real_link: RedisLink, sender: Sender
 ) -> None:
     generation = ask()
     publisher = attempts.begin(generation.id)
-    pipe_run = publisher._sender._lane(publisher.channel)._pipe.run
+    pipe_run = sender._lane(publisher.channel)._pipe.run
     sent = 0
 
     def run_and_lose_the_reply(calls: Any) -> Any:
@@ -319,7 +319,7 @@ def test_a_batch_that_is_sent_again_is_stored_once_also_when_redis_forgot_the_pr
             raise RedisUnavailable("the reply did not come")
         return replies
 
-    lane = publisher._sender._lane(publisher.channel)
+    lane = sender._lane(publisher.channel)
     lane._pipe.run = run_and_lose_the_reply  # type: ignore[method-assign, assignment]
     for piece in "abcdef":
         publisher.put(Delta(0, "content", piece))

@@ -64,6 +64,10 @@ class Answer:
             events = self._reader.feed(data)
         except EventTooLong:
             raise _unsound(f"one event is longer than {MAX_EVENT_BYTES} bytes") from None
+        return self.take(events)
+
+    def take(self, events: list[WireEvent]) -> list[Part]:
+        """The parts in these events, which somebody else has read. Fails as `feed` does."""
         parts = self._kept(lambda parts: self._events(events, parts))
         if not self._began:
             self._began = _has_delta(parts)

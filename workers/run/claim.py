@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from hub.errors import NotFound, RedisUnavailable, Refused
 from hub.event import Event, compact_json
 from hub.store.history import Producer, RecordWrite
-from hub.timestamp import rfc3339
 from workers.generation import MAX_ATTEMPTS, Generation, Terminal
 from workers.queue import Job
 from workers.store import Generations
@@ -130,13 +129,7 @@ class Claimer:
 
 def _first_event(before: Generation, generation: Generation) -> tuple[Event, bool]:
     if before.attempt == 0:
-        data = {
-            "id": generation.id,
-            "model": generation.model,
-            "attempt": generation.attempt,
-            "created": rfc3339(generation.created_ms / 1000),
-        }
-        return Event(compact_json(data), "started"), False
+        return generation.started_event, False
     reason = WORKER_SHUTDOWN if before.handed_over else WORKER_LOST
     data = {"attempt": generation.attempt, "reason": reason}
     return Event(compact_json(data), "restarted"), True

@@ -17,8 +17,8 @@ holds the model back for a while, and gives up when Redis does not return in tim
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
 
 from gevent.event import Event as Signal
 
@@ -26,16 +26,15 @@ from hub.errors import Refused
 from hub.event import Event, compact_json
 from hub.process import fresh_name
 from hub.store.history import History, Producer, RecordWrite
-from workers.generation import Terminal
+from workers.generation import Generation, Terminal
 from workers.provider import failure
 from workers.provider.failure import ProviderFailure
 from workers.provider.joining import joined_calls
 from workers.provider.members import Carried
 from workers.provider.parts import Data, Delta
 from workers.run import fault
-from workers.run.claim import Claim
 from workers.run.pipe import Call
-from workers.run.sender import Sender
+from workers.run.sender import Way
 from workers.transcript import delta_json
 
 HELD_CHARS = 1 << 20
@@ -65,19 +64,37 @@ class _Piece:
         self.size = 0
 
 
+class Right(Protocol):
+    """The right to write a generation (`claim.Claim`)."""
+
+    @property
+    def generation(self) -> Generation: ...
+
+    @property
+    def fence(self) -> str: ...
+
+
 class Publisher:
-    """`now` is in seconds since the epoch."""
+    """`now` is in seconds since the epoch.
+
+    `whole`: what was put is one append, however much it is, and `put` never waits; for one who
+    sends by himself, piece by piece. `name` and `token` are for one who goes on behind another
+    with the same right: a name of his own, and the record's count of batches.
+    """
 
     def __init__(
         self,
-        claim: Claim,
+        claim: Right,
         history: History,
-        sender: Sender,
+        sender: Way,
         *,
         max_event_bytes: int,
         max_answer_bytes: int,
         now: Callable[[], float],
         on_over: Callable[[], None],
+        whole: bool = False,
+        name: str = "",
+        token: str = "",
     ) -> None:
         self.channel = claim.generation.channel
         self.fenced = False
@@ -91,15 +108,17 @@ class Publisher:
         self._sender = sender
         self._now = now
         self._on_over = on_over
-        self._bytes_left = max_answer_bytes
+        self.bytes_left = max_answer_bytes
         self._limit = max(1, (max_event_bytes - _OVERHEAD_BYTES) // _ESCAPED_BYTES)
         self._merged = min(self._limit, _MERGED_CHARS)
         self._pieces: list[_Piece] = []
         self._fields: dict[str, str] = {}
         self._held = 0
         self._terminal: Terminal | None = None
+        self._whole_batches = whole
+        self._name = name or claim.fence
         self._batch = 0
-        self._token = ""
+        self._token = token
         self._under_way: Call | None = None
         self._sizes = 0
         self._ends = False
@@ -132,7 +151,7 @@ class Publisher:
             for calls in first:
                 self._gather(index, kind, calls, None, len(str(calls)))
             self._gather(index, kind, last, logprobs, len(str(last)), carried)
-        if self._held > HELD_CHARS and not self._wait_for_room():
+        if self._is_full and not self._wait_for_room():
             return False
         return not self._over.is_set() and self.failure is None
 
@@ -148,7 +167,7 @@ class Publisher:
         self._held += piece.size
         self._pieces.append(piece)
         self._report()
-        if self._held > HELD_CHARS and not self._wait_for_room():
+        if self._is_full and not self._wait_for_room():
             return False
         return not self._over.is_set() and self.failure is None
 
@@ -156,14 +175,22 @@ class Publisher:
         """The model's name as the provider says it: in the record with the next append."""
         self._fields["model"] = name
 
+    def note(self, fields: Mapping[str, str]) -> None:
+        """Fields of the record that are written with the next append."""
+        self._fields |= fields
+
     def finish(self, terminal: Terminal) -> bool:
         """Publish what is held and the end, and wait; False where it was fenced or abandoned.
         Where `failure` is set, that is the end instead."""
-        if self.failure is None:
-            self._terminal = terminal
+        self.end_with(terminal)
         self._report()
         self._over.wait()
         return self.stored_end
+
+    def end_with(self, terminal: Terminal) -> None:
+        """Behind what is held comes the end; for one who sends by himself."""
+        if self.failure is None:
+            self._terminal = terminal
 
     def abandon(self) -> None:
         """Publish nothing more."""
@@ -171,11 +198,11 @@ class Publisher:
         self._room.set()
 
     def _count(self, value: object, *beside: object) -> None:
-        self._bytes_left -= _size(value)
+        self.bytes_left -= _size(value)
         for each in beside:
             if each is not None:
-                self._bytes_left -= _size(each)
-        if self._bytes_left < 0:
+                self.bytes_left -= _size(each)
+        if self.bytes_left < 0:
             raise ProviderFailure(
                 failure.ANSWER_TOO_LARGE, "the answer is larger than HUB_MAX_ANSWER_BYTES allows"
             )
@@ -214,9 +241,13 @@ class Publisher:
             self._ready = True
             self._sender.ready(self)
 
+    @property
+    def _is_full(self) -> bool:
+        return self._held > HELD_CHARS and not self._whole_batches
+
     def _wait_for_room(self) -> bool:
         give_up = self._now() + FULL_SECONDS
-        while self._held > HELD_CHARS and not self._over.is_set():
+        while self._is_full and not self._over.is_set():
             self._room.clear()
             if not self._room.wait(max(0.0, give_up - self._now())):
                 return False
@@ -295,7 +326,7 @@ class Publisher:
         return self._history.append_call(
             self.channel,
             events,
-            producer=Producer(self._fence, self._batch, now, self._token.partition(":")[2]),
+            producer=Producer(self._name, self._batch, now, self._token.partition(":")[2]),
             record=RecordWrite(expect, fields, log),
             ends=self._ends,
         )
@@ -303,6 +334,9 @@ class Publisher:
     def _take_pieces(self) -> list[_Piece]:
         """The pieces of the next batch: one call's size is bounded, however much is held."""
         count, size = 0, 0
+        if self._whole_batches:
+            pieces, self._pieces = self._pieces, []
+            return pieces
         for piece in self._pieces[:_BATCH_PIECES]:
             size += piece.size
             if count and size > _BATCH_CHARS:

@@ -52,6 +52,12 @@ class Ready(Protocol):
         ...
 
 
+class Way(Protocol):
+    """Where publishers report that they have something to send: a `Sender`."""
+
+    def ready(self, publisher: Ready) -> None: ...
+
+
 class _Sending(NamedTuple):
     publisher: Ready
     call: Call

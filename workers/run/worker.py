@@ -8,7 +8,7 @@ Its loops (`hub.fanout.loops` keeps them running), and the greenlets of the runs
     records     as often: stops the runs that were ended elsewhere, in case nobody was heard to say
                 so, and keeps silent ones from expiring
     polls       every tenth of a lease: takes over jobs whose leases have lapsed
-    sweeps      finds generations without a job
+    sweeps      finds generations without a job, and those whose producers are silent
     feed        hears at once of generations that were ended elsewhere
     sender      sends what the runs say (`sender`)
 
@@ -218,8 +218,11 @@ class Worker:
     def _sweep(self, loop: Loop) -> None:
         with loop.idle():  # as long as it takes: there may be many
             mended = self._generations.sweep()
+            lost = self._generations.end_lost()
         if mended:
             log.warning("%d generations had no job and have one now", mended)
+        if lost:
+            log.warning("%d generations were lost by their producers", lost)
         self._queue.tidy()
 
     def _every(self, name: str, seconds: float, step: Callable[[Loop], None]) -> Loop:
