@@ -12,10 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import gevent
-
 from hub.errors import RedisFailure
-from hub.fanout.feed import Feed
+from hub.fanout.delivery import Delivery
+from hub.fanout.loops import Loop
 from hub.web.live_body import LiveBody
 from workers.generation import Generation
 from workers.producers.writer import Ended
@@ -25,19 +24,20 @@ log = logging.getLogger("workers.producers")
 
 
 class OpenBodies:
-    """Of one process, which has a loop (`watch`), or has none: then nothing is heard."""
+    """Of one process. Where it has no loop of gevent's it never calls `watch`, and nothing is
+    heard."""
 
-    def __init__(self, generations: Generations, feed: Feed) -> None:
+    def __init__(self, generations: Generations, delivery: Delivery) -> None:
         self._generations = generations
-        self._feed = feed
+        self._delivery = delivery
         self._open: defaultdict[str, set[LiveBody]] = defaultdict(set)
-        self._watching: gevent.Greenlet | None = None
+        self._watching: Loop | None = None
 
     def watch(self) -> None:
         """Hear of ends, and look for silence; calling it again does nothing."""
         if self._watching is None:
-            self._watching = gevent.spawn(self._look_for_silence)
-            self._feed.subscribe(self._generations.queue.control, self)
+            self._watching = self._delivery.loops.start("producers", self._look_for_silence)
+            self._delivery.feed.subscribe(self._generations.queue.control, self)
 
     @contextmanager
     def open(self, generation: Generation, body: LiveBody) -> Iterator[None]:
@@ -57,12 +57,10 @@ class OpenBodies:
     def confirmed(self) -> None:
         """What was said before is found out at the next sign of life (`feed.Subscriber`)."""
 
-    def _look_for_silence(self) -> None:
+    def _look_for_silence(self, loop: Loop) -> None:
         while True:
-            gevent.sleep(max(1.0, self._generations.queue.lease_seconds))
+            loop.sleep(max(1.0, self._generations.queue.lease_seconds))
             try:
                 self._generations.end_lost()
             except RedisFailure as error:
                 log.warning("silent producers are looked for later: %s", error.detail)
-            except Exception:
-                log.exception("silent producers are looked for later")

@@ -29,7 +29,7 @@ _MAX_SEQUENCE = 2**53
 def producers_blueprint(guarded: GuardedGenerations, delivery: Delivery) -> Blueprint:
     blueprint = Blueprint("producers", __name__)
     generations = guarded.all
-    bodies = OpenBodies(generations, delivery.feed)
+    bodies = OpenBodies(generations, delivery)
     limits = json_limits(delivery.settings)
     patience = generations.silence.patience_seconds
 
