@@ -32,7 +32,7 @@ from hub.fanout.endings import Endings
 from hub.fanout.feed import Feed
 from hub.fanout.group import Deliverer, Group
 from hub.fanout.heartbeats import Heartbeats
-from hub.fanout.listener import Listener, Source
+from hub.fanout.listener import Listener, Source, State
 from hub.fanout.longest_step import LongestStep
 from hub.fanout.loops import Loop, Loops
 from hub.fanout.pace import Pace
@@ -169,7 +169,7 @@ class Delivery:
             **self.counters.figures(),
             "listeners": len(self.listeners),
             "arriving": self.arriving,
-            "behind": sum(listener.group is None for listener in self.listeners),
+            "behind": sum(listener.state is not State.AT_HEAD for listener in self.listeners),
             "redis_reconnects": self.feed.reconnects,
             **self.loops.figures(),
             **self._longest_step.figures(),

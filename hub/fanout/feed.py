@@ -29,7 +29,7 @@ _LOOK_AGAIN_SECONDS = 0.02
 
 
 class Subscriber(Protocol):
-    """Who hears one pub/sub channel."""
+    """What hears one pub/sub channel."""
 
     def announced(self, payload: bytes) -> None: ...
 

@@ -36,7 +36,7 @@ _READ_BYTES = 1 << 18
 
 
 class Owner(Protocol):
-    """Whom a connection tells what happens on it (`feed.Feed`)."""
+    """What a connection tells of its news (`feed.Feed`, which imports this module)."""
 
     reconnects: int
     link: RedisLink

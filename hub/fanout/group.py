@@ -69,7 +69,7 @@ class Deliverer:
 
 
 class Ground(Source, Protocol):
-    """A channel with the groups that stand on it (`room.Room`)."""
+    """A channel with the groups that stand on it (`room.Room`, which imports this module)."""
 
     groups: list[Group]
 

@@ -7,12 +7,28 @@ frames after the position, from memory or else from history, until a group stand
 
 Nothing here waits: a socket that takes no more is left alone until it is writable, a history page
 that is not in memory is asked for (`Keeper.fetch`) and `advance` is called again when it is there.
+
+    state     what it has                          left by
+    AT_HEAD   a group, which knows its positions   bytes did not fit → FULL
+                                                   a deletion, or history lost the head → BEHIND
+    BEHIND    positions of its own                 every room's head reached → AT_HEAD
+                                                   the socket takes no more → FULL
+                                                   a page must be read: BEHIND, until it is there
+    FULL      also the rest of a frame             writable → BEHIND; no byte taken for
+                                                   `HUB_LISTENER_STALL_SECONDS` → CLOSED
+    ENDING    a rest, and nothing behind it        the rest is sent → CLOSED
+    CLOSED    nothing                              –
+
+A client that leaves, a token that ends and a process that shuts down close it in every state.
+
+The Protocols below have one implementation each, which imports this module: they break a circle.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from enum import Enum, auto
 from typing import Any, Protocol
 
 from hub import own_events, sse
@@ -29,6 +45,16 @@ _FIRST_BYTES = 16 * 1024
 
 _TURNS = 8
 """How many sends `advance` makes before it lets others have a turn."""
+
+
+class State(Enum):
+    """Where a listener stands: see the table above."""
+
+    AT_HEAD = auto()
+    BEHIND = auto()
+    FULL = auto()
+    ENDING = auto()
+    CLOSED = auto()
 
 
 class Transport(Protocol):
@@ -202,6 +228,17 @@ class Listener:
             group.dissolve()
 
     # ── behind ───────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def state(self) -> State:
+        """Told from what it has, so that the two cannot differ."""
+        if self.closed:
+            return State.CLOSED
+        if self.group is not None:
+            return State.AT_HEAD
+        if self.blocked_since:
+            return State.FULL
+        return State.ENDING if self._rendering is None else State.BEHIND
 
     def behind(self) -> bool:
         return not self.closed and self.group is None

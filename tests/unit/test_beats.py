@@ -11,7 +11,7 @@ import pytest
 
 from hub.fanout.group import Group
 from hub.fanout.heartbeats import TICK_SECONDS, Heartbeats
-from hub.fanout.listener import Listener, Source
+from hub.fanout.listener import Listener, Source, State
 from hub.fanout.rendering import Plain, Rendering
 from hub.store.chunk import Chunk
 
@@ -266,3 +266,28 @@ def test_dropping_the_closed_costs_nobody_else_a_beat() -> None:
         wheel.turn()
     assert {pipe.got.count(b"event: heartbeat") for pipe in pipes} == {3}
     assert wheel.held == 50
+
+
+def test_a_listener_s_state_has_a_name_at_each_step() -> None:
+    pipe = Pipe()
+    one = listener(Books(), pipe)
+    states = [one.state]
+    pipe.room = 5
+    one.beat(beat)
+    states.append(one.state)
+    pipe.drain(1 << 20)
+    states.append(one.state)
+    one.detach()
+    states.append(one.state)
+    one.end_after("gone", 100)
+    states.append(one.state)
+    one.advance()
+    states.append(one.state)
+    assert states == [
+        State.AT_HEAD,
+        State.FULL,
+        State.AT_HEAD,
+        State.BEHIND,
+        State.ENDING,
+        State.CLOSED,
+    ]
