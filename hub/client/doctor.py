@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator
 
 from hub.client import stream_checks, way_checks
 from hub.client.finding import Finding, Ill, Patient
-from hub.client.remote import Remote, RemoteError
+from hub.client.remote import Remote, RemoteError, what_to_do
 
 
-def examine(remote: Remote) -> Iterator[Finding]:
-    """One finding for each check. Where no hub answers, nothing else is asked."""
+def examine(remote: Remote, *, long: bool = False) -> Iterator[Finding]:
+    """One finding for each check; `long` adds those that wait. Where no hub answers, nothing else
+    is asked."""
     patient = Patient(remote, f"doctor-{secrets.token_hex(6)}")
-    for name, check in _CHECKS:
+    for name, check in [*_CHECKS, *(_LONG_CHECKS if long else ())]:
         try:
             yield Finding(name, "ok", check(patient))
         except Ill as error:
@@ -26,7 +27,7 @@ def examine(remote: Remote) -> Iterator[Finding]:
             if check is way_checks.answers and error.state == "ill":
                 return
         except RemoteError as error:
-            yield Finding(name, "ill", str(error))
+            yield Finding(name, "ill", str(error), mend=what_to_do(error))
             if check is way_checks.answers:
                 return
 
@@ -45,4 +46,8 @@ _CHECKS: list[tuple[str, Callable[[Patient], str]]] = [
     ("events come through one by one", stream_checks.comes_through),
     ("heartbeats come in time", stream_checks.beats),
     ("a listener that returns misses nothing", stream_checks.resumes),
+]
+
+_LONG_CHECKS: list[tuple[str, Callable[[Patient], str]]] = [
+    ("a silent stream stays open", stream_checks.stays_open),
 ]

@@ -169,6 +169,24 @@ class Remote:
         return RemoteError(without_passwords(f"{self.url} cannot be reached: {_reason(error)}"))
 
 
+def what_to_do(error: RemoteError) -> str:
+    """What the person that asked can do about it, as the rest of a sentence; '' for nothing."""
+    if error.status == 0:
+        return "start one with `hubbub run`, or say with HUB_URL or --url where it is"
+    if error.status == 401:
+        return f"set HUB_TOKEN or --token-file, or renew it; {_TOKEN}"
+    if error.status == 403 and not error.code.startswith("reserved"):
+        return f"the token has to grant it; {_TOKEN}"
+    if error.retry_after:
+        return f"try again in {error.retry_after} s"
+    if error.status == 421:
+        return "name the host in the hub's HUB_ALLOWED_HOSTS"
+    return ""
+
+
+_TOKEN = "`hubbub token` makes one where the hub's secret is"
+
+
 def channel_path(channel: str) -> str:
     return f"/channels/{quote(channel, safe=':@~')}"
 

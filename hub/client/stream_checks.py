@@ -85,13 +85,36 @@ def beats(patient: Patient) -> str:
     return f"{took:.1f} s, where one each second was asked for"
 
 
+def stays_open(patient: Patient) -> str:
+    """With the heartbeats of a browser's stream, two of them: half a minute at most."""
+    began, beats, times_begun = time.monotonic(), 0, 0
+    path = f"{channel_path(patient.channel)}/events"
+    with closing(patient.remote.events(path, {"heartbeat": "15"})) as events:
+        for event in events:
+            times_begun += event.event == "subscribed"
+            beats += event.event == "heartbeat"
+            if times_begun > 1:
+                raise Ill(
+                    f"a silent stream was cut; it began again after {_since(began)}",
+                    "something in between closes what is silent for less than the 15 s between "
+                    "two heartbeats",
+                    "nginx: proxy_read_timeout 75s; HAProxy: timeout tunnel 1h; "
+                    "others: docs/proxies.md",
+                )
+            if beats == 2:
+                break
+    return f"for {_since(began)}, with a heartbeat every 15 s"
+
+
 def resumes(patient: Patient) -> str:
     first = patient.remote.publish(patient.channel, "before")
     patient.remote.publish(patient.channel, "while away")
     with closing(patient.stream(after=first)) as events:
         verdict = json.loads(_next(events).data)["channels"][patient.channel]
-        event = _next_published(events)
-    if not verdict["recovered"] or event.data != "while away":
+        # Without the header the hub takes it for a new listener: recovered, and nothing to replay.
+        kept = verdict["recovered"] and verdict["replayed"] > 0
+        event = _next_published(events) if kept else None
+    if event is None or event.data != "while away":
         raise Ill(
             "an event was lost",
             "something takes Last-Event-ID out of the requests, or Redis drops what it keeps",
@@ -124,3 +147,7 @@ def _held_back(seen: str) -> Ill:
         "compression, a virus scanner",
         "nginx: proxy_buffering off; gzip off; Apache: flushpackets=on; others: docs/proxies.md",
     )
+
+
+def _since(began: float) -> str:
+    return f"{time.monotonic() - began:.0f} s"

@@ -20,6 +20,19 @@ SKEW_SECONDS = 30.0
 
 _STYLE_SHEET = re.compile(r'href="([^"]*/static/[^"]+\.css[^"]*)"')
 
+_NOT_READY = {
+    "no-worker": ("none has been started, or it has another Redis", "hubbub worker"),
+    "model-unavailable": (
+        "the model's server does not answer the worker",
+        "OPENAI_BASE_URL, OPENAI_API_KEY or HUB_PROVIDERS, where the worker runs",
+    ),
+    "redis-unavailable": (
+        "Redis does not answer the hub",
+        "REDIS_URL, where the hub runs, and the Redis that it names",
+    ),
+    "redis-unfit": ("Redis is too old, or refuses a command", "docs/redis.md: version and rights"),
+}
+
 
 def answers(patient: Patient) -> str:
     try:
@@ -45,7 +58,11 @@ def answers(patient: Patient) -> str:
 
 def ready(patient: Patient) -> str:
     """What the hub's processes have asked their Redis at the start is asked again for this."""
-    found = patient.remote.call("GET", "/readyz")
+    try:
+        found = patient.remote.call("GET", "/readyz")
+    except RemoteError as error:
+        why, mend = _NOT_READY.get(error.code, ("the hub's log says it", ""))
+        raise Ill(str(error), why, mend) from None
     told = [*found.get("warnings", []), *([found["hint"]] if "hint" in found else [])]
     if told:
         raise Note(

@@ -6,19 +6,17 @@ A token comes from `HUB_TOKEN` or a file: on a command line every other process 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 import click
 
-from hub.client.remote import Remote, RemoteError
+from hub.client.remote import Remote
 from hub.settings import SettingError, Settings
 
 P = ParamSpec("P")
-
-_TOKEN_TO_DO = "`hubbub token` makes one where the hub's secret is"
 
 
 def to_a_hub(command: Callable[Concatenate[Remote, P], int]) -> Callable[..., int]:
@@ -42,22 +40,6 @@ def to_a_hub(command: Callable[Concatenate[Remote, P], int]) -> Callable[..., in
             return command(remote, *args, **given)
 
     return run
-
-
-def what_to_do(error: RemoteError, environ: Mapping[str, str]) -> str:
-    """The rest of the sentence: what whoever typed the command can do about it; '' for nothing."""
-    if error.status == 0:
-        return "start one with `hubbub run`, or say with HUB_URL or --url where it is"
-    if error.status == 401:
-        given = environ.get("HUB_TOKEN", "").strip()
-        return f"{'renew' if given else 'set'} HUB_TOKEN or --token-file; {_TOKEN_TO_DO}"
-    if error.status == 403 and not error.code.startswith("reserved"):
-        return f"the token has to grant it; {_TOKEN_TO_DO}"
-    if error.retry_after:
-        return f"try again in {error.retry_after} s"
-    if error.status == 421:
-        return "name the host in the hub's HUB_ALLOWED_HOSTS"
-    return ""
 
 
 def _url(given: str | None) -> str:

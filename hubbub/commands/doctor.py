@@ -18,9 +18,10 @@ _WORDS = {"ok": "ok", "note": "note", "ill": "ILL"}
 
 @click.command()
 @click.argument("address", metavar="[URL]", required=False)
+@click.option("--long", is_flag=True, help="Also wait for what cuts silent streams: half a minute.")
 @click.option("--json", "as_json", is_flag=True, help="Each finding as a JSON object on a line.")
 @to_a_hub
-def doctor(remote: Remote, as_json: bool) -> int:
+def doctor(remote: Remote, long: bool, as_json: bool) -> int:
     """Find what stands in the way of streams.
 
     Ask from where the clients are, at the address that they use. Each finding says what was seen
@@ -29,10 +30,11 @@ def doctor(remote: Remote, as_json: bool) -> int:
     \b
     Examples:
       hubbub doctor https://hub.example.org
+      hubbub doctor --long
       hubbub doctor --json | jq 'select(.state != "ok")'
     """
     well = True
-    for finding in examine(remote):
+    for finding in examine(remote, long=long):
         well = well and finding.state != "ill"
         say(compact_json(asdict(finding)) if as_json else _shown(finding))
     return 0 if well else 1

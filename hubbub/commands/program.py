@@ -17,9 +17,8 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 from click.shell_completion import get_completion_class, shell_complete
 
-from hub.client.remote import RemoteError
+from hub.client.remote import RemoteError, what_to_do
 from hub.showing import say
-from hubbub.commands.address import what_to_do
 from hubbub.commands.channels import listen, publish
 from hubbub.commands.doctor import doctor
 from hubbub.commands.generations import INTERRUPTED, cancel, generate, ls, tail
@@ -110,7 +109,7 @@ def main(arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         return _complain(error.format_message(), _see(error), SENSELESS)
     except RemoteError as error:
-        return _complain(str(error), what_to_do(error, os.environ), REFUSED)
+        return _complain(str(error), what_to_do(error), REFUSED)
     except UnicodeEncodeError:
         return _complain("an argument is not UTF-8", "", SENSELESS)
     except (KeyboardInterrupt, click.Abort):
