@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 
 from flask import Flask, request
 
 from hub import logs
 from hub.access.access import Access
-from hub.access.gate import Gate
+from hub.access.gate import Gate, May
 from hub.access.limits import Limits
 from hub.fanout.delivery import Delivery
 from hub.identity import Action
@@ -51,11 +52,26 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
     logs.configure(settings.log_format)
     link = link or RedisLink.from_settings(settings)
     history = History(link, settings)
-    queue = Queue(link, settings.lease_seconds)
-    roster = Roster(link, settings.lease_seconds)
-    generations = Generations(history, queue, settings)
+    generations = Generations(history, Queue(link, settings.lease_seconds), settings)
     kind = GenerationKind(generations.answers, settings.history_events)
     delivery = Delivery(history, settings, kinds=[kind])
+    return application_of(settings, generations, kind, delivery)
+
+
+def application_of(
+    settings: Settings,
+    generations: Generations,
+    kind: GenerationKind,
+    delivery: Delivery,
+    *,
+    rule: Callable[[], May] | None = None,
+) -> Flask:
+    """The application on parts that are there. `rule()` is the rule by which a program that has its
+    own users decides about the current request: it stands in place of the grants, and is asked for
+    every route, probes and pages too."""
+    history, queue = delivery.history, generations.queue
+    link = history.link
+    roster = Roster(link, settings.lease_seconds)
 
     def workers_seen() -> WorkersSeen:
         counts = queue.counts()
@@ -104,8 +120,12 @@ def create_app(settings: Settings, link: RedisLink | None = None) -> Flask:
             notice=settings.no_model and f"No model: {settings.no_model}",
         )
     )
-    callers = Callers(access, Gate([kind, threads]), settings.admin_port)
-    app.wsgi_app = Entrance(app.wsgi_app, delivery, callers)  # type: ignore[method-assign]
+    if rule is not None:
+        caller.register_operators(app)
+    callers = Callers(access, Gate([kind, threads]), None if rule else settings.admin_port, rule)
+    app.wsgi_app = Entrance(  # type: ignore[method-assign]
+        app.wsgi_app, delivery, callers, own_users=rule is not None
+    )
     return app
 
 

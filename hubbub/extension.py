@@ -10,7 +10,8 @@
     def inbox():
         return hubbub.stream(f"user:{current_user.id}:inbox")
 
-Who may do what is the application's business: its views decide before they call. The streams are
+Who may do what is the application's business: its views decide before they call, and the one
+function that `authorize` names decides for the hub's own routes (`blueprint`). The streams are
 those of the hub's own routes: resume, heartbeats, snapshots, catch-up. Under our gunicorn worker a
 socket is taken over, elsewhere the response is an ordinary one; the application's `before_request`,
 `after_request`, sessions and error handlers stay as they are.
@@ -23,15 +24,16 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any
+from functools import cache, partial
+from typing import Any, TypeVar
 
 import click
 from flask import Flask, Response, current_app, request
 from flask.cli import AppGroup
 
+from hub.access.gate import May
 from hub.channel import check_channel
 from hub.client.hub import Hub, Message
 from hub.errors import NotFound
@@ -44,12 +46,16 @@ from hub.store.redis_link import RedisLink
 from hub.web.delivery_thread import DeliveryThread, delivery_for_server
 from hub.web.request_head import head_of
 from hub.web.stream_response import subscribe
+from hubbub.application import application_of
 from hubbub.configuration import environ_of, settings_of
+from hubbub.mounted import current_rule, mounted_blueprint
 from workers.generation import Generation
 from workers.kind import GenerationKind
 from workers.queue import Queue
 from workers.request import Request, request_from_json
 from workers.store import Generations
+
+_Rule = TypeVar("_Rule", bound=May)
 
 _EXTENSION = "hubbub.extension"
 _JOIN_TRIES = 50
@@ -64,12 +70,16 @@ class _Parts:
     hub: Hub
     generations: Generations
     delivery: Delivery
+    routes: Callable[[], Flask]
 
 
 class Hubbub:
     """One for any number of applications: `Hubbub(app)`, or `init_app` in a factory."""
 
     def __init__(self, app: Flask | None = None) -> None:
+        self._rule: May | None = None
+        self.blueprint = mounted_blueprint(lambda: self._here().routes(), lambda: self._rule)
+        """The hub's own routes, for `register_blueprint`; `authorize` says who may."""
         if app is not None:
             self.init_app(app)
 
@@ -91,6 +101,17 @@ class Hubbub:
             if thread is not None:
                 thread.stop()
             parts.hub.close()
+
+    def authorize(self, rule: _Rule) -> _Rule:
+        """Decorate the one function that decides what the blueprint's routes may be used for:
+        `(identity, action, channel) -> bool`, called within the program's own request.
+
+        `action` is a `hub.identity.Action`, which equals its word (`"subscribe"`); `channel` is ''
+        where there is none. `identity` is of the token that was shown, where the settings have a
+        key; else nobody's in particular. Without this function nothing is allowed.
+        """
+        self._rule = rule
+        return rule
 
     # ── streams ──────────────────────────────────────────────────────────────────────────────
 
@@ -204,6 +225,8 @@ class Hubbub:
 
 
 def _made(settings: Settings) -> _Parts:
+    # The program's server and middleware say how its clients reach it.
+    settings = replace(settings, base_path="", trusted_proxies=())
     link = RedisLink.from_settings(settings)
     history = History(link, settings)
     generations = Generations(history, Queue(link, settings.lease_seconds), settings)
@@ -212,8 +235,13 @@ def _made(settings: Settings) -> _Parts:
     def delivery() -> Delivery:
         return Delivery(history, settings, kinds=[kind])
 
-    hub = Hub(history, settings)
-    return _Parts(hub, generations, delivery_for_server(delivery))
+    delivers = delivery_for_server(delivery)
+
+    @cache
+    def routes() -> Flask:
+        return application_of(settings, generations, kind, delivers, rule=current_rule)
+
+    return _Parts(Hub(history, settings), generations, delivers, routes)
 
 
 def _joined(

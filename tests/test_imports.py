@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "flask": (
         "hubbub.application",
         "hubbub.extension",
+        "hubbub.mounted",
         "hub.web",
         "hub.flask_sse",
         "workers.views",

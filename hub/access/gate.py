@@ -45,6 +45,10 @@ class Gate:
         self._owned = owned
         self.may = may
 
+    def by(self, may: May) -> Gate:
+        """The same channels, decided by another rule."""
+        return Gate(self._owned, may)
+
     def require(self, identity: Identity, action: Action, channel: str = "") -> None:
         """Return if it is allowed. Raises `Unauthorized`, `NotGranted`, `NotFound`."""
         if self.may(identity, action, channel):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, request
 
 from hub.access.access import Access
-from hub.access.gate import Gate, require_known
+from hub.access.gate import Gate, May, require_known
 from hub.errors import CrossOrigin, Unauthorized
 from hub.identity import EVERYBODY, OPERATOR, Action, Identity
 from hub.settings import is_loopback
@@ -63,11 +63,19 @@ class Caller:
 
 
 class Callers:
-    """Finds out who calls. `admin_port` is the local port by which the operator comes in."""
+    """Finds out who calls. `admin_port` is the local port by which the operator comes in; `rule()`
+    what decides about the current request in place of the gate's own `may`."""
 
-    def __init__(self, access: Access, gate: Gate, admin_port: int | None) -> None:
+    def __init__(
+        self,
+        access: Access,
+        gate: Gate,
+        admin_port: int | None,
+        rule: Callable[[], May] | None = None,
+    ) -> None:
         self._access = access
-        self._gate = gate
+        self._of_the_hub = gate
+        self._rule = rule
         self._admin_port = None if admin_port is None else str(admin_port)
 
     def of(self, head: RequestHead, port: str) -> Caller:
@@ -82,6 +90,10 @@ class Callers:
         if identity.known:
             _check_origin(head, shown)
         return Caller(identity, head.address, self._gate)
+
+    @property
+    def _gate(self) -> Gate:
+        return self._of_the_hub if self._rule is None else self._of_the_hub.by(self._rule())
 
     def at_once(self, head: RequestHead) -> Caller | None:
         """`of` for a request that only reads, where it needs no waiting; else None."""
@@ -103,6 +115,16 @@ def register(app: Flask) -> None:
         exists = request.endpoint is not None and request.method != "OPTIONS"
         if exists and request.blueprint not in OPEN_TO_NOBODY:
             caller_of(request.environ).refuse_strangers()
+
+
+def register_operators(app: Flask) -> None:
+    """Let those of `OPEN_TO_NOBODY` be reached by operators alone, where a program's own rule says
+    who may do what, and nothing is there for everybody."""
+
+    @app.before_request
+    def ask_operators() -> None:
+        if request.blueprint in OPEN_TO_NOBODY:
+            caller_of(request.environ).require(Action.OPERATE)
 
 
 def caller_of(environ: Mapping[str, Any]) -> Caller:

@@ -31,16 +31,22 @@ _ONE_CHANNEL = re.compile(r"/channels/([^/]+)/events")
 
 
 class Entrance:
-    """A WSGI application around another one."""
+    """A WSGI application around another one. `own_users`: a program tells friend from foe by a rule
+    of its own, and answers to whatever names it is called by."""
 
     def __init__(
-        self, application: Callable[..., Any], delivery: Delivery, callers: Callers
+        self,
+        application: Callable[..., Any],
+        delivery: Delivery,
+        callers: Callers,
+        *,
+        own_users: bool = False,
     ) -> None:
         settings = delivery.settings
         self._application = application
         self._delivery = delivery
         self._proxies = TrustedProxies(settings.trusted_proxies)
-        self._guards = Guards(settings, open_to_all=not settings.keyed)
+        self._guards = Guards(settings, open_to_all=not (settings.keyed or own_users))
         self._callers = callers
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:

@@ -10,8 +10,10 @@ from flask_login import LoginManager, UserMixin, current_user, login_required, l
 
 from hub import Hubbub
 from hub.errors import HubError
+from hub.identity import Identity
 
 hubbub = Hubbub()
+unruled = Hubbub()
 
 
 class User(UserMixin):  # type: ignore[misc]
@@ -19,11 +21,25 @@ class User(UserMixin):  # type: ignore[misc]
         self.id = name
 
 
+@hubbub.authorize
+def may(identity: Identity, action: str, channel: str) -> bool:
+    if not current_user.is_authenticated:
+        return False
+    name = current_user.id
+    if action == "generate":
+        return True
+    if action == "operate":
+        return bool(name == "root")
+    return channel == "news" or channel.startswith((f"user:{name}:", "generation:"))
+
+
 def create_app(**config: object) -> Flask:
     app = Flask(__name__)
     app.secret_key = "for tests"
     app.config.update({"HUBBUB_REDIS_URL": os.environ.get("PROGRAM_REDIS_URL"), **config})
     hubbub.init_app(app)
+    app.register_blueprint(hubbub.blueprint, url_prefix="/hub")
+    app.register_blueprint(unruled.blueprint, url_prefix="/closed", name="closed")
     manager = LoginManager(app)
     manager.user_loader(User)
 
