@@ -9,7 +9,6 @@ from pathlib import Path
 
 from tests.support.real import ROOT
 
-BEGIN, END = "<!-- the table: written by tests/clients -->\n", "<!-- the end of the table -->\n"
 _HEAD = (
     "| client | asked for | text | cut in mid-stream | heartbeats | knows the end by |\n"
     "| --- | --- | --- | --- | --- | --- |\n"
@@ -33,9 +32,32 @@ class Row:
         return f"| {' | '.join(cells)} |\n"
 
 
+class Section:
+    """What stands between two marks of a page."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path = path
+        self._begin = f"<!-- {name}: written by tests/clients -->\n"
+        self._end = f"<!-- the end of {name} -->\n"
+
+    def text(self) -> str:
+        return self._parts()[1]
+
+    def write(self, text: str) -> None:
+        before, _, rest = self._parts()
+        self.path.write_text(before + self._begin + text + self._end + rest)
+
+    def _parts(self) -> tuple[str, str, str]:
+        page = self.path.read_text()
+        assert self._begin in page and self._end in page, f"{self.path.name} has lost its marks"
+        before, rest = page.split(self._begin)
+        text, after = rest.split(self._end)
+        return before, text, after
+
+
 class Table:
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self._section = Section(path, "the table")
         self.rows: dict[str, Row] = {}
 
     def add(self, row: Row) -> None:
@@ -46,20 +68,24 @@ class Table:
 
     def written(self) -> str:
         """The table as the page has it now."""
-        page = self.path.read_text()
-        assert BEGIN in page and END in page, f"{self.path.name} has lost its marks"
-        return page.split(BEGIN)[1].split(END)[0]
+        return self._section.text()
 
     def write(self) -> None:
-        before, rest = self.path.read_text().split(BEGIN)
-        self.path.write_text(before + BEGIN + self.text() + END + rest.split(END)[1])
+        self._section.write(self.text())
 
 
 def npm(package: str) -> str:
     """`package 1.2.3`, as pinned."""
-    pinned = json.loads((ROOT / "tests/clients/package.json").read_text())["dependencies"]
-    return f"{package} {pinned[package]}"
+    wanted = json.loads((ROOT / "tests/clients/package.json").read_text())["dependencies"]
+    return f"{package} {wanted[package]}"
 
 
 def pypi(package: str) -> str:
     return f"{package} {version(package)}"
+
+
+def pinned(package: str) -> str:
+    """`package 1.2.3` of the environment that the askers have to themselves."""
+    lines = (ROOT / "tests/clients/requirements-askers.txt").read_text().splitlines()
+    (found,) = (line for line in lines if line.startswith(f"{package}=="))
+    return found.replace("==", " ")

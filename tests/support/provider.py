@@ -223,7 +223,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _last_prompt(body: dict[str, Any]) -> str:
     content = body["messages"][-1].get("content") if body.get("messages") else ""
-    return content if isinstance(content, str) else json.dumps(content)
+    if isinstance(content, list):
+        return "".join(part.get("text", "") for part in content)
+    return content or ""
 
 
 def _chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:

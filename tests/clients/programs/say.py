@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 
 
 def say(**what: object) -> None:
-    print(json.dumps(what), flush=True)
+    """In one write: tools may speak from threads of their own."""
+    sys.stdout.write(f"{json.dumps(what)}\n")
+    sys.stdout.flush()
