@@ -27,11 +27,12 @@ _Found = Parsed | Left | RemoteError | None
 
 def follow(remote: Remote, generation_id: str, start: str) -> Iterator[Parsed]:
     """Every event of a generation, over all breaks of the connection, until the hub ends it.
-    Raises `RemoteError`, and `Left` at Ctrl-D where standard input is a terminal."""
+    Raises `RemoteError`, and `Left` at Ctrl-D where a person is at a terminal."""
     found: SimpleQueue[_Found] = SimpleQueue()
     path = f"{generation_path(generation_id)}/events"
     threading.Thread(target=_hear, args=(remote, path, start, found), daemon=True).start()
-    if sys.stdin.isatty():
+    # Behind a pipe stands a pager, perhaps, and the keys are its own.
+    if sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty():
         # In the background a terminal is not ours to read: then reading fails, and stops nothing.
         signal.signal(signal.SIGTTIN, signal.SIG_IGN)
         threading.Thread(target=_watch_keys, args=(found,), daemon=True).start()

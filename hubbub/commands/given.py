@@ -49,6 +49,8 @@ def text(argument: str | None, name: str) -> str:
     `echo` adds."""
     if argument is not None and argument != "-":
         return argument
+    if sys.stdin is None:
+        raise click.ClickException(f"{name} is missing, and standard input is closed")
     if sys.stdin.isatty():
         say(f"{name}: {UNTIL_CTRL_D}", to=sys.stderr)
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -111,8 +111,8 @@ def start(hub: Stack) -> Iterator[Start]:
 def terminal(hub: Stack) -> Iterator[StartTerminal]:
     started: list[Terminal] = []
 
-    def go(*words: str, **env: str) -> Terminal:
-        started.append(Terminal([*COMMAND, *words], ROOT, environ(hub, env)))
+    def go(*words: str, command: Sequence[str] = COMMAND, **env: str) -> Terminal:
+        started.append(Terminal([*command, *words], ROOT, environ(hub, env)))
         return started[-1]
 
     yield go

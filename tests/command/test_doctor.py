@@ -98,6 +98,7 @@ def test_another_program_is_not_taken_for_a_hub(
     assert done.stdout.count("ILL") == 1, "nothing else is asked"
 
 
+@pytest.mark.sets_keys
 def test_an_open_hub_on_a_network_without_tls_and_a_proxy_on_the_way_are_told(
     hub: Stack, channel: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

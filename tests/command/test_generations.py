@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 
 import pytest
 
@@ -159,6 +160,22 @@ def test_ctrl_d_leaves_it_running_and_says_how_to_come_back(
     assert hub.generation(generation_id)["status"] == "running"
     gate.open()
     assert run("tail", generation_id).stdout == "some text\n"
+
+
+def test_keys_are_left_to_the_pager_behind_a_pipe(
+    terminal: StartTerminal, hub: Stack, slow: str, gate: Gate
+) -> None:
+    generation_id = hub.generate(slow)
+    script = (
+        f'"$0" -m hub tail {generation_id} | {{ read line < /dev/tty; echo "got $line"; cat; }}'
+    )
+    shown = terminal(command=["sh", "-c", script, sys.executable])
+    eventually(lambda: hub.generation(generation_id)["listeners"] == 1)
+    shown.press(b"a key\n")
+    shown.until("got a key")
+    gate.open()
+    shown.until("some text")
+    assert shown.status() == 0
 
 
 def test_ctrl_c_at_tail_stops_the_watching_alone(

@@ -14,7 +14,11 @@ import pytest
 
 from hub.client.remote import RemoteError, what_to_do
 from hubbub.commands.program import ELSEWHERE, program
-from tests.command.conftest import Run, Start
+from tests.access.signing import SECRET
+from tests.command.conftest import COMMAND, Run, Start, environ
+from tests.conftest import StartStack
+from tests.support.provider import ScriptedProvider
+from tests.support.real import ROOT
 from tests.support.stack import Stack
 
 TOKEN = "a-token-that-nobody-may-see"
@@ -74,6 +78,7 @@ def test_the_hub_is_chosen_before_or_behind_the_command(run: Run, hub: Stack) ->
     )
 
 
+@pytest.mark.sets_keys
 def test_the_token_comes_from_the_environment_or_a_file_and_is_never_shown(
     run: Run, tmp_path: Path
 ) -> None:
@@ -146,6 +151,30 @@ def test_every_command_teaches_by_example(name: str) -> None:
 def test_servers_are_named_and_have_to_be_the_first_word(run: Run, hub: Stack) -> None:
     done = run("--url", hub.url, "worker")
     assert done.returncode == 2 and "has to be the first word" in done.stderr
+
+
+def test_a_prompt_is_asked_for_where_there_is_no_standard_input(hub: Stack) -> None:
+    closed = f'exec "{COMMAND[0]}" -m hub generate <&-'
+    done = subprocess.run(
+        ["sh", "-c", closed], cwd=ROOT, env=environ(hub, {}), capture_output=True, timeout=60
+    )
+    assert done.returncode == 2 and done.stderr.startswith(b"hubbub: PROMPT is missing")
+
+
+@pytest.mark.sets_keys
+def test_a_hub_with_keys_is_used_with_a_token_and_says_so_without(
+    stack: StartStack, run: Run, provider: ScriptedProvider, channel: str
+) -> None:
+    own = stack(env={"HUB_JWT_SECRET": SECRET}, provider=provider.base_url)
+    rights = ["--admin", "--subscribe", "*", "--publish", "*", "--generate", "--sub", "me"]
+    token = run("token", *rights, HUB_JWT_SECRET=SECRET).stdout.strip()
+
+    for words in (("ls",), ("publish", channel, "x"), ("top",), ("generate", "x")):
+        without = run(*words, at=own)
+        assert without.returncode == 1 and "HUB_TOKEN" in without.stderr
+        assert run(*words, at=own, HUB_TOKEN=token).returncode == 0
+    doctor = run("doctor", at=own, HUB_TOKEN=token)
+    assert doctor.returncode == 0 and "who may use it: a token is asked for" in doctor.stdout
 
 
 def test_ctrl_c_ends_a_command_without_a_traceback(start: Start, channel: str) -> None:
