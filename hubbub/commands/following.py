@@ -12,10 +12,14 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from hub.client.remote import Remote, RemoteError, generation_path
+from hub.event import OWN_TYPES
 from hub.sse import Parsed
+
+PATIENCE_SECONDS = 3.0
+_BEFORE_THE_ANSWER = OWN_TYPES | {"started"}
 
 
 class Left(Exception):
@@ -25,8 +29,9 @@ class Left(Exception):
 _Found = Parsed | Left | RemoteError | None
 
 
-def follow(remote: Remote, generation_id: str, start: str) -> Iterator[Parsed]:
-    """Every event of a generation, over all breaks of the connection, until the hub ends it.
+def follow(remote: Remote, generation_id: str, start: str) -> Iterator[Parsed | None]:
+    """Every event of a generation, over all breaks of the connection, until the hub ends it; None,
+    once, where the answer has not begun after `PATIENCE_SECONDS`.
     Raises `RemoteError`, and `Left` at Ctrl-D where a person is at a terminal."""
     found: SimpleQueue[_Found] = SimpleQueue()
     path = f"{generation_path(generation_id)}/events"
@@ -36,9 +41,20 @@ def follow(remote: Remote, generation_id: str, start: str) -> Iterator[Parsed]:
         # In the background a terminal is not ours to read: then reading fails, and stops nothing.
         signal.signal(signal.SIGTTIN, signal.SIG_IGN)
         threading.Thread(target=_watch_keys, args=(found,), daemon=True).start()
-    while (one := found.get()) is not None:
+    patience: float | None = PATIENCE_SECONDS
+    while True:
+        try:
+            one = found.get(timeout=patience)
+        except Empty:
+            patience = None
+            yield None
+            continue
+        if one is None:
+            return
         if isinstance(one, Exception):
             raise one
+        if one.event not in _BEFORE_THE_ANSWER:
+            patience = None
         yield one
 
 

@@ -168,6 +168,9 @@ def _print(
     answer = Answer()
     try:
         for event in follow(remote, generation_id, start):
+            if event is None:
+                _tell_waiting(remote, generation_id)
+                continue
             if event.event in OWN_TYPES:
                 continue
             text = answer.hear(event)
@@ -213,6 +216,19 @@ def _tell_begun_anew(reason: str, generation_id: str) -> bool:
         to=sys.stderr,
     )
     return False
+
+
+def _tell_waiting(remote: Remote, generation_id: str) -> None:
+    if not sys.stderr.isatty():
+        return
+    try:
+        record = remote.call("GET", generation_path(generation_id))
+    except RemoteError:
+        return  # the stream will say it
+    if record["status"] == "queued":
+        say(f"[queued, {record['ahead']} before it; Ctrl-D leaves it there]", to=sys.stderr)
+    elif record["status"] == "running":
+        say("[the model has not begun yet]", to=sys.stderr)
 
 
 def _tell_summary(remote: Remote, generation_id: str) -> None:

@@ -111,8 +111,8 @@ def start(hub: Stack) -> Iterator[Start]:
 def terminal(hub: Stack) -> Iterator[StartTerminal]:
     started: list[Terminal] = []
 
-    def go(*words: str, command: Sequence[str] = COMMAND, **env: str) -> Terminal:
-        started.append(Terminal([*command, *words], ROOT, environ(hub, env)))
+    def go(*words: str, at: Stack = hub, command: Sequence[str] = COMMAND, **env: str) -> Terminal:
+        started.append(Terminal([*command, *words], ROOT, environ(at, env)))
         return started[-1]
 
     yield go

@@ -162,6 +162,28 @@ def test_ctrl_d_leaves_it_running_and_says_how_to_come_back(
     assert run("tail", generation_id).stdout == "some text\n"
 
 
+def test_in_the_background_nothing_stops_it(terminal: StartTerminal) -> None:
+    job = 'set -m; "$0" -m hub generate "tell me" & wait %1; echo "ended: $?"'
+    shown = terminal(command=["bash", "-c", job, sys.executable])
+    shown.until("ended: 0")
+    assert shown.status() == 0 and "word39" in shown.seen
+
+
+def test_what_an_answer_waits_for_is_told(
+    terminal: StartTerminal, own_hub: Stack, hub: Stack, provider: ScriptedProvider, gate: Gate
+) -> None:
+    own_hub.generate("first")
+    queued = terminal("generate", "second", at=own_hub)
+    provider.scripts["unbegun"] = Script(text="text", gate=gate)
+    unbegun = terminal("generate", "unbegun")
+    queued.until("[queued, 1 before it; Ctrl-D leaves it there]")
+    queued.press(CTRL_D)
+    assert queued.status() == 0
+    unbegun.until("[the model has not begun yet]")
+    gate.open()
+    assert unbegun.status() == 0 and "text" in unbegun.seen
+
+
 def test_keys_are_left_to_the_pager_behind_a_pipe(
     terminal: StartTerminal, hub: Stack, slow: str, gate: Gate
 ) -> None:
