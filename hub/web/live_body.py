@@ -10,6 +10,7 @@ Here a piece is one read of the socket, or what is left of a chunk.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -56,9 +57,9 @@ class LiveBody:
         """Nothing more is wanted of it. What does not end in a moment may have no end: then its
         connection is given up behind the answer, for the next request has no beginning on it."""
         try:
-            rest = 0
+            rest, give_up = 0, time.monotonic() + _REST_SECONDS
             while not self._over and self._interruption is None and rest < _REST_BYTES:
-                rest += len(self._piece(_REST_SECONDS))
+                rest += len(self._piece(max(0.001, give_up - time.monotonic())))
         except HubError:
             pass
         if not self._over and self._connection is not None:

@@ -6,24 +6,34 @@ import json
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import requests
 
+from hub.access.minting import mint
 from tests.support.deadline import eventually
 from tests.support.open_body import OpenBody
 from tests.support.stack import Stack, Web
 from tests.support.stream import EventStream
+from tests.support.valkey import Valkey
 
 Listen = Callable[..., EventStream]
 NDJSON = {"Content-Type": "application/x-ndjson"}
 CHUNKS = {"Content-Type": "text/event-stream"}
 
 
+@pytest.fixture(scope="module")
+def hub(session_valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    env = {"REDIS_URL": session_valkey.url}
+    stack = Stack(tmp_path_factory.mktemp("producers"), env, workers=0).start()
+    yield stack.web
+    stack.end()
+
+
 @pytest.fixture
-def hub(stack: Callable[..., Stack]) -> Web:
+def impatient(stack: Callable[..., Stack]) -> Web:
     return stack(workers=0, env={"HUB_LEASE_SECONDS": "1", "HUB_BODY_SECONDS": "2"}).web
 
 
@@ -54,7 +64,7 @@ def test_a_producer_is_told_where_to_send_and_runs_at_once(hub: Web, listen: Lis
     begun = begin(hub, prompt="Why?", model="mine")
 
     assert begun["deltas"] == f"/generations/{begun['id']}/deltas"
-    assert begun["lease_seconds"] == 1
+    assert begun["lease_seconds"] == 15
     assert begun["status"] == "running"
     watcher = listen(hub.url + begun["events"], query={"from": "start"})
     started = json.loads(watcher.next("started").data)
@@ -107,7 +117,9 @@ def test_each_line_of_an_open_body_is_published_as_it_arrives(hub: Web, listen: 
     assert content(hub, begun) == "one two three."
 
 
-def test_a_body_that_lives_may_last_longer_than_other_bodies(hub: Web) -> None:
+@pytest.mark.slow
+def test_a_body_that_lives_may_last_longer_than_other_bodies(impatient: Web) -> None:
+    hub = impatient
     begun = begin(hub)
     body = OpenBody(hub.url + begun["deltas"])
     body.line(content="a")
@@ -121,7 +133,10 @@ def test_a_body_that_lives_may_last_longer_than_other_bodies(hub: Web) -> None:
 
 
 @pytest.mark.slow
-def test_silence_for_three_leases_is_the_end_without_any_worker(hub: Web, listen: Listen) -> None:
+def test_silence_for_three_leases_is_the_end_without_any_worker(
+    impatient: Web, listen: Listen
+) -> None:
+    hub = impatient
     begun, spoken = begin(hub), begin(hub)
     body = OpenBody(hub.url + spoken["deltas"])
     body.line(content="half an ")
@@ -308,27 +323,17 @@ def test_a_producer_says_itself_that_it_failed(hub: Web) -> None:
         ('{"content": "x", "n": 1e999}', "line 2"),
     ],
 )
-def test_a_bad_line_is_named_and_what_came_before_it_stays(
-    shared_hub: Web, line: str, names: str
-) -> None:
-    begun = begin(shared_hub)
+def test_a_bad_line_is_named_and_what_came_before_it_stays(hub: Web, line: str, names: str) -> None:
+    begun = begin(hub)
     data = b'{"content": "before"}\n' + line.encode() + b'\n{"content": "behind"}\n'
-    answer = shared_hub.post(begun["deltas"], data=data, headers=NDJSON)
+    answer = hub.post(begun["deltas"], data=data, headers=NDJSON)
     assert answer.status_code == 400, answer.text
     assert answer.json()["field"].startswith(names)
     assert answer.headers["Hubbub-Sequence"] == "2"
-    record = shared_hub.generation(begun["id"])
+    record = hub.generation(begun["id"])
     assert (record["status"], record["choices"][0]["content"]) == ("running", "before")
-    assert send(shared_hub, begun, {"content": "!"}, {"completed": None}, sequence=2).ok
-    assert content(shared_hub, begun) == "before!"
-
-
-@pytest.fixture(scope="module")
-def shared_hub(session_valkey: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    env = {"REDIS_URL": session_valkey.url}
-    stack = Stack(tmp_path_factory.mktemp("producers"), env, workers=0).start()
-    yield stack.web
-    stack.end()
+    assert send(hub, begun, {"content": "!"}, {"completed": None}, sequence=2).ok
+    assert content(hub, begun) == "before!"
 
 
 def test_what_is_no_body_of_a_producer_is_refused(hub: Web) -> None:
@@ -348,6 +353,28 @@ def test_what_is_no_body_of_a_producer_is_refused(hub: Web) -> None:
     not_chunks = hub.post(begun["deltas"], data=b"data: nonsense\n\n", headers=CHUNKS)
     assert (not_chunks.status_code, not_chunks.json()["field"]) == (400, "event 1")
     assert hub.generation(begun["id"])["status"] == "running"
+
+
+@pytest.mark.sets_keys
+def test_only_its_creator_sends_the_answer(stack: Callable[..., Stack]) -> None:
+    secret = "a secret of at least thirty-two bytes"
+    hub = stack(workers=0, env={"HUB_JWT_SECRET": secret}).web
+
+    def shown(subject: str, **grants: Any) -> dict[str, str]:
+        token = mint(secret, ttl_seconds=60, subject=subject, generate=True, **grants)
+        return {"Authorization": f"Bearer {token}"}
+
+    made = hub.post("/generations", json={"producer": "client"}, headers=shown("ada"))
+    deltas = made.json()["deltas"]
+
+    def answer(headers: dict[str, str]) -> int:
+        data = lines({"content": "x"})
+        return hub.post(deltas, data=data, headers={**NDJSON, **headers}).status_code
+
+    assert answer({}) == 401
+    assert answer(shown("bob")) == 404
+    assert answer(shown("bob", subscribe=["generation:*"])) == 403
+    assert answer(shown("ada")) == 200
 
 
 def test_an_answer_that_is_too_large_ends_over_all_its_bodies(
@@ -381,7 +408,13 @@ def test_many_who_send_without_numbers_at_once_lose_nothing(hub: Web) -> None:
 
 
 def test_what_ended_is_counted(hub: Web) -> None:
+    def completed() -> float:
+        found = re.search(
+            r'hubbub_generations_total{status="completed"} (\S+)', hub.get("/metrics").text
+        )
+        return float(found[1]) if found else 0.0
+
+    before = completed()
     begun = begin(hub)
     send(hub, begun, {"content": "a"}, {"completed": {}})
-    metrics = hub.get("/metrics").text
-    assert 'hubbub_generations_total{status="completed"} 1.0' in metrics
+    assert completed() == before + 1

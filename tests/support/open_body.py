@@ -9,6 +9,8 @@ from http.client import HTTPResponse
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.support import keys
+
 
 class OpenBody:
     """A POST with an open body. `say` sends a chunk, `end` the last one, `cut` breaks it off."""
@@ -25,6 +27,7 @@ class OpenBody:
         )
         if sequence is not None:
             head += f"Hubbub-Sequence: {sequence}\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in keys.headers({}).items())
         self.socket.sendall(f"{head}\r\n".encode())
 
     def say(self, text: str | bytes) -> None:

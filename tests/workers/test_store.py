@@ -11,9 +11,11 @@ from hub.errors import KeyReused, NotFound, RedisUnavailable, Refused
 from hub.event import Event
 from hub.settings import Settings
 from hub.store.history import History, IdempotencyKey, RecordWrite
+from hub.store.redis_link import RedisLink
 from tests.support.deadline import eventually
 from tests.workers.conftest import ASKED, Ask, Attempts, claimed
 from workers.queue import Queue
+from workers.request import Request
 from workers.store import Generations
 
 KEY = IdempotencyKey.of("ann", "key", b"body")
@@ -246,3 +248,21 @@ def test_a_generation_of_another_time_is_expired(
 
     eventually(gone, 5)
     assert generations.newest(10) == []
+
+
+def test_what_its_creator_answers_gets_no_job_and_is_ended_by_its_silence(
+    real_history: History, queue: Queue, settings: Settings, real_link: RedisLink
+) -> None:
+    generations = Generations(real_history, queue, replace(settings, lease_seconds=0.1))
+    made = generations.create(Request([], producer=True)).generation
+    # A crash before its producer was noted.
+    real_link.client.delete(real_link.keys.key("generations", "heard"))
+    assert generations.sweep() == 0
+    assert queue.claim() is None
+    assert generations.get(made.id).status == "running"
+
+    assert eventually(lambda: generations.end_lost() == 1)
+    ended = generations.get(made.id)
+    assert ended.terminal is not None
+    assert ended.terminal.data["code"] == "producer-lost"
+    assert generations.end_lost() == 0
