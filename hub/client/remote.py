@@ -76,14 +76,7 @@ class Remote:
     def call(self, method: str, path: str, body: object = None, *, key: str | None = None) -> Any:
         """One request with a JSON answer. `key` makes a repetition harmless (`Idempotency-Key`).
         Raises `RemoteError`."""
-        response = self.answer(method, path, json=body, headers=_keyed(key))
-        try:
-            return response.json()
-        except ValueError:
-            raise RemoteError(
-                f"{self.url}{path} answered something that is not JSON: is a hub there?",
-                status=response.status_code,
-            ) from None
+        return _json(self.answer(method, path, json=body, headers=_keyed(key)))
 
     def publish(
         self, channel: str, data: object, event: str | None = None, *, key: str | None = None
@@ -97,7 +90,7 @@ class Remote:
         """Publish NDJSON, all or nothing; the ids."""
         headers = {**_keyed(key), "Content-Type": "application/x-ndjson"}
         path = f"{channel_path(channel)}/events"
-        ids: list[str] = self.answer("POST", path, data=lines, headers=headers).json()["ids"]
+        ids: list[str] = _json(self.answer("POST", path, data=lines, headers=headers))["ids"]
         return ids
 
     def events(
@@ -136,7 +129,7 @@ class Remote:
                     raise told from None
                 if failures == 1:
                     log.warning("%s; trying again", told)
-            time.sleep(min(max(wait_seconds, 0.1) * 2**failures, _LONGEST_PAUSE_SECONDS))
+            time.sleep(pause_seconds(wait_seconds, failures))
 
     def _open(
         self, path: str, query: Mapping[str, str | Sequence[str]] | None, last_id: str
@@ -169,6 +162,12 @@ class Remote:
         return RemoteError(without_passwords(f"{self.url} cannot be reached: {_reason(error)}"))
 
 
+def pause_seconds(wait_seconds: float, failures: int) -> float:
+    """How long to wait before the next try, after a night of failures, too: 2 ** 1024 is more than
+    a float can hold."""
+    return min(max(wait_seconds, 0.1) * 2.0 ** min(failures, 8), _LONGEST_PAUSE_SECONDS)
+
+
 def what_to_do(error: RemoteError) -> str:
     """What the person that asked can do about it, as the rest of a sentence; '' for nothing."""
     if error.status == 0:
@@ -197,6 +196,17 @@ def generation_path(generation_id: str) -> str:
 
 def _keyed(key: str | None) -> dict[str, str]:
     return {} if key is None else {"Idempotency-Key": key}
+
+
+def _json(response: requests.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        where = without_passwords(response.url)
+        raise RemoteError(
+            f"{where} answered something that is not JSON: is a hub there?",
+            status=response.status_code,
+        ) from None
 
 
 def _parsed(response: requests.Response, parser: sse.Parser) -> Iterator[sse.Parsed]:

@@ -13,7 +13,7 @@ import click
 
 from hub.client.remote import Remote, RemoteError, generation_path
 from hub.event import OWN_TYPES, compact_json
-from hub.showing import say
+from hub.showing import printable, say
 from hubbub.commands import given
 from hubbub.commands.address import to_a_hub
 from hubbub.commands.answer import Answer, summary
@@ -145,6 +145,7 @@ def cancel(remote: Remote, generation_ids: tuple[str, ...]) -> int:
 
 def columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """For a terminal: aligned, and cut where it ends."""
+    rows = [tuple(printable(cell) for cell in row) for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     room = shutil.get_terminal_size().columns
     lines = []

@@ -138,7 +138,7 @@ def _see(error: click.ClickException) -> str:
 
 
 def _elsewhere(name: str, text: str) -> click.Command:
-    @click.command(name, help=text, add_help_option=name not in ("web", "token"))
+    @click.command(name, help=text)
     def refuse() -> int:
         raise click.UsageError(f"`{name}` has to be the first word: hubbub {name} …")
 

@@ -213,15 +213,17 @@ def test_ctrl_c_at_tail_stops_the_watching_alone(
 
 
 def test_control_characters_of_an_answer_reach_no_terminal(
-    terminal: StartTerminal, run: Run, provider: ScriptedProvider
+    terminal: StartTerminal, run: Run, hub: Stack, provider: ScriptedProvider
 ) -> None:
     provider.scripts["evil"] = Script(text="a\x1b]0;title\x07b\x1b[2J")
     assert run("generate", "evil").stdout == "a\x1b]0;title\x07b\x1b[2J\n"
     shown = terminal("generate", "evil")
     assert shown.status() == 0
     assert ESCAPE not in shown.seen and r"a\x1b]0;title\x07b" in shown.seen
-    listed = terminal("ls")
+    hub.finished(hub.generate("two\x1b[31m words " * 20))
+    listed = terminal("ls", COLUMNS="60")
     assert listed.status() == 0 and ESCAPE not in listed.seen
+    assert max(len(line) for line in listed.seen.splitlines()) == 60
 
 
 def test_generate_goes_on_over_a_restart_of_the_hub(

@@ -12,7 +12,7 @@ from threading import Thread
 import click
 import pytest
 
-from hub.client.remote import RemoteError, what_to_do
+from hub.client.remote import RemoteError, pause_seconds, what_to_do
 from hubbub.commands.program import ELSEWHERE, program
 from tests.access.signing import SECRET
 from tests.command.conftest import COMMAND, Run, Start, environ
@@ -117,6 +117,16 @@ def test_every_refusal_comes_with_what_to_do(status: int, code: str, said: str) 
     assert not what_to_do(RemoteError("no", status=404))
 
 
+def test_the_pauses_between_tries_grow_to_a_bound_and_stay_there() -> None:
+    assert [pause_seconds(2.0, failures) for failures in (0, 1, 2, 9, 100_000)] == [2, 4, 8, 15, 15]
+
+
+def test_something_that_is_no_hub_is_told(run: Run, channel: str) -> None:
+    with refusing(200) as asked:
+        done = run("ls", at=asked.url)
+    assert done.returncode == 1 and "is a hub there?" in done.stderr
+
+
 def test_a_command_that_makes_no_sense_is_2_and_names_the_help(run: Run) -> None:
     for words in (("nonsense",), ("publish",), ("ls", "--nonsense"), ("top", "--every", "x")):
         done = run(*words)
@@ -151,6 +161,9 @@ def test_every_command_teaches_by_example(name: str) -> None:
 def test_servers_are_named_and_have_to_be_the_first_word(run: Run, hub: Stack) -> None:
     done = run("--url", hub.url, "worker")
     assert done.returncode == 2 and "has to be the first word" in done.stderr
+    for name in ELSEWHERE:
+        told = run(name, "--help")
+        assert told.returncode == 0 and f"hubbub {name}" in told.stdout
 
 
 def test_a_prompt_is_asked_for_where_there_is_no_standard_input(hub: Stack) -> None:
