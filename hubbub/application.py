@@ -108,7 +108,7 @@ def application_of(
             workers=workers_seen,
             hindrance=roster.problem,
             hint=settings.no_model,
-            more_metrics=lambda: families(queue.counts()),
+            more_metrics=lambda: families(queue.counts(), roster.longest_step_seconds()),
         )
     )
     app.register_blueprint(status_data_blueprint(delivery, lambda: status(queue)))

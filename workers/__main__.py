@@ -18,6 +18,7 @@ from gevent.event import Event  # noqa: E402
 
 from hub import logs  # noqa: E402
 from hub.errors import RedisFailure, RedisUnfit  # noqa: E402
+from hub.fanout.longest_step import LongestStep  # noqa: E402
 from hub.settings import SettingError, Settings  # noqa: E402
 from hub.store.history import History  # noqa: E402
 from hub.store.redis_link import RedisLink  # noqa: E402
@@ -68,7 +69,9 @@ def main(arguments: Sequence[str] = ()) -> int:
         return 1
     worker.start()
     roster = Roster(link, settings.lease_seconds)
-    beside.append(gevent.spawn(report_for_ever, roster, name, providers, settings))
+    longest_step = LongestStep()
+    longest_step.start()
+    beside.append(gevent.spawn(report_for_ever, roster, name, providers, settings, longest_step))
     log.info("worker starts, up to %d generations at a time", settings.worker_concurrency)
     asked.wait()
     worker.stop(settings.grace_seconds, hurry)

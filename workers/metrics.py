@@ -17,7 +17,7 @@ from workers.totals import FIRST_DELTA_BUCKETS
 _ENDED = "ended:"
 
 
-def families(counts: Counts) -> Iterable[Metric]:
+def families(counts: Counts, longest_step_seconds: float) -> Iterable[Metric]:
     yield GaugeMetricFamily("hubbub_jobs_queued", "Generations that wait.", value=counts.queued)
     yield GaugeMetricFamily("hubbub_jobs_running", "Generations that run.", value=counts.running)
     yield GaugeMetricFamily(
@@ -25,6 +25,11 @@ def families(counts: Counts) -> Iterable[Metric]:
     )
     yield GaugeMetricFamily(
         "hubbub_workers_unwell", "Workers that cannot send.", value=len(counts.unwell)
+    )
+    yield GaugeMetricFamily(
+        "hubbub_worker_longest_step_seconds",
+        "The longest that one step held a worker's loop of late, in the processor's time.",
+        value=longest_step_seconds,
     )
     ended = CounterMetricFamily(
         "hubbub_generations", "Generations that have ended.", labels=["status"]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import gevent
 
 from hub.errors import RedisUnavailable
+from hub.fanout.longest_step import LongestStep
 from hub.settings import Settings
 from hub.store.redis_link import RedisLink, Script
 from workers.provider import ProviderFailure, Providers, asks_local_model
@@ -25,10 +26,13 @@ _ROSTER = Script.load("workers", "roster")
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One worker's. `problem`: why it cannot answer just now, '' where nothing hinders it."""
+    """One worker's. `problem`: why it cannot answer just now, '' where nothing hinders it.
+    `longest_step_seconds`: the longest that one step held its loop of late, in the processor's
+    time."""
 
     models: tuple[str, ...]
     problem: str = ""
+    longest_step_seconds: float = 0.0
 
 
 class Roster:
@@ -40,7 +44,13 @@ class Roster:
 
     def report(self, consumer: str, report: Report) -> None:
         """Say it; it counts for a lease. Raises `RedisUnavailable`."""
-        said = json.dumps({"models": report.models, "problem": report.problem})
+        said = json.dumps(
+            {
+                "models": report.models,
+                "problem": report.problem,
+                "longest_step": report.longest_step_seconds,
+            }
+        )
         self._link.run(_REPORT, [self._key], [consumer, self._counts_ms, said])
 
     def forget(self, consumer: str) -> None:
@@ -49,7 +59,15 @@ class Roster:
     def reports(self) -> list[Report]:
         """Those of the workers that live. Raises `RedisUnavailable`."""
         found = [json.loads(said) for said in self._link.run(_ROSTER, [self._key], [])]
-        return [Report(tuple(said["models"]), said["problem"]) for said in found]
+        return [
+            # A worker of an older version says nothing of its steps.
+            Report(tuple(said["models"]), said["problem"], said.get("longest_step", 0.0))
+            for said in found
+        ]
+
+    def longest_step_seconds(self) -> float:
+        """The longest of all workers' that live. Raises `RedisUnavailable`."""
+        return max((report.longest_step_seconds for report in self.reports()), default=0.0)
 
     def models(self) -> tuple[str, ...]:
         """What any of them can ask, each once, in the order in which they say it."""
@@ -62,16 +80,22 @@ class Roster:
 
 
 def report_for_ever(
-    roster: Roster, consumer: str, providers: Providers, settings: Settings
+    roster: Roster,
+    consumer: str,
+    providers: Providers,
+    settings: Settings,
+    longest_step: LongestStep,
 ) -> None:
-    """A worker's greenlet: ask its providers what they have, and say it. Ends by being killed."""
+    """A worker's greenlet: ask its providers what they have, and say it, and how long its loop was
+    held. Ends by being killed."""
     # Many providers list no models and answer all the same; of ours it is known that it does.
     minds = asks_local_model(settings)
     while True:
         try:
             models, problem = _found(providers)
             own = tuple(settings.generators)
-            roster.report(consumer, Report(own + models, problem if minds else ""))
+            seconds = longest_step.figures()["longest_step_cpu"]
+            roster.report(consumer, Report(own + models, problem if minds else "", seconds))
         except RedisUnavailable:
             pass  # the worker's own loops say that
         except Exception:

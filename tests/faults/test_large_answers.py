@@ -17,6 +17,8 @@ from hub.store.history import History, RecordWrite
 from hub.store.redis_link import RedisLink
 from tests.conftest import StartStack
 from tests.faults.test_listeners import MIB, memory_bytes
+from tests.support.deadline import eventually
+from tests.support.provider import Script, ScriptedProvider
 from tests.support.stack import Stack, Web
 from tests.support.stream import EventStream
 from workers.generation import Generation, Terminal
@@ -157,3 +159,52 @@ def test_no_request_within_the_limits_holds_the_loop(hub: Stack, kind: str) -> N
     assert answer.status_code in (200, 201, 202, 400)
     answer.close()
     assert longest_step(hub.web) < STEP_SECONDS
+
+
+def test_a_large_answer_as_a_response_delays_nobody(hub: Stack, large: Generation) -> None:
+    answer = hub.get(f"/v1/responses/resp_{large.id}?stream=true", timeout=120)
+    last = answer.text.rstrip().rpartition("data: ")[2]
+    (message,) = json.loads(last)["response"]["output"]
+    assert message["content"][0]["text"] == PIECE * SAID
+    # OpenAI's events say the text four times at the end: a hundred megabytes are joined in one go.
+    assert longest_step(hub.web) < 4 * STEP_SECONDS
+
+
+ANSWERS: dict[str, Callable[[], list[object]]] = {
+    "one long text": lambda: [text_chunk("ß\n" * (2 * MIB))],
+    "many short texts": lambda: [text_chunk("word ") for _ in range(20_000)],
+    "a picture of 5 MB": lambda: [
+        {"choices": [{"index": 0, "delta": {"images": [{"url": "data:," + "A" * (5 * MIB)}]}}]}
+    ],
+    "many calls": lambda: [
+        {"choices": [{"index": 0, "delta": {"tool_calls": [call(n) for n in range(1000)]}}]}
+    ],
+}
+
+
+def text_chunk(text: str) -> object:
+    return {"choices": [{"index": 0, "delta": {"content": text}}]}
+
+
+def call(number: int) -> object:
+    return {"index": number, "id": f"call-{number}", "function": {"name": "x", "arguments": "{}"}}
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_no_answer_within_the_limits_holds_the_worker_s_loop(
+    stack: StartStack, provider: ScriptedProvider, kind: str
+) -> None:
+    end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    provider.default = Script(chunks=[*ANSWERS[kind](), end])
+    hub = stack({"HUB_LEASE_SECONDS": "1"})
+    assert hub.finished(hub.generate("x"), 60)["status"] in ("completed", "failed")
+
+    eventually(lambda: worker_step(hub) > 0)
+    assert worker_step(hub) < STEP_SECONDS
+
+
+def worker_step(hub: Stack) -> float:
+    for line in hub.get("/metrics").text.splitlines():
+        if line.startswith("hubbub_worker_longest_step_seconds "):
+            return float(line.split()[1])
+    return 0.0

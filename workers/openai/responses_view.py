@@ -13,6 +13,7 @@ from typing import Any
 
 from hub import sse
 from hub.event import Event, compact_json
+from hub.fanout.pace import json_parts
 from hub.store.frame import Frame
 from hub.store.history import History
 from workers.dialects.block import in_turn, parsed
@@ -139,8 +140,7 @@ class ResponseView:
         number = self.number
         for event, fields in said:
             if number > self.skip:
-                body = compact_json({"type": event, "sequence_number": number, **fields})
-                out.append(sse.encode(Event(body, event)))
+                out.append(_frame(event, {"type": event, "sequence_number": number, **fields}))
             number += 1
         return replace(self, number=number)
 
@@ -202,6 +202,14 @@ def _shown_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _CUT_SHORT = ("failed", "cancelled", "incomplete")
+
+
+def _frame(event: str, words: Mapping[str, Any]) -> bytes:
+    """One event. All but a delta may hold the whole answer, several times: it is written in steps,
+    between which others run. (JSON has no line ends: it is one line of data.)"""
+    if event.endswith(".delta"):
+        return sse.encode(Event(compact_json(words), event))
+    return b"".join([b"event: %s\ndata: " % event.encode(), *json_parts(words), b"\n\n"])
 
 
 class Items:

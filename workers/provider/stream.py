@@ -4,7 +4,7 @@ Everything happens in whoever iterates; `close` may come from anywhere. The dead
 for all that comes before the first delta, then one for each next piece of the answer, which only
 payload moves on. While the consumer is busy with what came, nothing is due.
 
-A provider that never pauses gets no more of the loop than `TURN_BYTES` at a time.
+A provider that never pauses holds the loop no longer than a short step (`fanout.pace`).
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from __future__ import annotations
 import json
 import logging
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from hub.fanout.pace import Pace
 from workers.provider import failure
 from workers.provider.answer import Answer
 from workers.provider.failure import ProviderFailure
@@ -31,7 +31,6 @@ _MAX_ERROR_BYTES = 65536
 _ERROR_BODY_SECONDS = 5.0
 _MAX_HELD = 1000
 """Parts that wait for the answer to begin."""
-TURN_BYTES = 32_768
 
 Parts = Generator[Part, None, None]
 
@@ -203,7 +202,7 @@ class Stream:
         before its first delta (the model's name) is held."""
         feed, read, stall = answer.feed, exchange.read, self._at.stall_timeout_seconds
         held: list[Part] = []
-        turn_bytes = 0
+        pace = Pace()
         while not answer.done:
             try:
                 data = read()
@@ -236,10 +235,7 @@ class Stream:
                 break
             if self._closing.is_set():
                 return
-            turn_bytes += len(data)
-            if turn_bytes >= TURN_BYTES:  # reading what is there already lets nobody else run
-                turn_bytes = 0
-                time.sleep(0)
+            pace.step()  # reading what is there already lets nobody else run
         if not self._began:
             yield from held
 
