@@ -7,6 +7,7 @@ likes.
     line        one thing that is said, and how the answer ends
     lines       a body of JSON lines → lines
     chunks      a body of OpenAI's chunks → lines, through the parser of the providers
+    progress    how far the answer has come, in the record
     writer      lines → the channel and the record, once each, behind what other bodies have said
     bodies      the bodies that are open in this process: told at once when their generation ends
     views       the route

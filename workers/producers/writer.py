@@ -4,31 +4,19 @@ Any number of bodies may come, one after another or at once, by any web process.
 in the record, and every append expects it there: the fence (gone or another's: the generation has
 ended) and the count of batches (another: another body has written meanwhile; then the record is
 read again, and what is stored already is left out). In the same step the record counts the lines,
-so a line with a number is stored once, however often it is sent.
-
-| field of the record | |
-| --- | --- |
-| `fence`, `batch` | as for a worker (`publisher`) |
-| `line` | the number of the last line that was stored; '' none |
-| `said` | about how many bytes of an answer were stored |
-| `usage` | the usage, until the end has come |
-| `behind` | the line behind which a body has ended that had more to say at its end |
-| `first_delta` | ms from its creation to its first delta |
+so a line with a number is stored once, however often it is sent (`progress`).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from hub.errors import HubError, RedisUnavailable, Refused, RequestError, TooLarge
-from hub.event import compact_json
 from hub.process import fresh_name
-from hub.store.history import APPEND, History, Record, RecordWrite
+from hub.store.history import APPEND, History, RecordWrite
 from workers.generation import (
-    BRIEF,
     Generation,
     Terminal,
     channel_of,
@@ -37,6 +25,7 @@ from workers.generation import (
     unknown,
 )
 from workers.producers.line import Completed, End, Line
+from workers.producers.progress import FIELDS, Progress
 from workers.provider import Data, Delta, Model, ProviderFailure, Usage, cost, failure
 from workers.run.publisher import Publisher
 from workers.run.sender import Ready
@@ -47,7 +36,6 @@ GROUP_LINES = 256
 GROUP_CHARS = 1 << 18
 """One append holds no more lines, and ends with the one that makes it so large."""
 
-_FIELDS = (*BRIEF, "batch", "line", "said", "usage", "behind", "first_delta")
 _TRIES = 50
 
 
@@ -75,32 +63,6 @@ class _Right:
 
     generation: Generation
     fence: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What the record said when it was last read, or written from here."""
-
-    generation: Generation
-    batch: str
-    line: int | None
-    said: int
-    usage: Mapping[str, Any] | None
-    behind: int | None
-    first_delta_ms: int | None
-
-    @classmethod
-    def of(cls, generation: Generation, record: Record) -> _Seen:
-        fields = record.fields
-        return cls(
-            generation,
-            fields.get("batch", ""),
-            _number(fields.get("line")),
-            _number(fields.get("said")) or 0,
-            json.loads(fields["usage"]) if fields.get("usage") else None,
-            _number(fields.get("behind")),
-            _number(fields.get("first_delta")),
-        )
 
 
 class Writer:
@@ -215,7 +177,7 @@ class Writer:
         if seen.said and seen.first_delta_ms is None:
             since = self._generations.now_ms() - seen.generation.created_ms
             seen = replace(seen, first_delta_ms=max(0, since))
-        publisher.note(_fields(seen))
+        publisher.note(seen.fields())
         terminal = self._terminal(end, seen)
         if terminal is not None:
             publisher.end_with(terminal)
@@ -236,7 +198,7 @@ class Writer:
             raise TooLarge(terminal.data["message"], code=failure.ANSWER_TOO_LARGE)
         return True
 
-    def _terminal(self, end: End | None, seen: _Seen) -> Terminal | None:
+    def _terminal(self, end: End | None, seen: Progress) -> Terminal | None:
         if not isinstance(end, Completed):
             return end
         generation, usage = seen.generation, end.usage or seen.usage
@@ -266,9 +228,9 @@ class Writer:
         self._seen = self._found()
         self._publisher = None
 
-    def _found(self) -> _Seen:
-        record = self._generations.history.record(channel_of(self._id), *_FIELDS)
-        return _Seen.of(generation_of(self._id, record, by_creator=True), record)
+    def _found(self) -> Progress:
+        record = self._generations.history.record(channel_of(self._id), *FIELDS)
+        return Progress.of(generation_of(self._id, record, by_creator=True), record)
 
 
 class _Silent:
@@ -294,7 +256,7 @@ def send_all(history: History, publisher: Ready) -> None:
             more = publisher.broken(error)
 
 
-def _put(publisher: Publisher, line: Line, seen: _Seen) -> _Seen:
+def _put(publisher: Publisher, line: Line, seen: Progress) -> Progress:
     """Hand the line to the publisher; what is known with it. Raises `ProviderFailure`."""
     for part in line.parts:
         if isinstance(part, Delta):
@@ -321,22 +283,7 @@ def _groups(lines: Sequence[Line]) -> Iterator[list[Line]]:
         yield group
 
 
-def _fields(seen: _Seen) -> dict[str, str]:
-    fields = {"line": str(seen.line), "said": str(seen.said)}
-    if seen.usage is not None:
-        fields["usage"] = compact_json(seen.usage)
-    if seen.behind is not None:
-        fields["behind"] = str(seen.behind)
-    if seen.first_delta_ms is not None:
-        fields["first_delta"] = str(seen.first_delta_ms)
-    return fields
-
-
 def _counted(usage: Mapping[str, Any]) -> Usage:
     more = {name: value for name, value in usage.items() if name not in Usage._fields}
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
     return Usage(prompt, completion, usage.get("total_tokens"), more)
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text else None
