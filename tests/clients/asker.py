@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.clients.client import node
-from tests.support.real import ROOT, missing
+from tests.clients.client import askers_python, node
+from tests.support.real import ROOT
 from tests.support.stack import clean_environ
 
-PYTHON = ROOT / ".venv" / "askers" / "bin" / "python"
 _PROGRAMS = Path(__file__).parent / "askers"
 _WAIT_SECONDS = 60
 """For one line. The first comes when all is imported."""
@@ -38,9 +37,7 @@ class Kind:
     def command(self) -> list[str]:
         if self.program.endswith(".mjs"):
             return [node(), str(_PROGRAMS / self.program)]
-        if not PYTHON.exists():
-            missing("the clients of OpenAI's interface for Python (tests/clients/install)")
-        return [str(PYTHON), "-m", f"tests.clients.askers.{self.program.removesuffix('.py')}"]
+        return [askers_python(), "-m", f"tests.clients.askers.{self.program.removesuffix('.py')}"]
 
 
 @dataclass

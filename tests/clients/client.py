@@ -16,6 +16,7 @@ from tests.support.real import ROOT, missing
 from tests.support.stack import clean_environ
 
 PROGRAMS = Path(__file__).parent / "programs"
+IN_ASKERS = ("requests_sse_client.py", "aiosseclient_client.py")
 NODE_MODULES = Path(__file__).parent / "node_modules"
 
 
@@ -29,16 +30,21 @@ class Client(Protocol):
         ...
 
 
+def command(program: str) -> list[str]:
+    """How to start one of `programs/`."""
+    if program.endswith(".mjs"):
+        return [node(), str(PROGRAMS / program)]
+    python = askers_python() if program in IN_ASKERS else sys.executable
+    return [python, "-m", f"tests.clients.programs.{program.removesuffix('.py')}"]
+
+
 class ProgramClient:
     """A process that prints JSON lines (`programs/`)."""
 
     def __init__(self, program: str, *arguments: str) -> None:
-        command = [sys.executable, "-m", f"tests.clients.programs.{program.removesuffix('.py')}"]
-        if program.endswith(".mjs"):
-            command = [node(), str(PROGRAMS / program)]
         self.said: list[dict[str, Any]] = []
         self._process = subprocess.Popen(
-            [*command, *arguments], stdout=subprocess.PIPE, env=clean_environ(), cwd=ROOT
+            [*command(program), *arguments], stdout=subprocess.PIPE, env=clean_environ(), cwd=ROOT
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -104,3 +110,11 @@ def node() -> str:
     if found is None or not (NODE_MODULES / ".installed-from").exists():
         missing("Node.js with the clients (tests/clients/install)")
     return found
+
+
+def askers_python() -> str:
+    """The environment of clients that Hubbub itself does not use."""
+    found = ROOT / ".venv" / "askers" / "bin" / "python"
+    if not found.exists():
+        missing("the clients for Python (tests/clients/install)")
+    return str(found)

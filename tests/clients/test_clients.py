@@ -15,7 +15,7 @@ from tests.browser.proxy import Proxy
 from tests.clients.client import PageClient, ProgramClient, node
 from tests.clients.pages_server import PagesServer
 from tests.clients.scenario import Scenario
-from tests.clients.table import Row, Table, npm, pypi
+from tests.clients.table import Row, Table, npm, pinned, pypi
 from tests.support.deadline import eventually
 from tests.support.shared import Shared
 
@@ -127,6 +127,8 @@ def _fetch_event_source(
         ("httpx_sse_client.py", EVENTS, "resumes with `Last-Event-ID`"),
         ("sseclient_py_client.py", f"{EVENTS[:-1]}?format=openai`", "resumes with `Last-Event-ID`"),
         ("curl_client.py", f"{EVENTS[:-1]}?format=text`", "resumes with `Last-Event-ID`"),
+        ("requests_sse_client.py", EVENTS, "resumes by itself"),
+        ("aiosseclient_client.py", EVENTS, "resumes with `Last-Event-ID`"),
     ],
 )
 def test_a_program_gets_the_whole_text_over_a_cut_and_comes_to_an_end(
@@ -140,6 +142,8 @@ def test_a_program_gets_the_whole_text_over_a_cut_and_comes_to_an_end(
         "httpx_sse_client.py": pypi("httpx-sse"),
         "sseclient_py_client.py": pypi("sseclient-py"),
         "curl_client.py": "curl",
+        "requests_sse_client.py": pinned("requests-sse"),
+        "aiosseclient_client.py": pinned("aiosseclient"),
     }[program]
     table.add(Row(name, asked, resumed, scenario.heartbeats, _words(end)))
 
@@ -233,7 +237,7 @@ def test_a_background_response_can_be_cancelled(scenario: Scenario, program: str
     assert scenario.hub.finished(scenario.asked())["status"] == "cancelled"
 
 
-ALL = 16
+ALL = 18
 
 
 # ── what was found ───────────────────────────────────────────────────────────────────────────
@@ -259,5 +263,6 @@ def _words(end: str) -> str:
         "[DONE]": "`[DONE]`",
         "sse-close": '`sse-close="completed"`',
         "onclose": "`onclose`",
+        "completed": "the event `completed`",
         "response.completed": "`response.completed`",
     }.get(end, end)
