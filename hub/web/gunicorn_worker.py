@@ -138,11 +138,14 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         connection = self._connections[sock]
         self.waiting.came(connection)
+        connection.say_close = req.force_close
         try:
             # Past GeventWorker's own method, which drops the answer.
             handled = AsyncWorker.handle_request(self, listener_name, req, sock, addr)
         except gevent.GreenletExit:
             return
+        except StopIteration:  # the answer said that it was the last
+            handled = False
         if connection.spoiled:
             _let_the_answer_be_read(sock)
         if handled is False or connection.spoiled:

@@ -63,7 +63,7 @@ class LiveBody:
         except HubError:
             pass
         if not self._over and self._connection is not None:
-            self._connection.spoiled = True
+            self._connection.spoil()
 
     def _piece(self, seconds: float) -> bytes:
         timer = gevent.Timeout.start_new(seconds)

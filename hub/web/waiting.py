@@ -34,9 +34,12 @@ Order = dict["WaitingConnection", None]
 
 class WaitingConnection:
     """One connection; as a context, it waits for a body within, and raises `Overloaded` where it
-    had to make room meanwhile. `spoiled`: nothing more can be read from it."""
+    had to make room meanwhile. `spoiled`: nothing more can be read from it. `say_close` lets the
+    answer that is under way say that it is the last one here."""
 
-    __slots__ = ("_connections", "address", "body", "refused", "since", "sock", "spoiled")
+    __slots__ = (
+        "_connections", "address", "body", "refused", "say_close", "since", "sock", "spoiled",
+    )  # fmt: skip
 
     def __init__(self, connections: WaitingConnections, sock: Any, address: str) -> None:
         self._connections = connections
@@ -46,6 +49,7 @@ class WaitingConnection:
         self.body = False
         self.refused = False
         self.spoiled = False
+        self.say_close: Callable[[], None] = _nothing
 
     def __enter__(self) -> WaitingConnection:
         self.body = True
@@ -60,10 +64,20 @@ class WaitingConnection:
     ) -> None:
         self.body = False
         self._connections.came(self)
-        # Nobody knows where on it the next request would begin.
-        self.spoiled = error is not None
+        if error is not None:
+            self.spoil()
         if self.refused:
             raise Overloaded("too many requests wait for their bodies")
+
+    def spoil(self) -> None:
+        """Nobody knows where on it the next request would begin: it ends with this one's answer,
+        which must say so. Else a client sends its next request into a closed connection."""
+        self.spoiled = True
+        self.say_close()
+
+
+def _nothing() -> None:
+    pass
 
 
 class WaitingConnections:

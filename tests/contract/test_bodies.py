@@ -101,6 +101,16 @@ def test_a_body_that_does_not_come_is_408(impatient: Web, raw: Raw, path: str, s
     assert told.get("error", told)["code"] == "body-timeout"
 
 
+@pytest.mark.parametrize("way", ["taken over"])  # another server closes as it likes
+@pytest.mark.parametrize("path", PATHS)
+def test_an_answer_behind_which_the_connection_ends_says_so(
+    impatient: Web, raw: Raw, path: str
+) -> None:
+    sock = raw.connect(impatient, head(path, f"{JSON}Content-Length: 100\r\n"))
+    status, headers, _ = answer(sock)
+    assert (status, headers["connection"]) == (408, "close")
+
+
 def test_bytes_that_drip_do_not_put_the_deadline_off(impatient: Web, raw: Raw) -> None:
     sock = raw.connect(impatient, head("/generations", f"{JSON}Content-Length: 1000\r\n"))
     sock.settimeout(0.1)
