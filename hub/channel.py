@@ -14,13 +14,13 @@ from hub.errors import FieldError
 BEFORE_FIRST = "0-0"
 """The position in front of a channel's first event ever."""
 
-_CHANNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:@-]{0,127}")
+CHANNEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:@-]{0,127}")
 _ID = re.compile(r"(0|[1-9][0-9]{0,15})-(0|[1-9][0-9]{0,15})")
 
 
 def check_channel(name: object, field: str = "channel") -> str:
     """Return `name` if it is a channel name (contract §1), else raise `FieldError`."""
-    if not isinstance(name, str) or not _CHANNEL.fullmatch(name):
+    if not isinstance(name, str) or not CHANNEL_NAME.fullmatch(name):
         raise FieldError(
             field,
             "a channel name is 1 to 128 characters of A-Z a-z 0-9 . _ ~ : @ -, "

@@ -18,7 +18,7 @@ EVENTSOURCE_TYPES = frozenset({"open", "error"})
 
 MAX_RETRY_MS = 24 * 60 * 60 * 1000
 
-_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
+EVENT_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def check_type(value: object, field: str = "event", *, own: bool = False) -> str
     """
     if value is None or value == "message":
         return None
-    if not isinstance(value, str) or not _TYPE.fullmatch(value):
+    if not isinstance(value, str) or not EVENT_TYPE.fullmatch(value):
         raise FieldError(
             field,
             "an event type is a letter and up to 63 of A-Z a-z 0-9 . _ -",

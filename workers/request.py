@@ -20,12 +20,15 @@ MAX_CHOICES = 16
 MAX_TOKENS = 10_000_000
 MAX_STOPS = 16
 MAX_METADATA = 16
+MAX_METADATA_NAME = 64
+MAX_METADATA_TEXT = 512
+MAX_TEMPERATURE = 2
 QUESTION_SHOWN = 2_000
 """How many characters of a question a list or a page shows."""
 
-_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _ASKING = ("system", "developer", "user")
-_MODEL = re.compile(r"[^\s\x00-\x1f\x7f]{1,256}")
+MODEL_NAME = re.compile(r"[^\s\x00-\x1f\x7f]{1,256}")
 _FIELDS = frozenset(
     {
         "prompt", "messages", "system", "model", "temperature", "max_tokens", "n", "stop", "tools",
@@ -120,7 +123,7 @@ def request_from_json(body: object, models: Collection[str] = ()) -> Request:
 def check_model(value: object, models: Collection[str] = (), field: str = "model") -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or not _MODEL.fullmatch(value):
+    if not isinstance(value, str) or not MODEL_NAME.fullmatch(value):
         raise FieldError(field, "must be a model's name: 1 to 256 characters without spaces")
     if models and value not in models:
         raise FieldError(field, f"{value!r} is not one of the models here", code="unknown-model")
@@ -163,8 +166,8 @@ def _message(message: object, field: str, may_be_empty: bool) -> Mapping[str, An
     if not isinstance(message, Mapping):
         raise FieldError(field, "must be an object")
     role, content = message.get("role"), message.get("content")
-    if role not in _ROLES:
-        raise FieldError(f"{field}.role", f"must be one of {', '.join(_ROLES)}")
+    if role not in ROLES:
+        raise FieldError(f"{field}.role", f"must be one of {', '.join(ROLES)}")
     if content is None:
         if role in _ASKING or (role == "assistant" and not (may_be_empty or _says(message))):
             raise FieldError(f"{field}.content", "is missing")
@@ -204,8 +207,12 @@ def _text(value: object, field: str) -> str:
 def check_temperature(value: object) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 2:
-        raise FieldError("temperature", "must be a number from 0 to 2")
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 <= value <= MAX_TEMPERATURE
+    ):
+        raise FieldError("temperature", f"must be a number from 0 to {MAX_TEMPERATURE}")
     return value
 
 
@@ -247,8 +254,11 @@ def check_metadata(value: object) -> Mapping[str, str]:
     for name, text in value.items():
         if not isinstance(text, str):
             raise FieldError(f"metadata.{name}", "must be a string")
-        if len(name) > 64 or len(text) > 512:
-            raise FieldError(f"metadata.{name}", "is too long: 64 characters for 512")
+        if len(name) > MAX_METADATA_NAME or len(text) > MAX_METADATA_TEXT:
+            raise FieldError(
+                f"metadata.{name}",
+                f"is too long: {MAX_METADATA_NAME} characters for {MAX_METADATA_TEXT}",
+            )
     return value
 
 

@@ -15,7 +15,7 @@ from workers.threads import MAX_NAME, PREFIX, Thread, Threads, check_name
 
 DEFAULT_LIST = 50
 MAX_LIST = 200
-_MAX_BODY_BYTES = 16 * MAX_NAME
+MAX_BODY_BYTES = 16 * MAX_NAME
 
 
 def threads_blueprint(threads: Threads, generations: GuardedGenerations) -> Blueprint:
@@ -39,7 +39,7 @@ def threads_blueprint(threads: Threads, generations: GuardedGenerations) -> Blue
     @blueprint.patch("/threads/<thread_id>")
     def rename(thread_id: str) -> Response:
         thread = _thread(thread_id, Action.CHANGE)
-        body = read_json(request, _MAX_BODY_BYTES, generations.all.settings)[1]
+        body = read_json(request, MAX_BODY_BYTES, generations.all.settings)[1]
         if not isinstance(body, dict):
             raise FieldError("body", "must be a JSON object")
         threads.rename(thread, check_name(body.get("name")))

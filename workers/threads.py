@@ -32,7 +32,7 @@ PREFIX = "thread:"
 MAX_TURNS = 1_000
 MAX_NAME = 200
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:@-]{0,99}")
+THREAD_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:@-]{0,99}")
 _TITLE = 120
 _TURN = "turn:"
 _TAG = "generations"
@@ -151,7 +151,7 @@ class Threads:
         return NotFound(f"there is no thread {thread_id[:100]!r}, or not any more")
 
     def find(self, thread_id: str) -> Thread | None:
-        if not _ID.fullmatch(thread_id):
+        if not THREAD_ID.fullmatch(thread_id):
             return None
         found = self._history.link.call(lambda client: client.hgetall(self._key(thread_id)))
         fields = {name.decode(): value.decode() for name, value in found.items()}
@@ -202,7 +202,7 @@ class Threads:
 def thread_of(generation_metadata: Mapping[str, str]) -> str | None:
     """The thread that a generation's metadata names, if any. Raises `FieldError`."""
     thread_id = generation_metadata.get("thread")
-    if thread_id is not None and not _ID.fullmatch(thread_id):
+    if thread_id is not None and not THREAD_ID.fullmatch(thread_id):
         raise FieldError(
             "metadata.thread",
             "must be 1 to 100 of A-Z a-z 0-9 . _ ~ : @ -, a letter or digit first",

@@ -36,7 +36,7 @@ from workers.threads import Threads, thread_of
 
 DEFAULT_LIST = 20
 MAX_LIST = 100
-_MAX_SHARE_BYTES = 1024
+MAX_SHARE_BYTES = 1024
 _EVENT_STREAM = CONTENT_TYPE.partition(";")[0]
 
 
@@ -177,7 +177,7 @@ def _ttl_seconds(settings: Settings) -> int:
     """How long a link is to live, where the request says so; else as long as there is anything
     certain to see."""
     most = settings.history_seconds
-    body = read_body(request, _MAX_SHARE_BYTES, settings)
+    body = read_body(request, MAX_SHARE_BYTES, settings)
     if not body:
         return most
     asked = parse_json(body, json_limits(settings))

@@ -20,6 +20,9 @@ from hub.query import one_of, whole
 log = logging.getLogger("hub.stream")
 
 MAX_CHANNELS = 8
+MAX_HEARTBEAT_SECONDS = 300
+STARTS = ("now", "start", "snapshot")
+HEARTBEAT_STYLES = ("event", "comment")
 _LAST_ID = ("last_event_id", "lastEventId", "lastEventID")
 
 
@@ -56,13 +59,13 @@ class SubscribeOptions:
     ) -> SubscribeOptions:
         """Raises `FieldError` for everything but the id, which is never an error."""
         last_id = header_id or last_id_in(args)
-        start = one_of(args, "from", ("now", "start", "snapshot"))
-        heartbeat = whole(args, "heartbeat", 1, 300, default=heartbeat_seconds)
+        start = one_of(args, "from", STARTS)
+        heartbeat = whole(args, "heartbeat", 1, MAX_HEARTBEAT_SECONDS, default=heartbeat_seconds)
         return cls(
             last_id,
             start,
             heartbeat,
-            one_of(args, "heartbeat_style", ("event", "comment")) == "comment",
+            one_of(args, "heartbeat_style", HEARTBEAT_STYLES) == "comment",
             one_of(args, "quiet", ("0", "1")) == "1",
             one_of(args, "overload", ("200", "503")) == "503",
             one_of(args, "envelope", ("0", "1")) == "1",

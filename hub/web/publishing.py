@@ -43,14 +43,18 @@ def publication(request: Request, settings: Settings) -> Publication:
         event = Event(_text(body), check_type(name))
         return Publication([event], False, (name or "").encode() + b"\n" + body)
     if kind == "application/json":
-        # JSON may spell a character in six bytes; the data itself is measured below.
-        body, value = read_json(request, max_event_bytes * 6 + 4096, settings)
+        body, value = read_json(request, json_body_bytes(settings), settings)
         event = event_from_json(value)
         _check_size(event, max_event_bytes, "data")
         return Publication([event], False, body)
     raise UnsupportedMediaType(
         "Content-Type: must be application/json, text/plain or application/x-ndjson"
     )
+
+
+def json_body_bytes(settings: Settings) -> int:
+    """JSON may spell a character in six bytes; the data itself is measured when it is read."""
+    return settings.max_event_bytes * 6 + 4096
 
 
 def check_json(request: Request) -> None:

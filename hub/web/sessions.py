@@ -24,9 +24,9 @@ from hub.web.json_response import json_answer
 from hub.web.publishing import check_json
 from hub.web.request_head import head_of
 
-_MAX_BODY_BYTES = 16 * 1024
-_MAX_NAME = 512
-_LAST_SECOND = 253_402_300_799
+MAX_BODY_BYTES = 16 * 1024
+MAX_NAME = 512
+LAST_SECOND = 253_402_300_799
 """The end of the year 9999, which a time can still name."""
 
 
@@ -61,8 +61,8 @@ def sessions_blueprint(access: Access, settings: Settings) -> Blueprint:
         """`?exp=` (seconds since the epoch) tells when the token would end by itself, and so how
         long it must be remembered."""
         _require_revoking(caller_of(request.environ), name)
-        if len(name) > _MAX_NAME:
-            raise FieldError("jti", f"must be at most {_MAX_NAME} characters")
+        if len(name) > MAX_NAME:
+            raise FieldError("jti", f"must be at most {MAX_NAME} characters")
         access.revocations.revoke(name, _exp())
         return Response(status=204)
 
@@ -80,7 +80,7 @@ def _require_revoking(caller: Caller, name: str) -> None:
 
 def _given_token(settings: Settings) -> str:
     check_json(request)
-    body = read_json(request, _MAX_BODY_BYTES, settings)[1]
+    body = read_json(request, MAX_BODY_BYTES, settings)[1]
     token = body.get("token") if isinstance(body, dict) else None
     if not isinstance(token, str) or not token:
         raise FieldError("token", "must be a token")
@@ -91,7 +91,7 @@ def _exp() -> float | None:
     given = request.args.get("exp")
     if given is None:
         return None
-    if not given.isascii() or not given.isdigit() or int(given[:13]) > _LAST_SECOND:
+    if not given.isascii() or not given.isdigit() or int(given[:13]) > LAST_SECOND:
         raise FieldError("exp", "must be seconds since the epoch")
     return float(given)
 
@@ -104,7 +104,7 @@ def _told(access: Access, identity: Identity) -> dict[str, Any]:
         "required": access.keyed,
         "signed_in": access.keyed and identity.known,
         "subject": identity.subject or None,
-        "expires": None if exp is None else rfc3339(min(exp, _LAST_SECOND)),
+        "expires": None if exp is None else rfc3339(min(exp, LAST_SECOND)),
         "subscribe": list(grants.subscribe),
         "publish": list(grants.publish),
         "generate": grants.generate,
@@ -117,7 +117,7 @@ def _set_cookie(answer: Response, token: str, exp: float | None) -> None:
     answer.set_cookie(
         SECURE_COOKIE if secure else COOKIE,
         token,
-        max_age=None if exp is None else max(0, int(min(exp, _LAST_SECOND) - time.time())),
+        max_age=None if exp is None else max(0, int(min(exp, LAST_SECOND) - time.time())),
         path="/",
         httponly=True,
         samesite="Lax",

@@ -12,7 +12,6 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 import click
 from click.shell_completion import get_completion_class, shell_complete
@@ -23,6 +22,7 @@ from hubbub.commands.channels import listen, publish
 from hubbub.commands.doctor import doctor
 from hubbub.commands.generations import INTERRUPTED, cancel, generate, ls, tail
 from hubbub.commands.top import top
+from hubbub.version import VERSION
 
 NAME = "hubbub"
 REFUSED, SENSELESS, READER_GONE = 1, 2, 141
@@ -36,11 +36,6 @@ ELSEWHERE = {
 }
 """Words that `hubbub.command` takes before they come here; named for --help and completion."""
 
-try:
-    _VERSION = version("hubbub")
-except PackageNotFoundError:
-    _VERSION = "(a checkout)"
-
 
 class _InOrder(click.Group):
     """Lists its commands in the order in which a newcomer meets them."""
@@ -52,7 +47,7 @@ class _InOrder(click.Group):
 @click.group(
     cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96}
 )
-@click.version_option(_VERSION, prog_name=NAME, message="%(prog)s %(version)s")
+@click.version_option(VERSION, prog_name=NAME, message="%(prog)s %(version)s")
 @click.option("--url", metavar="URL", help="The hub, in place of HUB_URL.")
 @click.pass_context
 def program(context: click.Context, url: str | None) -> None:

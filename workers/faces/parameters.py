@@ -8,6 +8,8 @@ from typing import Any
 from hub.errors import FieldError
 from workers.openai.chat_request import Asked, chat_request
 
+MAX_NAME = 200
+
 TAKEN = (
     "model", "temperature", "top_p", "max_tokens", "max_completion_tokens", "stop", "seed",
     "tool_choice", "parallel_tool_calls", "response_format", "reasoning_effort", "metadata",
@@ -28,7 +30,7 @@ def asked(
     return chat_request({"model": None, **body, "messages": list(messages), "stream": True}, models)
 
 
-def name_in(body: object, field: str, most: int = 200) -> str:
+def name_in(body: object, field: str, most: int = MAX_NAME) -> str:
     """A conversation's or a run's name, as the client chose it. Raises `FieldError`."""
     value = body.get(field) if isinstance(body, Mapping) else None
     if not isinstance(value, str) or not 0 < len(value) <= most:

@@ -36,7 +36,7 @@ OWNER = "hubbub"
 HEADER = "Hubbub-Generation"
 HEAD_SECONDS = 10.0
 """How long a stream's head waits for the first of its answer (contract §5)."""
-_CANCEL_HEADER = "Hubbub-Cancel-On-Disconnect"
+CANCEL_HEADER = "Hubbub-Cancel-On-Disconnect"
 
 
 class OpenAIFace:
@@ -61,7 +61,7 @@ class OpenAIFace:
         name = idempotency_key(request)
         body, value = read_question(request, self.settings)
         asked = parse(value)
-        if self.settings.cancel_on_disconnect or _header_flag(_CANCEL_HEADER):
+        if self.settings.cancel_on_disconnect or _header_flag(CANCEL_HEADER):
             asked = replace(asked, cancel_on_disconnect=True)
         key = self.generations.key(name and f"{request.path} {name}", body)
         return asked, self.generations.create(asked.request, key=key).generation

@@ -28,7 +28,7 @@ from workers.request import (
 
 MAX_CHOICES = 128
 """As OpenAI has it."""
-_LEAST_TOKENS = -2
+LEAST_TOKENS = -2
 """Ollama, LM Studio and llama.cpp: -1 for as many as there are, -2 for as many as fit."""
 
 _CHECKED = ("messages", "model", "temperature", "max_tokens", "n", "stop", "tools", "metadata")
@@ -84,7 +84,7 @@ def checked_request(given: Mapping[str, Any], **more: Any) -> Request:
     return Request(
         messages=check_messages(given["messages"], may_be_empty=True),
         temperature=check_temperature(given.get("temperature")),
-        max_tokens=_whole(given.get("max_tokens"), "max_tokens", _LEAST_TOKENS, MAX_TOKENS),
+        max_tokens=_whole(given.get("max_tokens"), "max_tokens", LEAST_TOKENS, MAX_TOKENS),
         n=_whole(given.get("n"), "n", 1, MAX_CHOICES) or 1,
         stop=check_stop(given.get("stop")),
         tools=check_tools(given.get("tools")),

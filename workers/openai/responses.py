@@ -27,6 +27,7 @@ from workers.transcript import with_all
 
 _ITEM = re.compile(r"[a-z]+_(.+)_(\d{1,6})")
 """An item's id: its kind, its generation, its number."""
+MAX_SEQUENCE_NUMBER = 10**9 - 1
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -130,4 +131,4 @@ def _flag(name: str) -> bool:
 
 def _starting_after() -> int:
     """The sequence number of the last event that the client has; -1 where it has none."""
-    return whole(request.args, "starting_after", 0, 10**9 - 1, default=-1)
+    return whole(request.args, "starting_after", 0, MAX_SEQUENCE_NUMBER, default=-1)

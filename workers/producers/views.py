@@ -22,8 +22,8 @@ from workers.producers.line import Line, Reader
 from workers.producers.lines import Lines
 from workers.producers.writer import Ended, Writer
 
-_SEQUENCE = "Hubbub-Sequence"
-_MAX_SEQUENCE = 2**53
+SEQUENCE = "Hubbub-Sequence"
+MAX_SEQUENCE = 2**53
 
 
 def producers_blueprint(guarded: GuardedGenerations, delivery: Delivery) -> Blueprint:
@@ -100,16 +100,16 @@ def _read(lines: Iterator[Line]) -> tuple[list[Line], RequestError | None]:
 
 
 def _sequence() -> int | None:
-    given = request.headers.get(_SEQUENCE)
+    given = request.headers.get(SEQUENCE)
     if given is None:
         return None
     try:
-        return whole_number(given.strip(), 0, _MAX_SEQUENCE)
+        return whole_number(given.strip(), 0, MAX_SEQUENCE)
     except ValueError as error:
-        raise FieldError(_SEQUENCE, str(error)) from None
+        raise FieldError(SEQUENCE, str(error)) from None
 
 
 def _numbered(answer: Response, writer: Writer) -> Response:
     """Every answer, a refusal too, says from which line to go on."""
-    answer.headers[_SEQUENCE] = str(writer.next_sequence)
+    answer.headers[SEQUENCE] = str(writer.next_sequence)
     return answer
