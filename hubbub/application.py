@@ -27,6 +27,7 @@ from hub.web.health import WorkersSeen, health_blueprint
 from hub.web.pages import pages_blueprint
 from hub.web.sessions import sessions_blueprint
 from hub.web.status_data import status_data_blueprint
+from hubbub.openapi.views import openapi_blueprint
 from workers.faces.ag_ui import ag_ui_blueprint
 from workers.faces.ai_sdk import ai_sdk_blueprint
 from workers.guarded import GuardedGenerations
@@ -111,6 +112,7 @@ def application_of(
             more_metrics=lambda: families(queue.counts(), roster.longest_step_seconds()),
         )
     )
+    app.register_blueprint(openapi_blueprint(settings))
     app.register_blueprint(status_data_blueprint(delivery, lambda: status(queue)))
     app.register_blueprint(
         pages_blueprint(

@@ -34,6 +34,7 @@ MAY_IMPORT = {
         "hubbub.application",
         "hubbub.extension",
         "hubbub.mounted",
+        "hubbub.openapi.views",
         "hub.web",
         "hub.flask_sse",
         "workers.views",

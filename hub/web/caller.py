@@ -18,9 +18,9 @@ from hub.web.credentials import Credential, credential_of
 from hub.web.guards import SAFE_METHODS, host_name
 from hub.web.request_head import RequestHead, head_of
 
-OPEN_TO_NOBODY = frozenset({"pages", "health", "sessions"})
+OPEN_TO_NOBODY = frozenset({"pages", "health", "sessions", "openapi"})
 """Blueprints that ask by themselves where they must: probes, signing in, pages that ask for a
-token."""
+token, and the description of all routes, which tells nothing of anybody."""
 
 _KEY = "hubbub.caller"
 _OPERATORS_LOOK_AT = re.compile(r"/metrics|/status|/status/data|/generations|/channels/[^/]+")

@@ -21,6 +21,7 @@ NEED_NO_TOKEN = {
     "pages.static",
     "health.healthz",
     "health.readyz",
+    "openapi.openapi",
     "sessions.who",
     "sessions.sign_in",
     "sessions.sign_out",

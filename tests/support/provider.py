@@ -241,7 +241,11 @@ def _chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str,
 def _embeddings(body: dict[str, Any]) -> dict[str, Any]:
     texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
     data = [
-        {"object": "embedding", "index": n, "embedding": [0.25, len(text), 0.1234567890123456789]}
+        {
+            "object": "embedding",
+            "index": n,
+            "embedding": [0.25, len(str(text)), 0.1234567890123456789],
+        }
         for n, text in enumerate(texts)
     ]
     usage = {"prompt_tokens": 3, "total_tokens": 3}
