@@ -5,6 +5,7 @@
 #                   (AT_ONCE=0: one after the other)
 #   make test-fast  the tests that need no browser, no model and no cluster
 #   make test-compose   the compose file under a container engine; as root, one of its own
+#   make test-clients    clients in Go, where Go 1.26 is installed
 #   make test-keys  the end-to-end tests once more, on hubs that ask for tokens
 #   make check      format, lint, types, import rules
 #   make pictures   the pages as pictures, for docs/
@@ -35,7 +36,7 @@ RUN := $(VENV)/.run $(VENV)/.embedded
 MODEL := $(VENV)/.model
 DEV := $(RUN) $(VENV)/.dev
 
-.PHONY: run test test-fast test-keys test-compose check format bench soak fuzz clean chromium redis tools
+.PHONY: run test test-fast test-keys test-compose test-clients check format bench soak fuzz clean chromium redis tools
 .NOTPARALLEL:
 
 run: $(RUN) $(MODEL)
@@ -54,6 +55,10 @@ test-fast: $(DEV)
 
 test-compose: $(DEV)
 	$(BIN)/python -m pytest -n 0 --compose tests/compose $(PYTEST_OPTIONS)
+
+test-clients: $(DEV)
+	cd tests/clients/go && go build -o $(abspath $(VENV))/go-clients .
+	$(BIN)/python -m pytest -n 0 --go tests/clients/test_go.py $(PYTEST_OPTIONS)
 
 check: $(DEV)
 	$(BIN)/ruff format --check $(SOURCES)

@@ -58,11 +58,20 @@ if keys.ON:
     keys.show_with_every_request()
 
 
+APART = {"--compose": TESTS / "compose", "--go": TESTS / "clients" / "test_go.py"}
+"""What runs only where it is asked for: it needs a container engine, or a compiler."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--compose",
         action="store_true",
         help="run the tests of tests/compose, which need a container engine, or root to start one",
+    )
+    parser.addoption(
+        "--go",
+        action="store_true",
+        help="run the clients in Go, which `make test-clients` has built",
     )
 
 
@@ -70,10 +79,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """What starts the whole stack, or breaks it, takes seconds: `make test-fast` is without it, and
     without the second of the two ways to a client, on which the same tests run. Containers have a
     command of their own (`make test-compose`)."""
-    if not config.getoption("--compose"):
-        left_out = [item for item in items if item.path.is_relative_to(TESTS / "compose")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    for option, place in APART.items():
+        if not config.getoption(option):
+            left_out = [item for item in items if item.path.is_relative_to(place)]
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if item not in left_out]
     keys.deselect(config, items)
     for item in items:
         callspec = getattr(item, "callspec", None)

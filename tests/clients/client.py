@@ -16,6 +16,8 @@ from tests.support.real import ROOT, missing
 from tests.support.stack import clean_environ
 
 PROGRAMS = Path(__file__).parent / "programs"
+GO = ROOT / ".venv" / "go-clients"
+"""One program with all clients in Go, built by `make test-clients`."""
 IN_ASKERS = ("requests_sse_client.py", "aiosseclient_client.py")
 NODE_MODULES = Path(__file__).parent / "node_modules"
 
@@ -34,6 +36,8 @@ def command(program: str) -> list[str]:
     """How to start one of `programs/`."""
     if program.endswith(".mjs"):
         return [node(), str(PROGRAMS / program)]
+    if program.endswith(".go"):
+        return [str(GO), program.removesuffix(".go")]
     python = askers_python() if program in IN_ASKERS else sys.executable
     return [python, "-m", f"tests.clients.programs.{program.removesuffix('.py')}"]
 
