@@ -11,7 +11,7 @@ from flask import Flask, Response, request
 
 from hub.web.request_head import RequestHead, head_of
 
-_METHODS = "GET, HEAD, POST, DELETE, OPTIONS"
+_METHODS = "GET, HEAD, POST, PATCH, DELETE, OPTIONS"
 _ALLOWED = (
     "Last-Event-ID, Authorization, Content-Type, Idempotency-Key, "
     "Hubbub-Cancel-On-Disconnect, Hubbub-Sequence"

@@ -26,12 +26,14 @@ from workers.provider import ProviderFailure
 NEVER_ANSWERED = {Refused, RedisFailure, RedisUnfit}
 """Caught where it is raised; the base of others; it ends the start."""
 
+FRIEND = "https://app.example"
 METHODS = {"get", "post", "put", "patch", "delete", "head", "options"}
 
 
 @pytest.fixture(scope="module")
 def app() -> Iterator[Flask]:
-    made = create_app(Settings(base_path="/hub"), RedisLink(fakeredis.FakeRedis()))
+    settings = Settings(base_path="/hub", cors_origins=(FRIEND,))
+    made = create_app(settings, RedisLink(fakeredis.FakeRedis()))
     yield made
     delivery: Delivery = made.extensions["hubbub"]
     delivery.stop()
@@ -64,6 +66,12 @@ def test_it_has_every_route_with_its_methods_and_no_other(app: Flask) -> None:
     paths = served(app)["paths"]
     documented = {(path, method) for path, item in paths.items() for method in METHODS & set(item)}
     assert documented == routes
+
+
+def test_a_page_of_an_allowed_origin_may_use_every_method_that_there_is(app: Flask) -> None:
+    told = app.test_client().options("/hub/threads/a", headers={"Origin": FRIEND}).headers
+    allowed = set(told["Access-Control-Allow-Methods"].lower().split(", "))
+    assert {method for item in served(app)["paths"].values() for method in item} <= allowed
 
 
 def test_every_reference_leads_somewhere(app: Flask) -> None:
