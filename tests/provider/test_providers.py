@@ -56,7 +56,7 @@ def test_the_question_is_sent_with_its_parameters_and_asks_for_usage(
     )
     join(asking().open(request))
     assert server.asked[0].body == {
-        "messages": [{"role": "user", "content": "né🙂\ud800"}],
+        "messages": [{"role": "user", "content": "né🙂\ufffd"}],
         "model": "m1",
         "temperature": 0.0,
         "max_tokens": 7,

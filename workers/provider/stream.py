@@ -20,6 +20,7 @@ from hub.fanout.pace import Pace
 from workers.provider import failure
 from workers.provider.answer import Answer
 from workers.provider.failure import ProviderFailure
+from workers.provider.json_door import mended_text
 from workers.provider.parts import Delta, Part
 from workers.provider.request import ModelRequest
 from workers.provider.retry import pause_seconds, retry_after_seconds
@@ -173,7 +174,7 @@ class Stream:
         """Ask; returns once a 200 has come."""
         model = candidate.model_for(self._request.model, exchange)
         asked = amended(self._request.body(model), candidate.amendments)
-        body = json.dumps(asked, ensure_ascii=False).encode(errors="replace")
+        body = mended_text(json.dumps(asked, ensure_ascii=False)).encode()
         if len(body) > self._at.max_request_bytes:
             raise ProviderFailure(
                 failure.REQUEST_TOO_LARGE,
