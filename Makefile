@@ -36,18 +36,18 @@ RUN := $(VENV)/.run $(VENV)/.embedded
 MODEL := $(VENV)/.model
 DEV := $(RUN) $(VENV)/.dev
 
-.PHONY: run test test-fast test-keys test-compose test-clients check format bench soak fuzz clean chromium redis tools
+.PHONY: run test test-fast test-keys test-compose test-clients check format bench soak fuzz clean chromium redis proxies tools
 .NOTPARALLEL:
 
 run: $(RUN) $(MODEL)
 	@exec $(BIN)/python app.py --follow-parent
 
-test: $(DEV) $(MODEL) chromium redis tools
+test: $(DEV) $(MODEL) chromium redis proxies tools
 	$(PYTEST) $(PYTEST_OPTIONS)
 
 # What starts a hub and speaks to it from outside.
 KEYED := contract e2e browser openai command operations
-test-keys: $(DEV) $(MODEL) chromium tools
+test-keys: $(DEV) $(MODEL) chromium proxies tools
 	HUBBUB_TEST_KEYS=1 $(PYTEST) $(addprefix tests/,$(KEYED)) $(PYTEST_OPTIONS)
 
 test-fast: $(DEV)
@@ -122,6 +122,9 @@ chromium:
 
 redis:
 	@.ci/redis
+
+proxies:
+	@.ci/proxies
 
 # Other languages' clients and third-party providers bring installers of their own.
 tools:
