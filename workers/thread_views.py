@@ -10,6 +10,7 @@ from hub.query import whole
 from hub.web.body import read_json
 from hub.web.caller import caller_of
 from hub.web.json_response import json_answer
+from hub.web.publishing import check_json
 from workers.guarded import GuardedGenerations
 from workers.threads import MAX_NAME, PREFIX, Thread, Threads, check_name
 
@@ -39,6 +40,7 @@ def threads_blueprint(threads: Threads, generations: GuardedGenerations) -> Blue
     @blueprint.patch("/threads/<thread_id>")
     def rename(thread_id: str) -> Response:
         thread = _thread(thread_id, Action.CHANGE)
+        check_json(request)
         body = read_json(request, MAX_BODY_BYTES, generations.all.settings)[1]
         if not isinstance(body, dict):
             raise FieldError("body", "must be a JSON object")

@@ -180,6 +180,7 @@ def _ttl_seconds(settings: Settings) -> int:
     body = read_body(request, MAX_SHARE_BYTES, settings)
     if not body:
         return most
+    check_json(request)
     asked = parse_json(body, json_limits(settings))
     given = asked.get("ttl_seconds", most) if isinstance(asked, dict) else None
     if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= most:
