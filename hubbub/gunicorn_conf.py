@@ -12,6 +12,8 @@ import sys
 import tempfile
 from typing import Any
 
+from gunicorn.errors import HaltServer
+
 from hub import logs
 from hub.access.keys import keys_of
 from hub.settings import SettingError, Settings
@@ -131,6 +133,17 @@ def _has_gone(pid: int) -> bool:
     except PermissionError:
         pass
     return False
+
+
+def _say_no_more_of_a_halt(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """gunicorn has said that its workers could not begin, and each of them why. Where two of them
+    ended at once, the second one's end reaches the arbiter while it halts for the first one's, and
+    would be shown as a traceback."""
+    if kind is not HaltServer:
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _say_no_more_of_a_halt
 
 
 def on_exit(server: object) -> None:

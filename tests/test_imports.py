@@ -45,7 +45,7 @@ MAY_IMPORT = {
     ),
     "werkzeug": ("hub.web", "workers.views", "workers.thread_views", "workers.openai"),
     "gevent": ("hub.fanout", "hub.access", "hub.web", "hub.flask_sse", "workers"),
-    "gunicorn": ("hub.web", "hubbub.web"),
+    "gunicorn": ("hub.web", "hubbub.web", "hubbub.gunicorn_conf"),
     "redis": (
         "hub.store",
         "hub.client.subscription",
