@@ -175,7 +175,7 @@ class Hearing:
     def announced(self, payload): heard.append(payload)
     def confirmed(self): confirmed.set()
 
-feed = Feed(link, lambda: None)
+feed = Feed(link, lambda loop: None)
 feed.subscribe(link.keys.pubsub("news"), Hearing())
 confirmed.wait(10)
 child = os.fork()

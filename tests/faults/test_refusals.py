@@ -185,9 +185,9 @@ def test_no_memory_left_passes(start_valkey: StartValkey, web: OwnWeb) -> None:
 
 def test_no_answer_shows_where_redis_is(start_valkey: StartValkey, web: OwnWeb) -> None:
     server = start_valkey(tcp=True)
-    hub = web(f"redis://:{PASSWORD}@127.0.0.1:{server.port}/0")
     with server.client() as client:
         client.config_set("requirepass", PASSWORD)
+    hub = web(f"redis://:{PASSWORD}@127.0.0.1:{server.port}/0")
     server.kill()
 
     answers = [
