@@ -21,7 +21,7 @@ class Access:
         link = delivery.history.link
         self.keyed = settings.keyed
         self.shares = Shares(link)
-        self.revocations = Revocations(link, delivery.feed, delivery.endings)
+        self.revocations = Revocations(link, delivery.feed, delivery.endings, delivery.loops)
         self._tokens = Tokens(
             keys_of(settings),
             source=Jwks(settings.jwt_jwks_url) if settings.jwt_jwks_url else None,

@@ -22,6 +22,7 @@ import gevent
 import jwt
 import requests
 from gevent.event import Event
+from urllib3.exceptions import HTTPError
 
 from hub.access.keys import Key, KeySet, UnfitKey
 from hub.errors import ProviderUnavailable
@@ -88,7 +89,7 @@ class Jwks:
             if keys.keys != self.keys.keys:
                 self.keys = keys
                 log.info("identity provider: %d keys", len(keys.keys))
-        except (requests.RequestException, ValueError) as error:
+        except (requests.RequestException, HTTPError, ValueError) as error:
             # Not requests' own words: they repeat the address, which may hold a password.
             reason = str(error) if type(error) is ValueError else type(error).__name__
             log.warning("identity provider's keys not fetched: %s", reason)

@@ -14,11 +14,12 @@ import os
 import time
 from collections.abc import Callable
 
-import gevent
+from gevent.event import Event
 
-from hub.errors import RedisUnavailable
+from hub.errors import RedisFailure
 from hub.fanout.endings import Endings
 from hub.fanout.feed import Feed
+from hub.fanout.loops import Loop, Loops
 from hub.store.redis_link import RedisLink, Script
 
 log = logging.getLogger("hub.access")
@@ -32,20 +33,27 @@ _REVOKE = Script.load("hub.access", "revoke")
 
 
 class Revocations:
-    """`endings` keeps the set for this process, and ends the streams."""
+    """`endings` keeps the set for this process, and ends the streams; `loops` keeps the loop that
+    reads it again."""
 
     def __init__(
-        self, link: RedisLink, feed: Feed, endings: Endings, now: Callable[[], float] = time.time
+        self,
+        link: RedisLink,
+        feed: Feed,
+        endings: Endings,
+        loops: Loops,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._link = link
         self._key = link.keys.key(_TAG, "revoked")
         self._pubsub_channel = link.keys.pubsub(_TAG)
         self._feed = feed
         self._endings = endings
+        self._loops = loops
         self._now = now
         self._heard_by = 0
         self._read = False
-        self._reading: gevent.Greenlet | None = None
+        self._missed = Event()
 
     @property
     def known(self) -> bool:
@@ -72,25 +80,27 @@ class Revocations:
         self._endings.revoke(token, float(until))
 
     def confirmed(self) -> None:
-        if self._reading is None:
-            self._reading = gevent.spawn(self._read_again)
+        self._missed.set()
 
     def _listen(self) -> None:
         # In this process: what the one before a fork heard is not heard here.
         if self._heard_by != os.getpid():
             self._heard_by, self._read = os.getpid(), False
             self._feed.subscribe(self._pubsub_channel, self)
+            self._loops.start("revocations", self._read_again)
         self._load()
 
-    def _read_again(self) -> None:
+    def _read_again(self, loop: Loop) -> None:
+        self._missed.set()  # the loop's predecessor may have died while it read
         while True:
+            loop.wait(self._missed)
+            self._missed.clear()  # before it is read: what is missed meanwhile is read once more
             try:
                 self._load()
-                break
-            except RedisUnavailable as error:
+            except RedisFailure as error:
                 log.warning("revoked tokens not read: %s", error.detail)
-                gevent.sleep(_PAUSE_SECONDS)
-        self._reading = None
+                self._missed.set()
+                loop.sleep(_PAUSE_SECONDS)
 
     def _load(self) -> None:
         now = int(self._now())

@@ -33,6 +33,7 @@ from hub.web.waiting import WAITING, WaitingConnection, WaitingConnections
 
 if TYPE_CHECKING:
     from hub.fanout.delivery import Delivery
+    from hub.fanout.loops import Loop
 
 log = logging.getLogger("hub.gunicorn_worker")
 
@@ -40,6 +41,7 @@ MARK = "hubbub.takeover"
 """In a request's environment: this worker will let go of the socket."""
 
 _KEEPALIVE_SECONDS = 30
+_LOOK_SECONDS = 0.1
 _HANDSHAKE_SECONDS = 10
 _UNSENT_BYTES = 256 * 1024
 _REST_SECONDS = 1.0
@@ -98,6 +100,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         for listening in self.sockets:
             _find_the_vanished(listening, self.delivery.settings.stall_seconds)
         self.delivery.start()
+        self.delivery.loops.start("waiting", self._tidy)
         if self._wait_until_fit is not None:
             gevent.spawn(self._check_redis, self._wait_until_fit)
         draining = gevent.spawn(self._drain_when_told)
@@ -121,9 +124,13 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def _drain_when_told(self) -> None:
         """SIGTERM only clears `alive`; whoever wants to end streams in good order must look."""
         while self.alive:
-            gevent.sleep(0.1)
-            self.waiting.tidy()
+            gevent.sleep(_LOOK_SECONDS)
         self.delivery.close_all("shutdown", self.delivery.settings.grace_seconds * 0.8)
+
+    def _tidy(self, loop: Loop) -> None:
+        while True:
+            loop.sleep(_LOOK_SECONDS)
+            self.waiting.tidy()
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         connection = WaitingConnection(self.waiting, client, addr[0] if addr else "")

@@ -58,7 +58,16 @@ def test_whichever_loop_of_a_web_process_is_killed_its_listeners_miss_nothing(
         early.next("subscribed")
         early.next("heartbeat")
         said = [web.publish("news", "first")]
-        for loop in ("feed", "turns", "heartbeats", "presence", "endings", "catch-up", "tidy"):
+        for loop in (
+            "feed",
+            "turns",
+            "heartbeats",
+            "presence",
+            "endings",
+            "catch-up",
+            "tidy",
+            "waiting",
+        ):
             assert orders.give("kill", loop) > 0, f"there is no loop {loop}"
             said.append(web.publish("news", loop))
             eventually(lambda loop=loop: restarts(web, loop) >= 1)  # type: ignore[misc]

@@ -14,6 +14,7 @@ from tests.access.signing import SECRET, rights, token
 from tests.conftest import StartStack, StartValkey
 from tests.faults.conftest import MakeProxy
 from tests.support.deadline import eventually
+from tests.support.orders import Orders
 from tests.support.stack import Web
 from tests.support.stream import EventStream
 
@@ -88,6 +89,27 @@ def test_a_process_that_could_not_hear_of_a_revocation_learns_of_it_when_redis_i
     between.speak()
     assert json.loads(stream.next("closing", within_seconds=30).data)["reason"] == "revoked"
     assert far.get("/channels/news", headers=shown).status_code == 401
+
+
+def test_the_loop_that_reads_revocations_again_may_die(
+    stack: StartStack, start_valkey: StartValkey, proxy: MakeProxy, listen: Listen
+) -> None:
+    valkey = start_valkey(tcp=True)
+    between = proxy(valkey.port)
+    near = stack(KEYED, workers=0, redis_url=valkey.url).web
+    far = stack(KEYED, webs=0, workers=0, redis_url=between.url).add_web(
+        "tests.support.killable_web:app", KILLABLE="far"
+    )
+    shown = bearer(sub="7", jti="lost", hub={"subscribe": ["news"]})
+    stream = listen(f"{far.url}/channels/news/events", headers=shown)
+    stream.verdict("news")
+    with valkey.client() as client:
+        assert Orders(client, "far").give("kill", "revocations") == 1
+    eventually(lambda: "loop revocations begins again" in far.log())
+    between.go_silent(for_new_ones_too=True)
+    revoke(near, "lost")
+    between.speak()
+    assert json.loads(stream.next("closing", within_seconds=30).data)["reason"] == "revoked"
 
 
 def test_a_process_that_starts_later_knows_what_was_revoked(stack: StartStack) -> None:
