@@ -1,7 +1,7 @@
 """Real nginx, Apache, HAProxy and Caddy before a hub, with the very lines of docs/proxies.md.
 
 What is around those lines is what a site has that was there before: TLS, HTTP/2, and compression of
-everything, the streams, too; but not in Caddy, whose page says why.
+everything, the streams, too; in Caddy it is the page's own.
 """
 
 from __future__ import annotations

@@ -105,6 +105,28 @@ def test_every_address_that_the_hub_writes_leads_back_through_the_proxy(front: F
         assert front.at(link).status_code == 200
 
 
+def test_a_stream_that_begins_with_much_is_not_held_back(
+    front: Front, shared: Shared, listen: Callable[..., EventStream]
+) -> None:
+    """A compressor may begin only where the first piece is large, and keep what it has."""
+    channel = f"much-{front.kind.program}{front.prefix.replace('/', '-')}"
+    shared.hub.publish(channel, {"text": "x" * 5000})
+    stream = listen(
+        f"{front.url}/channels/{channel}/events",
+        query={**NEVER, "from": "start"},
+        headers={"Accept-Encoding": "gzip, br"},
+    )
+    stream.next("message", within_seconds=3)
+    assert "content-encoding" not in stream.headers
+
+
+def test_what_is_no_stream_may_be_compressed(front: Front) -> None:
+    answer = front.at(f"{front.prefix}/openapi.json")  # requests takes gzip
+    assert answer.json()["openapi"]
+    if front.kind.program == "caddy":  # the others' lines turn it off for the hub
+        assert answer.headers["Content-Encoding"] == "gzip"
+
+
 def test_an_event_arrives_at_once_and_a_listener_resumes_where_it_was(
     front: Front, shared: Shared, listen: Callable[..., EventStream]
 ) -> None:
