@@ -40,6 +40,8 @@ import { Stream } from "./stream.js";
  * @property {string} after                         an event id to go on after, or `""`
  * @property {(message: Message) => void} deliver
  * @property {HubEvent[] | null} [held]             events that wait for the history to be read
+ * @property {{ ids: Set<string>, last: string } | null} [ahead]
+ *   what the history brought before the connection did; it is left out when it comes there
  *
  * @typedef {object} Entry           one channel
  * @property {string} name
@@ -201,10 +203,12 @@ export class Pool {
     subscriber.held = held;
     // Read before the connection stands, history would end before the live events begin.
     if (!entry.position) await new Promise((begun) => entry.begun.push(() => begun(undefined)));
+    /** @type {Set<string>} */
     const seen = new Set();
+    let last = entry.position;
     try {
       for await (const events of history(this.#options, entry.name, subscriber.after)) {
-        for (const event of events) seen.add(event.id);
+        for (const event of events) seen.add((last = event.id));
         subscriber.deliver({ kind: "events", channel: entry.name, events });
       }
     } catch {
@@ -212,6 +216,9 @@ export class Pool {
       subscriber.deliver({ kind: "gap", channel: entry.name, gap });
     }
     subscriber.held = null;
+    // History may know events that are still under way on the connection.
+    const behind = held.length === 0 || seen.has(held[held.length - 1].id);
+    subscriber.ahead = behind && entry.position !== last ? { ids: seen, last } : null;
     const events = held.filter((event) => !seen.has(event.id));
     if (events.length > 0) subscriber.deliver({ kind: "events", channel: entry.name, events });
   }
@@ -344,9 +351,21 @@ export class Pool {
     }
     for (const subscriber of entry.subscribers) {
       if (subscriber.held) subscriber.held.push(...events);
+      else if (subscriber.ahead) this.#deliverNew(subscriber, subscriber.ahead, events);
       else subscriber.deliver({ kind: "events", channel: entry.name, events });
     }
     if (entry.terminal) this.#become(entry, ENDED);
+  }
+
+  /**
+   * @param {Subscriber} subscriber
+   * @param {{ ids: Set<string>, last: string }} ahead
+   * @param {HubEvent[]} batch
+   */
+  #deliverNew(subscriber, { ids, last }, batch) {
+    if (batch.some((event) => event.id === last)) subscriber.ahead = null;
+    const events = batch.filter((event) => !ids.has(event.id));
+    if (events.length > 0) subscriber.deliver({ kind: "events", channel: subscriber.channel, events });
   }
 
   /** @param {Group} group @param {HubEvent} event */

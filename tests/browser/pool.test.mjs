@@ -165,3 +165,24 @@ test("a tab that wants the history of a channel that is only being opened misses
   await until(() => late.data().length === 2);
   assert.deepEqual(late.data(), ["published while the connection was made", "live"]);
 });
+
+test("what history brought before the connection did comes once", async () => {
+  const first = tab("news", { from: "now" });
+  await until(() => opened.length === 1);
+  const [connection] = opened;
+  connection.subscribed("1-0");
+  connection.say("id: 2-0\ndata: two\n\n");
+  await until(() => first.data().length === 1);
+  const streams = globalThis.fetch;
+  const events = ["2-0", "3-0", "4-0"].map((id) => ({ id, data: `from history ${id}` }));
+  globalThis.fetch = async () => Response.json({ events, next: null });
+  const late = tab("news", { after: "1-0" });
+  await until(() => late.data().length === 3);
+  globalThis.fetch = streams;
+  connection.say("id: 3-0\ndata: three\n\n");
+  connection.say("id: 4-0\ndata: four\n\nid: 5-0\ndata: five\n\n");
+  connection.say("id: 6-0\ndata: six\n\n");
+  await until(() => first.data().length === 5);
+  assert.deepEqual(first.data(), ["two", "three", "four", "five", "six"]);
+  assert.deepEqual(late.data(), ["from history 2-0", "from history 3-0", "from history 4-0", "five", "six"]);
+});
