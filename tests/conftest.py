@@ -16,6 +16,7 @@ Where a test fails, the logs of the processes that it started are in its report.
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
@@ -52,6 +53,11 @@ def pytest_runtest_makereport(
         for process in item.stash.get(_PROCESSES, []):
             report.sections.append((f"log of {process.name}", process.log()[-20_000:]))
     return report
+
+
+# Under nohup, or behind a script's `&`, Ctrl-C is ignored, also by all that is started.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 if keys.ON:

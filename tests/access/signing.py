@@ -42,7 +42,7 @@ def token(
     key: PrivateKey | str = SECRET,
     *,
     kid: str | None = None,
-    ttl: float = 600,
+    ttl: float = 7200,
     hub: object = None,
     **claims: object,
 ) -> str:

@@ -45,8 +45,9 @@ class Terminal:
 
     def status(self) -> int:
         """The exit status, once everything has been read."""
-        while self._read(PATIENCE_SECONDS):
-            pass
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while self._read(max(0.0, give_up - time.monotonic())):
+            assert time.monotonic() < give_up, f"it goes on; last seen: {self.seen[-500:]!r}"
         return self._process.wait(PATIENCE_SECONDS)
 
     def close(self) -> None:
