@@ -9,7 +9,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -318,15 +319,22 @@ def test_parts_end_in_the_order_that_lets_each_finish(
     _forget(reserved)
 
 
+@contextmanager
+def _endless(launched: Launched, provider: ScriptedProvider) -> Iterator[EventStream]:
+    """The stream of a generation that has started and never ends."""
+    provider.scripts["endless"] = Script("never said", gate=Gate())
+    asked = requests.post(f"{launched.url}/generations", json={"prompt": "endless"}, timeout=5)
+    with EventStream(f"{launched.url}{asked.json()['events']}") as stream:
+        stream.next("started")
+        yield stream
+
+
 @pytest.mark.slow
 def test_the_end_keeps_to_the_grace_tells_open_streams_and_hands_over_what_runs(
     launch: Launches, light: dict[str, str], provider: ScriptedProvider
 ) -> None:
-    provider.scripts["endless"] = Script("never said", gate=Gate())
     launched = launch({**light, "HUB_GRACE_SECONDS": "2"}, BY_PYTHON).ready()
-    asked = requests.post(f"{launched.url}/generations", json={"prompt": "endless"}, timeout=5)
-    with EventStream(f"{launched.url}{asked.json()['events']}") as stream:
-        stream.next("started")
+    with _endless(launched, provider) as stream:
         begun = time.monotonic()
         launched.signal(signal.SIGTERM)
         assert json.loads(stream.next("closing").data) == {"reason": "shutdown", "reconnect": True}
@@ -341,11 +349,8 @@ def test_a_launcher_killed_in_the_middle_of_the_work_leaves_nothing_behind(
     launch: Launches, light: dict[str, str], provider: ScriptedProvider
 ) -> None:
     """Valkey ends at once then, and nobody may wait for it for ever."""
-    provider.scripts["endless"] = Script("never said", gate=Gate())
     launched = launch({**light, "HUB_GRACE_SECONDS": "2"}, BY_PYTHON).ready()
-    asked = requests.post(f"{launched.url}/generations", json={"prompt": "endless"}, timeout=5)
-    with EventStream(f"{launched.url}{asked.json()['events']}") as stream:
-        stream.next("started")
+    with _endless(launched, provider):
         launched.signal(signal.SIGKILL)
         launched.nothing_is_left(15)
 
