@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.real import ROOT
+from tests.support.real import ROOT, missing, node_binary
 
 HERE = Path(__file__).parent
 TYPESCRIPT = ROOT / "tests" / "clients" / "node_modules" / "typescript" / "bin" / "tsc"
 
 
-def node() -> str:
-    """Node.js; a machine without it skips these tests, CI does not."""
-    found = shutil.which("node")
-    if found is None:
-        assert not os.environ.get("CI"), "node is missing: install Node.js 20 or newer"
-        pytest.skip("there is no Node.js here")
-    return found
-
-
 def test_parser_fold_pool_and_versions_do_under_node_what_they_promise() -> None:
     files = sorted(str(path) for path in HERE.glob("*.test.mjs"))
-    done = subprocess.run([node(), "--test", *files], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [node_binary(), "--test", *files], capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
 
 @pytest.mark.slow
 def test_the_types_of_all_modules_fit() -> None:
-    command = node()
+    command = node_binary()
     if not TYPESCRIPT.exists():
-        assert not os.environ.get("CI"), "typescript is missing: tests/clients/install"
-        pytest.skip("TypeScript is not installed: tests/clients/install")
+        missing("TypeScript (tests/clients/install)")
     done = subprocess.run(
         [command, str(TYPESCRIPT), "-p", "."], cwd=ROOT, capture_output=True, text=True, timeout=120
     )

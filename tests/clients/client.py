@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import threading
@@ -12,7 +11,7 @@ from typing import Any, Protocol
 
 from playwright.sync_api import Page
 
-from tests.support.real import ROOT, missing
+from tests.support.real import ROOT, missing, node_binary
 from tests.support.stack import clean_environ
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -110,10 +109,9 @@ class PageClient:
 
 
 def node() -> str:
-    found = shutil.which("node")
-    if found is None or not (NODE_MODULES / ".installed-from").exists():
-        missing("Node.js with the clients (tests/clients/install)")
-    return found
+    if not (NODE_MODULES / ".installed-from").exists():
+        missing("the clients for Node.js (tests/clients/install)")
+    return node_binary()
 
 
 def askers_python() -> str:

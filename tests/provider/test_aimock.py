@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from hub.settings import Settings
 from tests.provider.reading import join
 from tests.support.deadline import answers
 from tests.support.process import Process, ReservedPort
-from tests.support.real import ROOT, missing
+from tests.support.real import ROOT, missing, node_binary
 from workers.provider import ModelRequest, ProviderConfig, ProviderFailure, Providers
 
 pytestmark = pytest.mark.slow
@@ -59,14 +58,13 @@ def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     package = "aimock/node_modules/@copilotkit/aimock/dist/cli.js"
     places = [Path(sys.prefix, package), ROOT / ".venv" / package]
     program = next((place for place in places if place.exists()), None)
-    node = shutil.which("node")
-    if program is None or node is None:
+    if program is None:
         missing("aimock (tests/provider/install)")
     directory = tmp_path_factory.mktemp("aimock")
     fixtures = directory / "fixtures.json"
     fixtures.write_text(json.dumps({"fixtures": FIXTURES}))
     port = ReservedPort()
-    command = [node, str(program), "-p", str(port.number), "-f", str(fixtures)]
+    command = [node_binary(), str(program), "-p", str(port.number), "-f", str(fixtures)]
     process = Process("aimock", command, directory / "log").start()
     url = f"http://127.0.0.1:{port.number}"
     try:

@@ -35,6 +35,10 @@ def redis_binary() -> str:
     return shutil.which("redis-server") or missing("redis-server (apt-get install redis-server)")
 
 
+def node_binary() -> str:
+    return shutil.which("node") or missing("Node.js 20 or newer")
+
+
 def chromium() -> str:
     """For playwright's `launch(executable_path=chromium(), args=[*CHROMIUM_FLAGS])`."""
     for name in ("chromium", "chromium-browser", "google-chrome"):

@@ -8,7 +8,6 @@ Each stream is read at once, byte by byte and cut in two at every border.
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 import pytest
 
 from hub import sse
-from tests.support.real import missing
+from tests.support.real import node_binary
 from workers.provider.sse_reader import SseReader
 
 HERE = Path(__file__).parent
@@ -52,7 +51,7 @@ def test_the_reader_of_providers_has_it_too_but_for_the_ids(case: dict[str, Any]
 
 
 def test_the_browser_module_s_parser_has_it_too() -> None:
-    node = shutil.which("node") or missing("node")
+    node = node_binary()
     program = HERE / "eventsource_format.test.mjs"
     done = subprocess.run(
         [node, "--test", str(program)], capture_output=True, text=True, timeout=60, check=False
