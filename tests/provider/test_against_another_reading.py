@@ -14,7 +14,7 @@ from typing import Any
 
 from httpx_sse import SSEError
 from httpx_sse._decoders import SSEDecoder
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.provider.reading import DONE, Read, chunk, feed
@@ -112,6 +112,7 @@ def test_a_stream_says_what_another_parser_reads_in_it(
     parts=st.lists(st.one_of(FRAGMENTS.map(str.encode), st.binary(max_size=30)), max_size=8),
     borders=st.lists(st.integers(0, 10_000), max_size=12),
 )
+@example(parts=[b"\r", b"["], borders=[1])
 def test_any_bytes_say_the_same_however_they_are_cut(
     parts: list[bytes], borders: list[int]
 ) -> None:

@@ -107,7 +107,8 @@ class SseReader:
             return b""
         self._started = True
         self.is_json = text[:1] in (b"{", b"[")
-        return data
+        # White space before a document is held or not as the reads were cut: it says nothing.
+        return text if self.is_json else data
 
     def _without_cr(self, data: bytes) -> bytes:
         """CRLF and CR become LF. A CR ends its line at once; a LF in the next read is its half."""
