@@ -21,7 +21,7 @@ from tests.support.stack import Web
 from tests.support.valkey import Valkey
 
 # What is judged before anybody asks who it is.
-pytestmark = pytest.mark.sets_keys
+pytestmark = [pytest.mark.sets_keys, pytest.mark.slow]
 
 JSON = "Content-Type: application/json\r\n"
 CHUNKED = f"{JSON}Transfer-Encoding: chunked\r\n"

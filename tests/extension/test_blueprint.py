@@ -13,6 +13,9 @@ from tests.support.process import Process
 from tests.support.provider import Script, ScriptedProvider
 from tests.support.stream import EventStream
 
+# Processes are started and ended in each.
+pytestmark = pytest.mark.slow
+
 Listen = Callable[..., EventStream]
 
 

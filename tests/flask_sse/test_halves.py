@@ -16,6 +16,9 @@ from tests.flask_sse.conftest import end_streams
 from tests.support.deadline import eventually
 from tests.support.valkey import Valkey
 
+# Each waits for leases, heartbeats or the other half.
+pytestmark = pytest.mark.slow
+
 
 class Withholding(ServerSentEventsBlueprint):
     """Lets nothing out that is for the staff, and says who hears it."""

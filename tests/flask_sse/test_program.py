@@ -17,6 +17,9 @@ from tests.support.stack import clean_environ
 from tests.support.stream import EventStream
 from tests.support.valkey import Valkey
 
+# Processes are started and ended in each.
+pytestmark = pytest.mark.slow
+
 Listen = Callable[..., EventStream]
 
 

@@ -224,6 +224,7 @@ def test_logprobs_refusals_and_reasoning_pass_through(
     assert any(part.choices[0].logprobs for part in parts)
 
 
+@pytest.mark.slow
 def test_any_tab_can_watch_and_the_client_s_leaving_stops_nothing(
     hub: Stack, client: OpenAI, provider: ScriptedProvider
 ) -> None:

@@ -16,6 +16,9 @@ from workers.provider import Delta, Finish
 from workers.run.worker import Worker
 from workers.store import Generations
 
+# Each waits for leases, heartbeats or the other half.
+pytestmark = pytest.mark.slow
+
 
 class Scripted:
     """An opener whose streams yield `parts`, and raise where one of them is an exception."""
