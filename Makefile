@@ -19,6 +19,10 @@
 
 PYTHON ?= python3
 VENV := .venv
+# Compiled modules are kept, whatever the shell says: the tests start some hundred processes, and
+# pytest rewrites each file once.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 BIN := $(VENV)/bin
 # Wheels only: nobody should need a compiler.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --only-binary :all:
@@ -50,6 +54,8 @@ KEYED := contract e2e browser openai command operations
 test-keys: $(DEV) $(MODEL) chromium proxies tools
 	HUBBUB_TEST_KEYS=1 $(PYTEST) $(addprefix tests/,$(KEYED)) $(PYTEST_OPTIONS)
 
+# Here too many wait, and none for long: one more at once than there are cores.
+test-fast: AT_ONCE = 3
 test-fast: $(DEV)
 	$(PYTEST) -m "not browser and not cluster and not model and not slow" $(PYTEST_OPTIONS)
 

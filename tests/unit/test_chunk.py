@@ -110,7 +110,7 @@ def _parsed(number: int, count: int, text: str) -> Chunk:
     [Plain(), Envelope("a"), Listed(("a", "b")), Listed(("a", "b"), envelope=True)],
     ids=repr,
 )
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 3))])
 def test_a_write_cut_at_any_byte_goes_on_without_loss(seed: int, rendering: Rendering) -> None:
     model = Model(seed, chunks=6)
     several = isinstance(rendering, Listed)
