@@ -11,13 +11,14 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from weakref import WeakValueDictionary
 
 from hub.errors import RedisFailure
 from hub.fanout.delivery import Delivery
 from hub.fanout.loops import Loop
 from hub.web.live_body import LiveBody
 from workers.generation import Generation
-from workers.producers.writer import Ended
+from workers.producers.writer import Ended, Turn
 from workers.store import Generations
 
 log = logging.getLogger("workers.producers")
@@ -31,7 +32,12 @@ class OpenBodies:
         self._generations = generations
         self._delivery = delivery
         self._open: defaultdict[str, set[LiveBody]] = defaultdict(set)
+        self._turns: WeakValueDictionary[str, Turn] = WeakValueDictionary()
         self._watching: Loop | None = None
+
+    def turn(self, generation_id: str) -> Turn:
+        """What the bodies of a generation share, for as long as one of them is there."""
+        return self._turns.setdefault(generation_id, Turn())
 
     def watch(self) -> None:
         """Hear of ends, and look for silence; calling it again does nothing."""

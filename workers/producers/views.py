@@ -40,7 +40,7 @@ def producers_blueprint(guarded: GuardedGenerations, delivery: Delivery) -> Blue
         body = LiveBody(request, patience)
         try:
             guarded.require(generation_id, Action.CHANGE)
-            writer = Writer(generations, generation_id, _sequence())
+            writer = Writer(generations, generation_id, _sequence(), bodies.turn(generation_id))
             after_this_request(lambda answer: _numbered(answer, writer))
             writer.begin()
             with bodies.open(writer.generation, body):

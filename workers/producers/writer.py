@@ -2,18 +2,25 @@
 
 Any number of bodies may come, one after another or at once, by any web process. What they share is
 in the record, and every append expects it there: the fence (gone or another's: the generation has
-ended) and the count of batches (another: another body has written meanwhile; then the record is
-read again, and what is stored already is left out). In the same step the record counts the lines,
-so a line with a number is stored once, however often it is sent (`progress`).
+ended) and the count of batches (another: a body in another process has written meanwhile; then the
+record is read again, and what is stored already is left out). In the same step the record counts
+the lines, so a line with a number is stored once, however often it is sent (`progress`).
+
+The bodies of one process take turns and share what they know of the record. Without that a body
+that goes on writing, with one round trip a line, would be ahead of one that has to read the record
+first, with two, for as long as it writes.
 """
 
 from __future__ import annotations
 
+import random
+import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hub.errors import HubError, RedisUnavailable, Refused, RequestError, TooLarge
+from hub.errors import Overloaded, RedisUnavailable, Refused, RequestError, TooLarge
 from hub.process import fresh_name
 from hub.store.history import APPEND, History, RecordWrite
 from workers.generation import (
@@ -37,6 +44,8 @@ GROUP_CHARS = 1 << 18
 """One append holds no more lines, and ends with the one that makes it so large."""
 
 _TRIES = 50
+_PAUSE_SECONDS = 0.002
+"""Most that a body waits before its first new try; the n-th waits up to n times as long."""
 
 
 class Ended(RequestError):
@@ -65,6 +74,17 @@ class _Right:
     fence: str
 
 
+class Turn:
+    """Of one generation in one process: who has the lock may read the record and write, and says
+    what it found."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.seen: Progress
+        self.writer: Writer | None = None
+        """The body that stored last: no other's publisher knows the record's batch."""
+
+
 class Writer:
     """One body's. `sequence` is the number of its first line, where its sender has numbered it.
     Raises `NotFound` where no producer answers this generation."""
@@ -74,15 +94,18 @@ class Writer:
         generations: Generations,
         generation_id: str,
         sequence: int | None,
+        turn: Turn,
     ) -> None:
         self._generations = generations
         self._id = check_id(generation_id)
+        self._turn = turn
         self._sequence = sequence
         self._publisher: Publisher | None = None
         self.ended = False
         """The end came with a line of this body."""
-        self._seen = self._found()
-        generation = self._seen.generation
+        with turn.lock:
+            self._look()
+        generation = self.generation
         if not generation.request.producer:
             raise unknown(generation_id)
         self._next = sequence if sequence is not None else self.next_sequence
@@ -104,6 +127,10 @@ class Writer:
         return self._seen.generation
 
     @property
+    def _seen(self) -> Progress:
+        return self._turn.seen
+
+    @property
     def next_sequence(self) -> int:
         """The number of the line that is to come next. The first is 1, or as its sender counts."""
         if self._seen.line is None:
@@ -121,29 +148,32 @@ class Writer:
                 self.generation.channel, [], record=RecordWrite(fence, fence)
             )
         except Refused:
-            self._look()
+            with self._turn.lock:
+                self._look()
             raise Ended(self.generation.status) from None
 
     def write(self, lines: Sequence[Line]) -> None:
-        """Store these lines, the next ones of the body. Raises `Ended`, `RedisUnavailable`, and
-        `TooLarge` where the answer became too large, which has ended the generation."""
+        """Store these lines, the next ones of the body. Raises `Ended`, `RedisUnavailable`,
+        `Overloaded` where bodies in other processes leave it no turn, and `TooLarge` where the
+        answer became too large, which has ended the generation."""
         for group in _groups(lines):
-            self._write(group)
-            self._next += len(group)
+            with self._turn.lock:
+                self._write(group)
+                self._next += len(group)
 
     def write_behind(self, line: Line) -> None:
         """Store what stands behind the body's last line, and is none itself."""
-        for _ in range(_TRIES):
-            last = self._next - 1
-            repeated = self._sequence is not None and (
-                self._seen.behind == last or self.next_sequence > self._next
-            )
-            if repeated or not self.generation.active or self._store([line], behind=True):
-                return
-            self._look()
+        with self._turn.lock:
+            for _ in self._tries():
+                last = self._next - 1
+                repeated = self._sequence is not None and (
+                    self._seen.behind == last or self.next_sequence > self._next
+                )
+                if repeated or not self.generation.active or self._store([line], behind=True):
+                    return
 
     def _write(self, group: Sequence[Line]) -> None:
-        for _ in range(_TRIES):
+        for _ in self._tries():
             stored = 0
             if self._sequence is not None:
                 stored = max(0, self.next_sequence - self._next)
@@ -152,13 +182,21 @@ class Writer:
                 raise Ended(self.generation.status)
             if not rest or self._store(rest):
                 return
+
+    def _tries(self) -> Iterator[None]:
+        """Each but the first comes after a body of another process was ahead."""
+        yield
+        for number in range(1, _TRIES):
+            time.sleep(random.uniform(0, number * _PAUSE_SECONDS))
             self._look()
-        raise HubError(f"{self._id} is written by too many at once")
+            yield
+        raise Overloaded(f"{self._id} is written by too many at once")
 
     def _store(self, lines: Sequence[Line], *, behind: bool = False) -> bool:
         """False where nothing was stored: something else has happened meanwhile."""
-        publisher = self._publisher or self._open()
-        self._publisher = None  # where it raises, it is not used again
+        mine = self._turn.writer is self and self._publisher
+        publisher = mine or self._open()
+        self._turn.writer = None  # where it raises, it is not used again
         seen = self._seen
         last = self.next_sequence - 1 + (0 if behind else len(lines))
         end: End | None = None
@@ -186,7 +224,8 @@ class Writer:
             return False
         terminal = publisher.failure or terminal
         if terminal is None:
-            self._publisher, self._seen = publisher, seen
+            self._publisher, self._turn.writer = publisher, self
+            self._turn.seen = replace(seen, batch=publisher.token)
             return True
         self.ended = True
         first = seen.first_delta_ms
@@ -225,12 +264,10 @@ class Writer:
         )
 
     def _look(self) -> None:
-        self._seen = self._found()
-        self._publisher = None
-
-    def _found(self) -> Progress:
+        """What the record says now. The caller has the turn: nobody of this process is writing."""
         record = self._generations.history.record(channel_of(self._id), *FIELDS)
-        return Progress.of(generation_of(self._id, record, by_creator=True), record)
+        self._turn.seen = Progress.of(generation_of(self._id, record, by_creator=True), record)
+        self._turn.writer = None
 
 
 class _Silent:

@@ -118,7 +118,8 @@ class Publisher:
         self._whole_batches = whole
         self._name = name or claim.fence
         self._batch = 0
-        self._token = token
+        self.token = token
+        """The record's count of batches, as the newest one of here has it."""
         self._under_way: Call | None = None
         self._sizes = 0
         self._ends = False
@@ -311,8 +312,8 @@ class Publisher:
             self._sizes += piece.size
         now = self._now()
         self._batch += 1
-        before, self._token = self._token, f"{self._batch}:{fresh_name()}"
-        fields = {**self._fields, "batch": self._token}
+        before, self.token = self.token, f"{self._batch}:{fresh_name()}"
+        fields = {**self._fields, "batch": self.token}
         self._fields = {}
         if self._terminal is not None and not self._pieces:
             self._ends = True
@@ -326,7 +327,7 @@ class Publisher:
         return self._history.append_call(
             self.channel,
             events,
-            producer=Producer(self._name, self._batch, now, self._token.partition(":")[2]),
+            producer=Producer(self._name, self._batch, now, self.token.partition(":")[2]),
             record=RecordWrite(expect, fields, log),
             ends=self._ends,
         )
@@ -352,7 +353,7 @@ class Publisher:
             self._history.appended(self.channel, reply)
         except Refused as refused:
             found = {name: value for name, value in refused.found.items() if name != "end"}
-            return found == {"batch": self._token}
+            return found == {"batch": self.token}
         return True
 
     def _fenced_off(self) -> None:
