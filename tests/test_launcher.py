@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -118,10 +119,20 @@ def test_where_the_local_model_cannot_be_one_line_says_what_to_do_and_the_rest_r
     assert words in line and "OPENAI_API_KEY" in line
     assert words in requests.get(f"{launched.url}/readyz", timeout=5).json()["hint"]
     assert words in requests.get(f"{launched.url}/", timeout=5).text
-    asked = requests.post(f"{launched.url}/generations", json={"prompt": "hello"}, timeout=5)
-    with EventStream(f"{launched.url}{asked.json()['events']}", timeout=30) as stream:
-        failed = json.loads(stream.next("failed").data)
+    one, _ = _asked(launched, {"prompt": "Why `hello`?"}, "completed")
+    assert one["model"] == "no-model"
+    assert one["choices"][0]["content"].startswith("**This is no model.**")
+    assert "> Why \\`hello\\`?" in one["choices"][0]["content"]
+    _, failed = _asked(launched, {"prompt": "hello", "model": "another"}, "failed")
     assert failed["code"] == "provider-unavailable" and words in failed["message"]
+
+
+def _asked(launched: Launched, question: dict[str, str], end: str) -> tuple[Any, Any]:
+    """The record of a generation that ended so, and the data of its last event."""
+    asked = requests.post(f"{launched.url}/generations", json=question, timeout=5).json()
+    with EventStream(f"{launched.url}{asked['events']}", timeout=30) as stream:
+        told = json.loads(stream.next(end).data)
+    return requests.get(f"{launched.url}/generations/{asked['id']}", timeout=5).json(), told
 
 
 @pytest.mark.parametrize(
