@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from hubbub.commands import given
 from hubbub.commands.address import to_a_hub
 from hubbub.commands.answer import Answer, summary
 from hubbub.commands.following import Left, follow
+from hubbub.commands.screens import MarkdownScreen, PlainScreen
 
 INTERRUPTED = 130
 
@@ -43,8 +45,9 @@ def generate(
 ) -> int:
     """Ask the model and print its answer as it is written.
 
-    PROMPT is read from standard input where it is - or missing. Ctrl-C cancels the generation;
-    Ctrl-D leaves it running and says how to come back.
+    At a terminal its Markdown is rendered, into a pipe it goes as it comes. PROMPT is read from
+    standard input where it is - or missing. Ctrl-C cancels the generation; Ctrl-D leaves it
+    running and says how to come back.
 
     \b
     Examples:
@@ -168,37 +171,45 @@ def _print(
 ) -> int:
     answer = Answer()
     try:
-        for event in follow(remote, generation_id, start):
-            if event is None:
-                _tell_waiting(remote, generation_id)
-                continue
-            if event.event in OWN_TYPES:
-                continue
-            text = answer.hear(event)
-            if as_json:
-                _print_event(event.id, event.event, json.loads(event.data))
-            else:
-                if answer.begun_anew and not _tell_begun_anew(answer.begun_anew, generation_id):
-                    return 1
-                say(text, end="")
-            if reasoning and answer.reasoning:
-                say(answer.reasoning, end="", to=sys.stderr)
-            if answer.end:
-                break
+        with _screen(as_json) as screen:
+            for event in follow(remote, generation_id, start):
+                if event is None:
+                    _tell_waiting(remote, generation_id)
+                    continue
+                if event.event in OWN_TYPES:
+                    continue
+                text = answer.hear(event)
+                if as_json:
+                    _print_event(event.id, event.event, json.loads(event.data))
+                elif answer.begun_anew:
+                    screen.drop()
+                    if not _tell_begun_anew(answer.begun_anew, generation_id):
+                        return 1
+                if reasoning and answer.reasoning:
+                    say(answer.reasoning, end="", to=sys.stderr)
+                screen.add(text)
+                if answer.end:
+                    break
     except Left:
         say(f"\nit goes on; to come back: hubbub tail {generation_id}", to=sys.stderr)
         return 0
     if not answer.end and start == "now":
         say(f"it has ended; for all of it: hubbub tail {generation_id}", to=sys.stderr)
         return 0
-    if answer.written and not as_json:
-        say("")
     said = answer.how_it_ended()
     if said:
         say(f"hubbub: {said}", to=sys.stderr)
     if answer.end and sys.stderr.isatty():
         _tell_summary(remote, generation_id)
     return 1 if said else 0
+
+
+def _screen(as_json: bool) -> MarkdownScreen | PlainScreen:
+    """A person sees Markdown; a program, and a terminal that can move no cursor, the text."""
+    if as_json:
+        return PlainScreen(silent=True)
+    moves = sys.stdout.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+    return MarkdownScreen() if moves else PlainScreen()
 
 
 def _print_event(event_id: str, event: str, data: Mapping[str, Any]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -35,6 +36,7 @@ class Fault:
 def broken_proxy(hub_url: str, fault: Fault) -> Iterator[str]:
     """The address at which the hub is reached through a proxy with `fault`."""
     target = urlsplit(hub_url)
+    links: set[socket.socket] = set()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -62,6 +64,8 @@ def broken_proxy(hub_url: str, fault: Fault) -> Iterator[str]:
             )
             try:
                 query = f"?{asked.query}" if asked.query else ""
+                link.connect()
+                links.add(link.sock)  # the answer will take it away from the connection
                 link.request(self.command, path + query, body or None, headers)
                 self._answer(link.getresponse())
             except OSError:
@@ -99,3 +103,7 @@ def broken_proxy(hub_url: str, fault: Fault) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}{fault.strip}"
         server.shutdown()
         thread.join()
+        # That a client has left is noticed at the next heartbeats; the hub is to know it now.
+        for link in tuple(links):
+            with suppress(OSError):  # most have ended by themselves
+                link.shutdown(socket.SHUT_RDWR)

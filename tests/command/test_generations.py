@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 
@@ -139,6 +140,66 @@ def test_at_a_terminal_the_last_line_tells_state_pace_and_the_way_back(
     assert last.endswith(f"hubbub tail {newest(hub)}")
 
 
+MARKDOWN = """# Tides
+
+The *moon* pulls, see [the page](https://example.org/tides).
+
+```python
+high = "water"
+
+low = "sand"
+```
+
+| port | metres |
+| --- | --: |
+| Brest | 7.5 |
+
+1. one
+
+2. two
+
+\x1b]0;title\x07 ends it
+"""
+
+
+def test_at_a_terminal_markdown_is_rendered_block_by_block_whatever_the_cuts(
+    terminal: StartTerminal, provider: ScriptedProvider
+) -> None:
+    cuts = [MARKDOWN[at : at + 3] for at in range(0, len(MARKDOWN), 3)]
+    provider.scripts["tides"] = Script(deltas=cuts)
+    shown = terminal("generate", "tides")
+    assert shown.status() == 0
+    lines = [line.rstrip() for line in plain(shown.seen).splitlines()]
+    for once in ('high = "water"', 'low = "sand"', "Brest"):
+        assert sum(once in line for line in lines) == 1
+    text = "\n".join(lines)
+    assert "# Tides" not in text and "```" not in text and "| ---" not in text
+    assert "the page (https://example.org/tides)" in text
+    assert " 1 one" in text and " 2 two" in text
+    assert "\\x1b]0;title\\x07 ends it" in text and "\x1b]0" not in shown.seen
+    # What was finished is printed, and then stays: nothing is drawn over it.
+    assert text.index("Tides") < text.index("high") < text.index("Brest") < text.index("two")
+
+
+def plain(seen: str) -> str:
+    """What stands on the terminal at the end: what was drawn over is gone, colours are too."""
+    lines: list[str] = [""]
+    at = 0
+    for part in re.split(r"(\x1b\[[\d;?]*[A-Za-z]|\r|\n)", seen):
+        if part == "\n":
+            at += 1
+            lines[at:] = lines[at:] or [""]
+        elif part == "\r":
+            pass  # each line is written whole, or erased first
+        elif part == "\x1b[2K":
+            lines[at] = ""
+        elif move := re.fullmatch(r"\x1b\[(\d+)A", part):
+            at -= int(move[1])
+        elif not part.startswith("\x1b["):
+            lines[at] += part
+    return "\n".join(lines)
+
+
 def test_ctrl_c_cancels_the_generation(terminal: StartTerminal, hub: Stack, slow: str) -> None:
     shown = terminal("generate", slow)
     shown.until("some")
@@ -219,7 +280,8 @@ def test_control_characters_of_an_answer_reach_no_terminal(
     assert run("generate", "evil").stdout == "a\x1b]0;title\x07b\x1b[2J\n"
     shown = terminal("generate", "evil")
     assert shown.status() == 0
-    assert ESCAPE not in shown.seen and r"a\x1b]0;title\x07b" in shown.seen
+    assert f"{ESCAPE}]" not in shown.seen and f"{ESCAPE}[2J" not in shown.seen
+    assert r"a\x1b]0;title\x07b" in shown.seen
     hub.finished(hub.generate("two\x1b[31m words " * 20))
     listed = terminal("ls", COLUMNS="60")
     assert listed.status() == 0 and ESCAPE not in listed.seen
