@@ -6,7 +6,7 @@
 * A part that died is named and started again, after a pause that grows (`parts/post.py`). One that
   cannot be kept alive ends the others: the launcher says which it was and its last words, with
   status 1. Where the local model cannot load, everything else runs, one line says what to do, and a
-  script that says what it is answers (`parts/stand_in.py`).
+  script that says what it is answers (`workers/generators/stand_in.py`).
 * Ctrl-C, SIGTERM, SIGHUP, and with `--follow-parent` the parent's end, end everything within
   `HUB_GRACE_SECONDS` and a little: the web and the worker first, then the model, Valkey last, so
   that nobody is left without what it needs to finish. After kill -9 the kernel ends the parts
@@ -35,7 +35,7 @@ from hub import logs
 from hub.settings import SettingError, Settings
 from hub.showing import printable, without_passwords
 from hubbub import place
-from hubbub.parts import address, model, stand_in, valkey
+from hubbub.parts import address, model, valkey
 from hubbub.parts.console import Console
 from hubbub.parts.data import DataDirectory, remove_abandoned
 from hubbub.parts.errors import CannotStart, PartDied, Stopped
@@ -148,7 +148,7 @@ class Launcher:
             self.env["HUB_NO_MODEL"] = reason
             if self.settings.generators:
                 return f"none: {reason}"
-            self.env |= {"HUB_GENERATORS": stand_in.WHERE, "HUB_MODEL": stand_in.NAME}
+            self.env |= {"HUB_GENERATORS": model.STAND_IN_GENERATOR, "HUB_MODEL": model.STAND_IN}
             return f"none: {reason};\n          a script answers in its place, and says so"
         if self.settings.model not in (None, model.NAME):
             self._say(f"HUB_MODEL is not used: the local model is {model.NAME}.")

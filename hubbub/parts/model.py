@@ -25,6 +25,9 @@ LIBRARIES = {
     "libgomp.so.1": "install it (Debian, Ubuntu: apt-get install libgomp1; Fedora: dnf install "
     "libgomp; Alpine: apk add libgomp)"
 }
+STAND_IN = "no-model"
+STAND_IN_GENERATOR = f"{STAND_IN}=workers.generators.stand_in:answer"
+"""What answers where there is no model, as `HUB_GENERATORS` has it."""
 PATH = Path(sys.prefix, "model")
 """The folder of its own that `make` installs both into."""
 

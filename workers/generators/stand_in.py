@@ -11,10 +11,8 @@ import re
 import time
 from collections.abc import Iterator
 
-from workers.generators import Data, Reasoning, Request, Usage
+from workers.generators.parts import Data, Reasoning, Request, Usage
 
-NAME = "no-model"
-WHERE = f"{NAME}={__name__}:answer"
 PAUSE_SECONDS = 0.02
 """Between two words: about as fast as one reads."""
 
