@@ -123,14 +123,16 @@ def test_an_answer_that_is_whole_does_not_wait_for_what_drips_behind_it(
 def test_a_consumer_that_takes_its_time_is_not_a_stall(
     server: ReplayServer, asking: Asking
 ) -> None:
-    gate = threading.Event()
+    second, third = threading.Event(), threading.Event()
     end = (chunk({}, "stop") + DONE).encode()
-    server.replies = [Reply([TEXT, gate, TEXT + end])]
-    parts = iter(asking(stall_timeout_seconds=0.2).open(QUESTION))
+    server.replies = [Reply([TEXT, second, TEXT, third, TEXT + end])]
+    parts = iter(asking(stall_timeout_seconds=1).open(QUESTION))
     next(parts)
     next(parts)
-    time.sleep(1)  # Redis was away, for longer than a stall may take
-    gate.set()
+    second.set()
+    next(parts)  # from the first delta on it is the stall that counts
+    time.sleep(1.5)  # Redis was away, for longer than a stall may take
+    third.set()
     assert len(list(parts)) == 2
 
 
