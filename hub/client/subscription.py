@@ -24,11 +24,7 @@ from hub import own_events, sse
 from hub.backoff import Backoff
 from hub.channel import BEFORE_FIRST
 from hub.errors import RedisFailure, RedisUnavailable
-from hub.store.announcement import (
-    Announcement,
-    DeletionNotice,
-    parse_announcement,
-)
+from hub.store.announcement import DeletionNotice, parse_announcement
 from hub.store.chunk import Chunk
 from hub.store.follow import Heard, found, heard
 from hub.store.frame import Frame, Page, StoredEvent
@@ -179,8 +175,8 @@ class Subscription:
                 self._drop()  # it said nothing of these
             return
         answer = heard(news, self._position, self._deletions)
-        if answer is Heard.CONTINUES and isinstance(news, Announcement):
-            self._take(Chunk.announced(news).frames())
+        if answer is Heard.CONTINUES and isinstance(news, Chunk):
+            self._take(news.frames())
             self._ended = news.ends
         elif answer is not Heard.KNOWN:
             self._read()
@@ -221,7 +217,7 @@ class _Announcements:
         self._patience = time.monotonic() + SILENCE_SECONDS
         return True
 
-    def next(self, wait_seconds: float) -> Announcement | DeletionNotice | None:
+    def next(self, wait_seconds: float) -> Chunk | DeletionNotice | None:
         """The next announcement; None when there was none in time."""
         wait_seconds = max(0.001, min(wait_seconds, self._patience - time.monotonic()))
         try:

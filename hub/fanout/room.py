@@ -26,11 +26,7 @@ from hub.fanout.group import TURN_BYTES, Group
 from hub.fanout.listener import Listener
 from hub.fanout.memory import Memory
 from hub.metrics import Counters
-from hub.store.announcement import (
-    Announcement,
-    DeletionNotice,
-    parse_announcement,
-)
+from hub.store.announcement import DeletionNotice, parse_announcement
 from hub.store.chunk import Chunk
 from hub.store.follow import Heard, continues, contradicts, heard
 from hub.store.frame import Page
@@ -80,7 +76,7 @@ class Room:
         self._snapshot: Snapshot | None = None
         self._snapshot_at = 0.0
         self._held_snapshot: Callable[[], Snapshot | None] = _no_snapshot
-        self._held: list[Announcement | DeletionNotice] = []
+        self._held: list[Chunk | DeletionNotice] = []
         self._held_bytes = 0
         self._primed = False
         self._syncing = False
@@ -126,15 +122,15 @@ class Room:
         """Whether Redis knows of something that this room should have heard by now."""
         return last != self.head or deletions != self.deletions
 
-    def _take(self, news: Announcement | DeletionNotice) -> None:
-        if isinstance(news, Announcement) and news.prev == self.head:
-            self._accept(Chunk.announced(news))  # `Heard.CONTINUES`, for every delta there is
+    def _take(self, news: Chunk | DeletionNotice) -> None:
+        if isinstance(news, Chunk) and news.prev == self.head:
+            self._accept(news)  # `Heard.CONTINUES`, for every delta there is
             return
         answer = heard(news, self.head, self.deletions)
         if answer is Heard.DELETED:
             self._deleted(self.deletions + 1)
         elif answer is Heard.MISSING:
-            if isinstance(news, Announcement):  # a deletion is in the state that will be read
+            if isinstance(news, Chunk):  # a deletion is in the state that will be read
                 self._counters.repairs += 1
                 self._held.append(news)
             self.resync()

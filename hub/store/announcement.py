@@ -4,18 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
-@dataclass(slots=True)  # not frozen: that would take as long as everything else about it
-class Announcement:
-    """What `append` told the subscribers: frames, and the place they have in the chain."""
-
-    prev: str
-    last: str
-    count: int
-    n: int
-    published_us: int
-    ends: bool
-    data: bytes
+from hub.store.chunk import Chunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +13,10 @@ class DeletionNotice:
     deletions: int
 
 
-def parse_announcement(payload: bytes) -> Announcement | DeletionNotice:
+def parse_announcement(payload: bytes) -> Chunk | DeletionNotice:
     head, _, data = payload.partition(b"\n")
     if head.startswith(b"E "):
         _, prev, last, count, n, published, ends = head.decode().split(" ")
-        return Announcement(prev, last, int(count), int(n), int(published), ends == "1", data)
+        return Chunk(prev, last, int(count), int(n), data, int(published), ends == "1")
     _, last, deletions = head.decode().split(" ")
     return DeletionNotice(last, int(deletions))

@@ -9,7 +9,6 @@ from itertools import islice
 
 from hub import sse
 from hub.channel import order, place
-from hub.store.announcement import Announcement
 from hub.store.frame import Frame
 
 _CHUNK_BYTES = 500
@@ -18,7 +17,8 @@ _FRAME_BYTES = 300
 
 
 class Chunk:
-    """Frames that were stored in one step. Taken apart only where somebody stopped in between."""
+    """Frames that were stored in one step, and the place that they have in the chain. Taken apart
+    only where somebody stopped in between."""
 
     __slots__ = ("_frames", "count", "data", "ends", "last", "n", "prev", "published_us")
 
@@ -33,12 +33,6 @@ class Chunk:
         self.published_us = published_us
         self.ends = ends
         self._frames: list[Frame] | None = None
-
-    @classmethod
-    def announced(cls, news: Announcement) -> Chunk:
-        return cls(
-            news.prev, news.last, news.count, news.n, news.data, news.published_us, news.ends
-        )
 
     @classmethod
     def of(cls, frames: list[Frame], end: str = "") -> Chunk:

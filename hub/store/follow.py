@@ -39,7 +39,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from hub.channel import BEFORE_FIRST, order, place
-from hub.store.announcement import Announcement, DeletionNotice
+from hub.store.announcement import DeletionNotice
+from hub.store.chunk import Chunk
 from hub.store.frame import Frame, Page
 
 
@@ -73,7 +74,7 @@ class Found:
         return self.frames[-1].id if self.frames else self.at
 
 
-def heard(news: Announcement | DeletionNotice, position: str, deletions: int) -> Heard:
+def heard(news: Chunk | DeletionNotice, position: str, deletions: int) -> Heard:
     """What `news` means to a follower at `position` that has heard of `deletions`."""
     if isinstance(news, DeletionNotice):
         if news.deletions == deletions + 1:

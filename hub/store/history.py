@@ -246,13 +246,16 @@ class History:
         channel: str,
         events: Sequence[Event],
         *,
-        producer: Producer,
+        producer: Producer | None = None,
         key: IdempotencyKey | None = None,
         record: RecordWrite | None = None,
         ends: bool = False,
     ) -> tuple[list[str], list[object]]:
         """Keys and arguments of `APPEND` for one append, for those who send many at once; what
-        comes back is for `appended`."""
+        comes back is for `appended`.
+
+        Without a `producer` a repetition is `Refused`, and known by what is found: something that
+        `record` expects must be what it writes."""
         bodies = [sse.encode_body(event) for event in events]
         for event in events:
             size = len(event.data) if event.data.isascii() else len(event.data.encode())
@@ -260,9 +263,10 @@ class History:
                 raise TooLarge(f"data: {size} bytes, at most {self._settings.max_event_bytes}")
         wire_id = events[0].wire_id if len(events) == 1 else None
         assert wire_id is not None or not any(event.wire_id for event in events)
+        bucket = int(producer.started // _BUCKET_SECONDS) if producer else ""
         keys = [
             *self._base(channel),
-            self._keys.key(channel, f"producers:{int(producer.started // _BUCKET_SECONDS)}"),
+            self._keys.key(channel, f"producers:{bucket}"),
             self._keys.key(channel, f"answered:{key.key if key else ''}"),
             *self._record_keys(channel),
             self._keys.key(channel, f"wire:{wire_id or ''}"),
@@ -275,8 +279,8 @@ class History:
             self._keys.pubsub(channel),
             self._settings.history_events,
             self._settings.history_bytes,
-            producer.id,
-            f"{producer.batch}:{producer.mark}",
+            producer.id if producer else "",
+            f"{producer.batch}:{producer.mark}" if producer else "",
             key.body_hash if key else "",
             IDEMPOTENCY_SECONDS,
             "1" if ends else "",

@@ -114,11 +114,18 @@ MUTANTS = (
         (PUBLISHER,),
     ),
     Mutant(
-        "a batch of deltas is stored once, also when Redis forgot the producer",
+        "a batch of deltas is stored once, though it was sent twice",
         "workers/run/publisher.py",
         'expect["batch"] = before',
         "pass",
         (PUBLISHER,),
+    ),
+    Mutant(
+        "a repetition that the record tells still writes, for a WAIT",
+        "hub/store/lua/append.lua",
+        "  if ARGV[7] == '' then redis.call('EXPIRE', KEYS[2], ARGV[2]) end",
+        "",
+        (HISTORY,),
     ),
     Mutant(
         "an answer that is too large ends",

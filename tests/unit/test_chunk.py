@@ -10,7 +10,7 @@ import pytest
 from hub import sse
 from hub.event import Event
 from hub.fanout.rendering import Envelope, Item, Listed, Plain, Rendering, cut
-from hub.store.announcement import Announcement, parse_announcement
+from hub.store.announcement import parse_announcement
 from hub.store.chunk import Chunk, Segment
 from hub.store.frame import Frame
 
@@ -39,8 +39,7 @@ class Model:
         if self.random.random() < 0.5:
             return Chunk.of(frames)
         last, data = frames[-1], b"".join(frame.data for frame in frames)
-        news = Announcement(frames[0].prev, last.id, len(frames), last.n, 0, False, data)
-        return Chunk.announced(news)
+        return Chunk(frames[0].prev, last.id, len(frames), last.n, data, 0, False)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -101,8 +100,8 @@ def _parsed(number: int, count: int, text: str) -> Chunk:
     prev = f"{1_700_000_000_000 + number - 1}-{count - 1}"
     head = f"E {prev} {ids[-1]} {count} {(number + 1) * count} {1_700_000_000_000_000 + number} 0"
     news = parse_announcement(head.encode() + b"\n" + data)
-    assert isinstance(news, Announcement)
-    return Chunk.announced(news)
+    assert isinstance(news, Chunk)
+    return news
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.channel import BEFORE_FIRST, place
-from hub.store.announcement import Announcement, DeletionNotice
+from hub.store.announcement import DeletionNotice
+from hub.store.chunk import Chunk
 from hub.store.follow import Heard, contradicts, found, heard, shorter
 from hub.store.frame import ChannelState, Frame, Page
 
 A, B, C, D = (f"{n}-0" for n in range(1, 5))
 
 
-def events(prev: str, last: str) -> Announcement:
-    return Announcement(prev, last, 1, 1, 0, ends=False, data=b"")
+def events(prev: str, last: str) -> Chunk:
+    return Chunk(prev, last, 1, 1, b"", 0, ends=False)
 
 
 def page(
@@ -54,7 +55,7 @@ def page(
     ],
 )
 def test_an_announcement_means_one_thing_at_a_position(
-    news: Announcement | DeletionNotice, answer: Heard
+    news: Chunk | DeletionNotice, answer: Heard
 ) -> None:
     assert heard(news, B, 3) is answer
 
@@ -148,7 +149,7 @@ class World:
         self.ever: list[str] = []
         self.kept: list[Frame] = []
         self.state = ChannelState("", 0, 0, "", "", "", "")
-        self.under_way: list[Announcement | DeletionNotice] = []
+        self.under_way: list[Chunk | DeletionNotice] = []
         self.position, self.deletions = BEFORE_FIRST, 0
         self.had: list[str] = []
         self.missing: set[str] = set()
@@ -163,9 +164,7 @@ class World:
             self.kept.append(Frame(one, prev, len(self.ever), b""))
             prev = one
         self._state(last=prev, n=len(self.ever))
-        self.under_way.append(
-            Announcement(first, prev, count, len(self.ever), 0, ends=False, data=b"")
-        )
+        self.under_way.append(Chunk(first, prev, count, len(self.ever), b"", 0, ends=False))
 
     def trim(self, count: int) -> None:
         del self.kept[:count]
@@ -209,9 +208,9 @@ class World:
         self.position = what.reached
         return what.more
 
-    def _hear(self, news: Announcement | DeletionNotice) -> None:
+    def _hear(self, news: Chunk | DeletionNotice) -> None:
         answer = heard(news, self.position, self.deletions)
-        if answer is Heard.CONTINUES and isinstance(news, Announcement):
+        if answer is Heard.CONTINUES and isinstance(news, Chunk):
             first = self.ever.index(news.last) - news.count + 1
             self.had += self.ever[first : first + news.count]
             self.position = news.last

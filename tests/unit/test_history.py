@@ -13,14 +13,11 @@ from hub.channel import BEFORE_FIRST, order
 from hub.errors import KeyReused, Refused, TooLarge
 from hub.event import Event
 from hub.settings import Settings
-from hub.store.announcement import (
-    Announcement,
-    DeletionNotice,
-    parse_announcement,
-)
+from hub.store.announcement import DeletionNotice, parse_announcement
+from hub.store.chunk import Chunk
 from hub.store.follow import continues, found
 from hub.store.frame import StoredEvent
-from hub.store.history import History, IdempotencyKey, Producer, RecordWrite
+from hub.store.history import APPEND, History, IdempotencyKey, Producer, RecordWrite
 from hub.store.keys import Keys
 from hub.store.redis_link import RedisLink
 from tests.support.deadline import eventually
@@ -57,7 +54,7 @@ def test_what_is_announced_is_what_is_stored(real_history: History, real_link: R
     news = parse_announcement(listening.get_message(timeout=5)["data"])
     gone = parse_announcement(listening.get_message(timeout=5)["data"])
     listening.close()
-    assert isinstance(news, Announcement)
+    assert isinstance(news, Chunk)
     assert (news.prev, news.last, news.count, news.n) == (BEFORE_FIRST, ids[1], 2, 2)
     assert news.data == b"".join(
         b"id: %s\ndata: %s\n\n" % (i.encode(), d) for i, d in zip(ids, (b"a", b"b"), strict=True)
@@ -96,6 +93,25 @@ def test_an_older_batch_that_arrives_late_is_refused(history: History) -> None:
     with pytest.raises(Refused):
         history.append(CHANNEL, [Event("1")], producer=Producer("p", 1, now))
     assert texts(history) == ["1", "2"]
+
+
+def test_without_a_producer_the_record_tells_a_repetition_which_writes_for_a_wait_to_wait_for(
+    history: History, link: RedisLink
+) -> None:
+    keys, args = history.append_call(
+        CHANNEL,
+        [Event("once")],
+        record=RecordWrite({"fence": "f", "batch": ""}, {"batch": "1"}),
+    )
+    history.append(CHANNEL, [], record=RecordWrite({}, {"fence": "f"}))
+    history.appended(CHANNEL, link.run(APPEND, keys, args))
+    state = Keys().key(CHANNEL, "state")
+    link.client.expire(state, 5)
+    with pytest.raises(Refused) as refused:
+        history.appended(CHANNEL, link.run(APPEND, keys, args))
+    assert refused.value.found == {"batch": "1"}
+    assert link.client.ttl(state) > 5
+    assert texts(history) == ["once"]
 
 
 def test_producers_do_not_meet(history: History) -> None:

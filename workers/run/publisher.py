@@ -3,7 +3,8 @@
 `put` gathers, `Sender` calls for what has been gathered: the first delta leaves at once, and what
 comes while an append is under way leaves in one append behind it, adjacent deltas of one choice and
 kind merged. Batches are numbered, and the record counts them: whatever is sent twice is stored
-once, also when the answer took longer than Redis remembers a producer.
+once, however long the answer took. Only the end of a run that could not be written has a producer's
+name as well: nobody knows the count that it would find.
 
 Every append expects the attempt's fence in the record. Where it is not there any more (another
 worker has taken over, the generation was cancelled or deleted, Redis was emptied) nothing is
@@ -321,13 +322,16 @@ class Publisher:
             fields |= self._terminal.fields(int(now * 1000))
             del fields["fence"]
         expect = {"fence": self._fence}
-        if self.failure is None:  # else nobody knows how much of the batch before was carried out
+        producer = None
+        if self.failure is None:
             expect["batch"] = before
+        else:  # nobody knows whether the batch before was carried out
+            producer = Producer(self._name, self._batch, now, self.token.partition(":")[2])
         log = "".join([line + "\n" for line in lines]) if lines else None
         return self._history.append_call(
             self.channel,
             events,
-            producer=Producer(self._name, self._batch, now, self.token.partition(":")[2]),
+            producer=producer,
             record=RecordWrite(expect, fields, log),
             ends=self._ends,
         )

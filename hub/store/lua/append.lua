@@ -8,7 +8,7 @@
 --
 -- ARGV[3]  PUBLISH or SPUBLISH      [4]  the announcement's channel
 -- ARGV[5]  events kept              [6]  bytes kept
--- ARGV[7]  producer                 [8]  its batch, "number:mark": the number grows
+-- ARGV[7]  producer or ''           [8]  its batch, "number:mark": the number grows
 -- ARGV[9]  body hash or ''          [10] seconds that an Idempotency-Key is remembered
 -- ARGV[11] '1': the last event ends the channel
 -- ARGV[12] the publisher's own id or ''
@@ -30,7 +30,8 @@ end
 -- A batch that was sent twice was stored once. This comes before every other check: the first
 -- sending may itself have changed what they look at. The same number with another mark is no
 -- repetition but a copy of the producer, which has other things to say.
-local newest = redis.call('HGET', KEYS[3], ARGV[7])
+-- Without a producer the record tells: what is expected of it is what this very append changes.
+local newest = ARGV[7] ~= '' and redis.call('HGET', KEYS[3], ARGV[7])
 if newest then
   local batch = string.match(newest, '^%S+')
   if batch == ARGV[8] then return again('again', newest) end
@@ -66,12 +67,15 @@ if state[5] then
   table.insert(refused, 'end')
   table.insert(refused, state[5])
 end
-if #refused > 1 then return refused end
+if #refused > 1 then
+  if ARGV[7] == '' then redis.call('EXPIRE', KEYS[2], ARGV[2]) end -- a repetition, it may be: `again`
+  return refused
+end
 
 must_be_allowed('XADD', KEYS[1], '*', 'f', '')
 must_be_allowed('XTRIM', KEYS[1], 'MINID', '0')
 must_be_allowed('HSET', KEYS[2], 'last', '')
-must_be_allowed('HSET', KEYS[3], 'p', '')
+if ARGV[7] ~= '' then must_be_allowed('HSET', KEYS[3], 'p', '') end
 must_be_allowed('EXPIRE', KEYS[2], '1')
 must_be_allowed(ARGV[3], ARGV[4], '')
 if ARGV[9] ~= '' then must_be_allowed('SET', KEYS[4], '', 'EX', '1') end
@@ -171,7 +175,7 @@ end
 
 local stored = string.format(' %.0f %.0f %d', ms, first_seq, count)
 -- A hash of producers is written to for two minutes; it outlives their last sending.
-if redis.call('HSET', KEYS[3], ARGV[7], ARGV[8] .. stored) == 1 then
+if ARGV[7] ~= '' and redis.call('HSET', KEYS[3], ARGV[7], ARGV[8] .. stored) == 1 then
   redis.call('EXPIRE', KEYS[3], 300)
 end
 if ARGV[9] ~= '' then redis.call('SET', KEYS[4], ARGV[9] .. stored, 'EX', ARGV[10]) end
