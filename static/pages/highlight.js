@@ -6,6 +6,7 @@
  * @module
  */
 
+import { whenIdle } from "./idle.js";
 import { purified } from "./purifier.js";
 
 const VENDOR = "../vendor/highlight-11.12.0";
@@ -74,10 +75,4 @@ async function load(name) {
   } catch {
     return null;
   }
-}
-
-/** @param {() => void} act */
-function whenIdle(act) {
-  if ("requestIdleCallback" in window) requestIdleCallback(act, { timeout: 2_000 });
-  else setTimeout(act, 50);
 }

@@ -14,6 +14,7 @@
 
 import { Marked } from "../vendor/marked-18.2.1.js";
 import { dress } from "./code.js";
+import { mathematics, setFormulas } from "./mathematics.js";
 import { purified } from "./purifier.js";
 
 /** Of the time, at most this share goes into drawing the unfinished block again. */
@@ -41,8 +42,10 @@ function escape(text) {
     .replaceAll('"', "&quot;");
 }
 
-const marked = new Marked({
+const marked = new Marked();
+marked.use({
   gfm: true,
+  extensions: mathematics(escape),
   renderer: {
     html: (/** @type {any} */ { text }) => escape(text),
     image: (/** @type {any} */ { href, text }) => `<a href="${escape(href)}">${escape(text || href)}</a>`,
@@ -185,6 +188,7 @@ export class MarkdownView {
     do {
       const fragment = render([this.#whole[count]]);
       dress(fragment);
+      setFormulas(fragment);
       this.#into.append(fragment);
       count += 1;
     } while (count < this.#whole.length && performance.now() < until);

@@ -1,14 +1,14 @@
 // @ts-check
 /**
  * What may come out of rendered text: DOMPurify with a list of elements, and of classes those that
- * name a language or a colour of code.
+ * name a language, a colour of code or a formula.
  *
  * @module
  */
 
 import "../vendor/dompurify-3.4.18.min.js";
 
-const CLASS = /^(language-[\w+#.-]{1,30}|hljs-[\w-]+( [\w-]+)*)$/;
+const CLASS = /^(math-(inline|display)|language-[\w+#.-]{1,30}|hljs-[\w-]+( [\w-]+)*)$/;
 
 /** There is one: the page's policy for Trusted Types lets in no second. */
 const purifier = /** @type {any} */ (globalThis).DOMPurify(window);

@@ -198,6 +198,28 @@ def test_markdown_is_shown_formatted_and_as_it_was_written(
     assert watcher.is_shown("text")  # the choice is kept
 
 
+def test_mathematics_is_set_and_what_only_looks_like_it_is_not(
+    hub: Stack, provider: ScriptedProvider, context: BrowserContext
+) -> None:
+    text = (
+        "So $e^{i\\pi} + 1 = 0$, and \\(x_1\\).\n\n$$\n\\frac{a}{b} < c\n$$\n\n"
+        "It costs $5 or $6, `$x$`, $\\href{javascript:alert(1)}{x}$ and $\\nonsense{$.\n"
+    )
+    provider.scripts["sums"] = Script(text, pace_seconds=0.01)
+    watcher = ask(context, hub, "sums").until_ended()
+    page = watcher.page
+    formulas = page.locator("[data-formatted] math")
+    eventually(lambda: formulas.count() == 3)
+    block = page.locator('[data-formatted] math[display="block"]')
+    assert block.locator("mfrac").count() == 1
+    assert block.get_attribute("aria-label") == "\\frac{a}{b} < c"
+    assert formulas.first.bounding_box()["height"] > 5  # type: ignore[index]
+    shown = page.inner_text("[data-formatted] > p:last-of-type")
+    assert "It costs $5 or $6, $x$, \\href" in shown and "\\nonsense{" in shown
+    assert page.locator("[data-formatted] :is([href^=javascript], script)").count() == 0
+    assert watcher.text() == text
+
+
 def test_reasoning_tools_and_several_answers_stand_apart(
     hub: Stack, provider: ScriptedProvider, context: BrowserContext
 ) -> None:
