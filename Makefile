@@ -9,6 +9,7 @@
 #   make test-keys  the end-to-end tests once more, on hubs that ask for tokens
 #   make check      format, lint, types, import rules
 #   make pictures   the pages as pictures, for docs/
+#   make docs       docs/ as a site, in .venv/site
 #   make bench      the benchmark        make soak SECONDS=600   faults at random for that long
 #   make fuzz SECONDS=60   random requests at every route, beside listeners that must hear everything
 #   make clean      remove what was installed and cached; the data in .hubbub/ stay
@@ -78,6 +79,11 @@ format: $(DEV)
 
 bench: $(DEV)
 	@PYTHON=$(abspath $(BIN)/python) exec bench/run $(BENCH_OPTIONS)
+
+.PHONY: docs
+docs: $(DEV)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@echo "The documentation is in $(VENV)/site/index.html"
 
 .PHONY: pictures
 pictures: $(DEV) chromium
