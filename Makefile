@@ -7,6 +7,8 @@
 #   make test-compose   the compose file under a container engine; as root, one of its own
 #   make test-clients    clients in Go, where Go 1.26 is installed
 #   make test-keys  the end-to-end tests once more, on hubs that ask for tokens
+#   make coverage   which branches of the delivery the tests reach
+#   make mutants    promises broken one at a time, each of which a fast test must notice
 #   make check      format, lint, types, import rules
 #   make pictures   the pages as pictures, for docs/
 #   make docs       docs/ as a site, in .venv/site
@@ -143,6 +145,17 @@ tools:
 	@for install in tests/provider/install tests/clients/install; do \
 		if [ -x $$install ]; then $$install || exit 1; fi; \
 	done
+
+# Branches of the delivery that tests reach, in their own process and in all that they start.
+.PHONY: coverage
+DELIVERED := unit properties contract faults workers provider producers openai operations
+coverage: export COVERAGE_FILE = $(CURDIR)/$(VENV)/coverage/data
+coverage: $(DEV)
+	@rm -rf $(VENV)/coverage && mkdir $(VENV)/coverage
+	-$(BIN)/python -m coverage run -m pytest -n $(AT_ONCE) --dist loadscope -q \
+		-m "not browser and not model" $(addprefix tests/,$(DELIVERED)) $(PYTEST_OPTIONS)
+	@$(BIN)/python -m coverage combine -q
+	@$(BIN)/python -m coverage report
 
 # Promises broken one at a time, each of which a fast test must notice.
 .PHONY: mutants
