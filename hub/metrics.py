@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -72,9 +73,14 @@ class Counters:
         self.lag_buckets = [0] * (len(LAG_BOUNDS) + 1)
         self.lag_sum_seconds = 0.0
 
-    def lag(self, seconds: float, deliveries: int) -> None:
-        self.lag_buckets[bisect_left(LAG_BOUNDS, seconds)] += deliveries
-        self.lag_sum_seconds += seconds * deliveries
+    def served(self, listeners: int, events: int, published_us: int) -> None:
+        """`events`, the oldest of them published at `published_us` (0: long ago), go to so many."""
+        deliveries = listeners * events
+        self.deliveries += deliveries
+        if published_us:
+            lag_seconds = time.time() - published_us / 1e6
+            self.lag_buckets[bisect_left(LAG_BOUNDS, lag_seconds)] += deliveries
+            self.lag_sum_seconds += lag_seconds * deliveries
 
     def figures(self) -> Figures:
         found: Figures = {

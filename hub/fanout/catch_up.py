@@ -9,7 +9,7 @@ here, a listener learns that something is lost: by a snapshot where its channel'
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Mapping
 
 from gevent.queue import SimpleQueue
 
@@ -28,15 +28,9 @@ _PAUSE_SECONDS = 0.2
 
 
 class CatchUp:
-    def __init__(
-        self,
-        room_of: Callable[[str], Room],
-        counters: Counters,
-        retry_ms: Callable[[], int],
-    ) -> None:
-        self._room_of = room_of
+    def __init__(self, rooms: Mapping[str, Room], counters: Counters) -> None:
+        self._rooms = rooms
         self._counters = counters
-        self._retry_ms = retry_ms
         self._wanted: SimpleQueue[tuple[Listener, int]] = SimpleQueue()
         self._fetching: set[Listener] = set()
 
@@ -75,7 +69,7 @@ class CatchUp:
         """False: the room must become current first, and then it is to be done again."""
         if not listener.behind():
             return True
-        room = self._room_of(listener.rooms[index].channel)
+        room = self._rooms[listener.rooms[index].channel]
         if not room.wait_until_current(1.0):
             raise RedisUnavailable("the channel's history cannot be read")
         if not listener.behind():
@@ -107,7 +101,7 @@ class CatchUp:
         else:
             listener.positions[index] = found.at
             if room.kind is not None:
-                listener.end_after("gone", self._retry_ms())
+                listener.end_after("gone")
         return True
 
     @staticmethod

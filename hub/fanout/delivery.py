@@ -18,27 +18,25 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from random import Random
 
 import gevent
-from gevent.event import Event
 
 from hub.errors import RedisUnavailable
 from hub.fanout.catch_up import LOOPS, CatchUp
 from hub.fanout.channel_kind import ChannelKind
 from hub.fanout.endings import Endings
 from hub.fanout.feed import Feed
-from hub.fanout.group import Deliverer, Group
+from hub.fanout.group import Group
 from hub.fanout.heartbeats import Heartbeats
 from hub.fanout.listener import Listener, Source, State
 from hub.fanout.longest_step import LongestStep
 from hub.fanout.loops import Loop, Loops
-from hub.fanout.pace import Pace
 from hub.fanout.presence import Presence
 from hub.fanout.rendering import Rendering
 from hub.fanout.room import Room
+from hub.fanout.turns import Turns
 from hub.metrics import SCOREBOARD, Counters, Figures, Scoreboard, resident_bytes
 from hub.past import Past
 from hub.process import end_in_children
@@ -74,18 +72,16 @@ class Delivery:
         self._kinds = kinds
         self._rooms: dict[str, Room] = {}
         self._unused_since: dict[str, float] = {}
-        self._deliverer = Deliverer()
-        self._led: deque[Callable[[], None]] = deque()
-        self._turn_wanted = Event()
+        self._turns = Turns()
         self._blocked: dict[Listener, float] = {}
-        self._catch_up = CatchUp(self._rooms.__getitem__, self.counters, self.retry_ms)
+        self._catch_up = CatchUp(self._rooms, self.counters)
         self._heartbeats = Heartbeats(self.random)
-        self.endings = Endings(self.retry_ms)
-        self._presence = Presence(history, self._rooms.values, settings.heartbeat_seconds)
+        self.endings = Endings()
+        self._presence = Presence(history, self._rooms, settings.heartbeat_seconds)
         self.loops = Loops()
         self._longest_step = LongestStep()
         self._started = False
-        self.feed = Feed(history.link, self._deliverer.run, self.loops)
+        self.feed = Feed(history.link, self._turns, self.loops)
 
     def start(self) -> None:
         """Start the greenlets of this process; calling it again does nothing."""
@@ -95,7 +91,7 @@ class Delivery:
         end_in_children(self)
         self._longest_step.start()
         for name, body in (
-            ("turns", self._turns),
+            ("turns", self._turns.run),
             ("heartbeats", self._heartbeats.run),
             ("presence", self._presence.write_changes),
             ("presence", self._presence.renew_all),
@@ -130,8 +126,7 @@ class Delivery:
                 self.kind_of(channel),
                 self.counters,
                 self._recent_bytes,
-                self._lead_on,
-                self._turn_wanted.set,
+                self._turns,
             )
             self._rooms[channel] = room
             self.feed.subscribe(room.pubsub_channel, room)
@@ -251,15 +246,14 @@ class Delivery:
                 and group.standing == rendering
             ):
                 return group
-        group = Group(rooms, rendering, list(positions), self._deliverer.add, self._served)
+        group = Group(rooms, rendering, list(positions), self._turns, self.counters)
         for room in rooms:
             room.groups.append(group)
         return group
 
     def later(self, step: Callable[[], None]) -> None:
         """Let others go first."""
-        self._led.append(step)
-        self._turn_wanted.set()
+        self._turns.later(step)
 
     def fetch(self, listener: Listener, index: int) -> None:
         self._catch_up.fetch(listener, index)
@@ -283,34 +277,13 @@ class Delivery:
             ahead = began + over_seconds * number / len(listeners) - time.monotonic()
             if ahead > 0.005:
                 gevent.sleep(ahead)
-            listener.say_closing(reason, reconnect=True, retry_ms=self.retry_ms())
+            listener.say_closing(reason, reconnect=True)
 
     def retry_ms(self) -> int:
         """A reconnection time of a listener's own, so that they do not come back in one instant."""
         return int(self.settings.retry_ms * self.random.uniform(0.5, 2.0)) + 1
 
     # ── greenlets ────────────────────────────────────────────────────────────────────────────
-
-    def _served(self, listeners: int, events: int, published_us: int) -> None:
-        self.counters.deliveries += listeners * events
-        if published_us:
-            self.counters.lag(time.time() - published_us / 1e6, listeners * events)
-
-    def _lead_on(self, listener: Listener) -> None:
-        self.later(listener.advance)
-
-    def _turns(self, loop: Loop) -> None:
-        # What a predecessor was given is still there.
-        self._turn_wanted.set()
-        while True:
-            loop.wait(self._turn_wanted)
-            self._turn_wanted.clear()
-            self._deliverer.run(loop)
-            pace = Pace()
-            for _ in range(len(self._led)):
-                self._led.popleft()()
-                pace.step()
-            loop.sleep(0)
 
     def _tidy(self, loop: Loop) -> None:
         while True:

@@ -29,8 +29,7 @@ _AT_ONCE = 200
 class Endings:
     """`now` is in seconds since the epoch, as tokens count."""
 
-    def __init__(self, retry_ms: Callable[[], int], now: Callable[[], float] = time.time) -> None:
-        self._retry_ms = retry_ms
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
         self._by_second: defaultdict[int, set[Listener]] = defaultdict(set)
         self._by_token: defaultdict[str, set[Listener]] = defaultdict(set)
@@ -85,7 +84,7 @@ class Endings:
             number += 1
             # With a fresh token one comes back at once; one that was revoked is not wanted.
             again = reason == "token-expired"
-            listener.say_closing(reason, reconnect=again, retry_ms=self._retry_ms())
+            listener.say_closing(reason, reconnect=again)
             if number % _AT_ONCE == 0:
                 gevent.sleep(0)
         if now >= self._tidy_at:

@@ -13,7 +13,6 @@ In a Cluster there is one connection for each primary that holds a channel of ou
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import gevent
@@ -22,6 +21,7 @@ from hub.backoff import Backoff
 from hub.errors import RedisFailure, RedisUnavailable
 from hub.fanout.feed_connection import FeedConnection
 from hub.fanout.loops import Loop, Loops
+from hub.fanout.turns import Turns
 from hub.process import end_in_children
 from hub.store.redis_link import RedisLink
 
@@ -41,12 +41,10 @@ class Subscriber(Protocol):
 class Feed:
     """All subscriptions of this process."""
 
-    def __init__(
-        self, link: RedisLink, turn_over: Callable[[Loop], None], loops: Loops | None = None
-    ) -> None:
+    def __init__(self, link: RedisLink, turns: Turns, loops: Loops | None = None) -> None:
         self.link = link
         self._loops = loops or Loops()
-        self._turn_over = turn_over
+        self._turns = turns
         self._subscribers: dict[bytes, Subscriber] = {}
         self._connections: dict[str, FeedConnection] = {}
         self._node_of: dict[bytes, FeedConnection] = {}
@@ -108,8 +106,8 @@ class Feed:
             # Not asked for: the slot has moved to another primary.
             self._reassign_from(connection, [message[1]])
 
-    def turn_over(self, loop: Loop) -> None:
-        self._turn_over(loop)
+    def all_dispatched(self, loop: Loop) -> None:
+        self._turns.deliver(loop)
 
     def lost(self, connection: FeedConnection) -> None:
         """A connection broke: in a Cluster its channels may live elsewhere by now."""

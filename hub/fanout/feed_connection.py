@@ -43,7 +43,7 @@ class Owner(Protocol):
 
     def dispatch(self, message: Any, connection: FeedConnection) -> None: ...
 
-    def turn_over(self, loop: Loop) -> None:
+    def all_dispatched(self, loop: Loop) -> None:
         """All that had arrived is dispatched."""
         ...
 
@@ -210,7 +210,7 @@ class FeedConnection:
                 else:
                     dispatch(message, self)
                 message = reader.gets()
-            feed.turn_over(loop)
+            feed.all_dispatched(loop)
 
     def _check_alive(self) -> None:
         """Nothing came for a while: is that silence or death?"""

@@ -5,9 +5,9 @@ is rendered once and written to each with one non-blocking `send`. A listener th
 all of it leaves the group and is *behind*.
 
 A turn over many listeners is cut into slices, and the groups that have something to do take slices
-in rotation, so that neither another channel nor a new request waits for ten thousand sends. What
-arrives meanwhile waits in the group's inbox and leaves in one piece with the next turn: under load
-batches grow by themselves.
+in rotation (`turns`), so that neither another channel nor a new request waits for ten thousand
+sends. What arrives meanwhile waits in the group's inbox and leaves in one piece with the next turn:
+under load batches grow by themselves.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from hub.fanout.listener import Listener, Source, all_ended
-from hub.fanout.loops import Loop
-from hub.fanout.pace import Pace
 from hub.fanout.rendering import Item, Rendering
+from hub.fanout.turns import Turns
+from hub.metrics import Counters
 from hub.store.chunk import Chunk
 
 TURN_BYTES = 256 * 1024
@@ -29,43 +29,6 @@ TURN_BYTES = 256 * 1024
 log = logging.getLogger("hub.stream")
 
 _SLICE = 64
-
-
-class Deliverer:
-    """Gives the groups that have news their turns, in rotation."""
-
-    def __init__(self) -> None:
-        self._ready: deque[Group] = deque()
-        self._running = False
-
-    def add(self, group: Group) -> None:
-        self._ready.append(group)
-
-    def run(self, loop: Loop) -> None:
-        """Deliver until nobody has news, in the loop that brought some; one at a time."""
-        if self._running:
-            return
-        self._running = True
-        try:
-            pace = Pace()
-            while self._ready:
-                group = self._ready.popleft()
-                if self._step(group):
-                    self._ready.append(group)
-                pace.step()
-                loop.progress()
-        finally:
-            self._running = False
-
-    @staticmethod
-    def _step(group: Group) -> bool:
-        try:
-            return group.step()
-        except Exception:  # this group's own trouble: the others get their turns
-            log.exception("%r cannot be served", group)
-            for listener in list(group.members):
-                listener.close("error")
-            return False
 
 
 class Ground(Source, Protocol):
@@ -79,19 +42,19 @@ class Group:
     come to yet: they stand where the turn began."""
 
     __slots__ = (
+        "_counters",
         "_data",
         "_inbox",
         "_items",
-        "_news",
         "_next_wire",
         "_positions_before",
         "_scheduled",
-        "_served",
         "_turn",
         "_turn_at",
         "_turn_events",
         "_turn_index",
         "_turn_listeners",
+        "_turns",
         "bytes",
         "events",
         "members",
@@ -105,15 +68,15 @@ class Group:
         rooms: tuple[Ground, ...],
         rendering: Rendering,
         positions: list[str],
-        news: Callable[[Group], None],
-        served: Callable[[int, int, int], None],
+        turns: Turns,
+        counters: Counters,
     ) -> None:
         self.rooms = rooms
         self.rendering: Rendering = rendering
         self.positions = positions
         self.members: dict[Listener, Callable[[bytes], int]] = {}
-        self._news = news
-        self._served = served
+        self._turns = turns
+        self._counters = counters
         self._inbox: deque[Item] = deque()
         self._items: list[Item] = []
         self._positions_before = positions
@@ -175,10 +138,19 @@ class Group:
         self._inbox.append((self.rooms.index(room) if len(self.rooms) > 1 else 0, chunk))
         if not self._scheduled:
             self._scheduled = True
-            self._news(self)
+            self._turns.add(self.take_turn)
 
-    def step(self) -> bool:
+    def take_turn(self) -> bool:
         """Serve a slice; True when there is more to do."""
+        try:
+            return self._step()
+        except Exception:  # this group's own trouble: the others get their turns
+            log.exception("%r cannot be served", self)
+            for listener in list(self.members):
+                listener.close("error")
+            return False
+
+    def _step(self) -> bool:
         if not self._turn and not self._begin():
             self._scheduled = False
             return False
@@ -227,7 +199,7 @@ class Group:
         self.events += events
         self.bytes += len(self._data)
         self._turn_events = events
-        self._served(len(self.members), events, items[0][1].published_us)
+        self._counters.served(len(self.members), events, items[0][1].published_us)
         if self._data or self._next_wire is None:
             self._turn = list(self.members.values())
             self._turn_listeners = list(self.members)

@@ -116,6 +116,8 @@ class Keeper(Protocol):
 
     def later(self, step: Callable[[], None]) -> None: ...
 
+    def retry_ms(self) -> int: ...
+
     def fetch(self, listener: Listener, index: int) -> None: ...
 
     def blocked(self, listener: Listener) -> None: ...
@@ -298,9 +300,9 @@ class Listener:
             data, self._rendering = self._rendering.frame(index, snapshot.terminal, self.positions)
             self._rest = self._rest.then(data)
 
-    def end_after(self, reason: str, retry_ms: int) -> None:
+    def end_after(self, reason: str) -> None:
         """End the stream behind what is to be sent yet; the client shall not come back."""
-        self._rest = self._rest.then(self._closing(reason, reconnect=False, retry_ms=retry_ms))
+        self._rest = self._rest.then(self._closing(reason, reconnect=False))
         self._rendering = None
 
     def _send_rest(self) -> bool:
@@ -397,22 +399,23 @@ class Listener:
             self._rest = NOTHING.then(data[sent:])
             self._block(progress=True)
 
-    def say_closing(self, reason: str, *, reconnect: bool, retry_ms: int) -> None:
+    def say_closing(self, reason: str, *, reconnect: bool) -> None:
         """Tell why the hub ends this stream, where the client can still be told, and end it."""
         if self.closed:
             return
         if not self._rest:
-            data = self._closing(reason, reconnect=reconnect, retry_ms=retry_ms)
+            data = self._closing(reason, reconnect=reconnect)
             try:
                 self._transport.send(data)
             except OSError:
                 pass
         self.close(reason)
 
-    def _closing(self, reason: str, *, reconnect: bool, retry_ms: int) -> bytes:
-        return (
-            sse.retry(retry_ms) if self.quiet else own_events.closing(reason, reconnect, retry_ms)
-        )
+    def _closing(self, reason: str, *, reconnect: bool) -> bytes:
+        retry_ms = self._keeper.retry_ms()
+        if self.quiet:
+            return sse.retry(retry_ms)
+        return own_events.closing(reason, reconnect, retry_ms)
 
     @property
     def whole(self) -> bool:

@@ -10,7 +10,7 @@ at the latest.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from itertools import islice
 
 from gevent.event import Event
@@ -31,9 +31,7 @@ _AT_ONCE = 100
 
 
 class Presence:
-    def __init__(
-        self, history: History, rooms: Callable[[], Iterable[Room]], period_seconds: float
-    ) -> None:
+    def __init__(self, history: History, rooms: Mapping[str, Room], period_seconds: float) -> None:
         self._history = history
         self._rooms = rooms
         # A dead process is gone from the others' counts one lapse and one renewal after its last
@@ -67,7 +65,7 @@ class Presence:
         """Write everything four times a period."""
         while True:
             loop.sleep(self._renewal_seconds)
-            self._write([room for room in self._rooms() if room.listeners], loop)
+            self._write([room for room in self._rooms.values() if room.listeners], loop)
 
     def _write(self, rooms: Collection[Room], loop: Loop) -> None:
         left = iter(rooms)

@@ -25,6 +25,7 @@ from hub.fanout.channel_kind import ChannelKind, Snapshot
 from hub.fanout.group import TURN_BYTES, Group
 from hub.fanout.listener import Listener
 from hub.fanout.memory import Memory
+from hub.fanout.turns import Turns
 from hub.metrics import Counters
 from hub.store.announcement import DeletionNotice, parse_announcement
 from hub.store.chunk import Chunk
@@ -50,8 +51,7 @@ class Room:
         kind: ChannelKind | None,
         counters: Counters,
         recent_bytes: Callable[[], int],
-        lead_on: Callable[[Listener], None],
-        turn_wanted: Callable[[], None],
+        turns: Turns,
     ) -> None:
         self.channel = channel
         self.pubsub_channel = history.link.keys.pubsub(channel)
@@ -69,8 +69,7 @@ class Room:
         """Why it cannot get into step, where that will not pass."""
         self._counters = counters
         self._history = history
-        self._lead_on = lead_on
-        self._turn_wanted = turn_wanted
+        self._turns = turns
         self._memory = Memory(recent_bytes)
         self._reading = Semaphore()
         self._snapshot: Snapshot | None = None
@@ -149,7 +148,7 @@ class Room:
             moved = self._clear_out()
             self.deletions = deletions
             for listener in moved:
-                self._lead_on(listener)
+                self._turns.later(listener.advance)
 
     def _clear_out(self) -> list[Listener]:
         """Everybody leaves the head, with the place reached so far; what is remembered is void."""
@@ -183,7 +182,7 @@ class Room:
                     self.in_step.set()
                 for news in held:
                     self._take(news)
-                self._turn_wanted()
+                self._turns.wake()
         finally:
             self._syncing = False
 
@@ -201,13 +200,13 @@ class Room:
                 moved = self._clear_out()
                 self.head, self.n, self.end = page.state.head, page.state.n, page.state.end
                 for listener in moved:
-                    self._lead_on(listener)
+                    self._turns.later(listener.advance)
                 return
             if not page.frames:
                 self.end = page.state.end
                 return
             self._accept(Chunk.of(page.frames, page.state.end))
-            self._turn_wanted()
+            self._turns.wake()
 
     # ── frames for those who are behind ──────────────────────────────────────────────────────
 

@@ -17,14 +17,14 @@ class Stream:
         self.expires, self.token = expires, token
         self.told: list[tuple[str, bool]] = []
 
-    def say_closing(self, reason: str, *, reconnect: bool, retry_ms: int) -> None:
+    def say_closing(self, reason: str, *, reconnect: bool) -> None:
         self.told.append((reason, reconnect))
 
 
 class World:
     def __init__(self) -> None:
         self.now = 1000.0
-        self.endings = Endings(lambda: 1, lambda: self.now)
+        self.endings = Endings(lambda: self.now)
 
     def opened(self, expires: float | None = None, token: str = "") -> Stream:
         stream = Stream(expires, token)

@@ -166,6 +166,7 @@ from gevent import monkey; monkey.patch_all()
 import os, sys, gevent
 from hub import Hub
 from hub.fanout.feed import Feed
+from hub.fanout.turns import Turns
 
 hub = Hub.from_url(sys.argv[1])
 link = hub.history.link
@@ -175,7 +176,7 @@ class Hearing:
     def announced(self, payload): heard.append(payload)
     def confirmed(self): confirmed.set()
 
-feed = Feed(link, lambda loop: None)
+feed = Feed(link, Turns())
 feed.subscribe(link.keys.pubsub("news"), Hearing())
 confirmed.wait(10)
 child = os.fork()

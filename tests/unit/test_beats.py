@@ -13,6 +13,8 @@ from hub.fanout.group import Group
 from hub.fanout.heartbeats import TICK_SECONDS, Heartbeats
 from hub.fanout.listener import Listener, Source, State
 from hub.fanout.rendering import Plain, Rendering
+from hub.fanout.turns import Turns
+from hub.metrics import Counters
 from hub.store.chunk import Chunk
 
 
@@ -39,6 +41,9 @@ class Books:
     def later(self, step: Callable[[], None]) -> None:
         step()
 
+    def retry_ms(self) -> int:
+        return 5
+
     def fetch(self, listener: Listener, index: int) -> None:
         raise AssertionError("nothing is to be fetched")
 
@@ -53,7 +58,7 @@ class Books:
     def place_at(
         self, rooms: tuple[Source, ...], rendering: Rendering, positions: list[str]
     ) -> Group:
-        group = Group(rooms, rendering, positions, lambda group: None, lambda *sums: None)  # type: ignore[arg-type]
+        group = Group(rooms, rendering, positions, Turns(), Counters())  # type: ignore[arg-type]
         for room in rooms:
             room.groups.append(group)  # type: ignore[attr-defined]
         return group
@@ -150,7 +155,7 @@ def test_closing_is_said_between_whole_events_or_not_at_all() -> None:
     whole, half = Pipe(), Pipe(room=3)
     books = Books()
     for pipe in (whole, half):
-        listener(books, pipe).say_closing("shutdown", reconnect=True, retry_ms=5)
+        listener(books, pipe).say_closing("shutdown", reconnect=True)
     assert whole.got.startswith(b"head\n\nevent: closing\nretry: 5\n")
     assert half.got == b"hea"
     assert books.left == ["shutdown", "shutdown"]
@@ -161,7 +166,7 @@ def test_a_listener_is_told_of_its_end_once() -> None:
     one = listener(books, Pipe())
     one.close("stalled")
     one.lost()
-    one.say_closing("shutdown", reconnect=True, retry_ms=5)
+    one.say_closing("shutdown", reconnect=True)
     one.beat(beat)
     assert books.left == ["stalled"]
 
@@ -279,7 +284,7 @@ def test_a_listener_s_state_has_a_name_at_each_step() -> None:
     states.append(one.state)
     one.detach()
     states.append(one.state)
-    one.end_after("gone", 100)
+    one.end_after("gone")
     states.append(one.state)
     one.advance()
     states.append(one.state)

@@ -34,6 +34,7 @@ from gevent.lock import Semaphore
 from hub.errors import RedisFailure, RedisUnavailable
 from hub.fanout.feed import Feed
 from hub.fanout.loops import Loop, Loops
+from hub.fanout.turns import Turns
 from workers.generation import Generation, Terminal
 from workers.queue import Job
 from workers.run import fault
@@ -72,7 +73,7 @@ class Worker:
         self._runs: dict[str, Run] = {}
         self._greenlets: set[gevent.Greenlet] = set()
         self._intake: list[Loop] = []
-        self._feed = Feed(generations.history.link, lambda _: None, self.loops)
+        self._feed = Feed(generations.history.link, Turns(), self.loops)
 
     @property
     def running(self) -> int:
