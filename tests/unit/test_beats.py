@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -12,7 +12,8 @@ import pytest
 from hub.fanout.group import Group
 from hub.fanout.heartbeats import TICK_SECONDS, Heartbeats
 from hub.fanout.listener import Listener, Source, State
-from hub.fanout.rendering import Plain, Rendering
+from hub.fanout.loops import Loops
+from hub.fanout.rendering import Item, Plain, Rendered, Rendering
 from hub.fanout.turns import Turns
 from hub.metrics import Counters
 from hub.store.chunk import Chunk
@@ -296,3 +297,56 @@ def test_a_listener_s_state_has_a_name_at_each_step() -> None:
         State.ENDING,
         State.CLOSED,
     ]
+
+
+# ── a client that is gone ────────────────────────────────────────────────────────────────────
+
+
+class Broken(Pipe):
+    """A connection that breaks at the next send behind `room` bytes."""
+
+    def send(self, data: bytes) -> int:
+        if self.room < len(data):
+            raise ConnectionResetError
+        return super().send(data)
+
+
+def test_a_client_that_is_gone_at_its_head_or_a_beat_has_left() -> None:
+    books, told = Books(), []
+    listener(books, Broken(0))
+    one = listener(books, Broken(len(b"head\n\n")))
+    one.when_left = lambda: told.append(1)
+    one.beat(beat)
+    one.lost()
+    assert books.left == ["left", "left"]
+    assert told == [1]
+
+
+def test_a_client_that_is_gone_before_it_could_be_told_of_the_end_is_ended_all_the_same() -> None:
+    books = Books()
+    one = listener(books, Broken(len(b"head\n\n")))
+    one.say_closing("shutdown", reconnect=True)
+    assert books.left == ["shutdown"]
+
+
+class Unrenderable(Plain):
+    def render(self, items: Sequence[Item], positions: list[str]) -> Rendered:
+        raise ValueError("cannot be rendered")
+
+
+def test_a_group_that_cannot_be_served_ends_its_own_streams_and_no_others() -> None:
+    books, turns = Books(), Turns()
+    mine, others = listener(books, Pipe()), listener(books, Pipe())
+    group, other = mine.group, others.group
+    assert isinstance(group, Group) and isinstance(other, Group) and group is not other
+    group._next_wire = Unrenderable()
+    for each in (group, other):
+        each.news(each.rooms[0], Chunk("5-0", "6-0", 1, 1, b"data: x\n\n", 0, False))
+        turns.add(each.take_turn)
+    loops = Loops()
+    loop = loops.start("test", turns.run)
+    turns.deliver(loop)
+    loops.stop()
+    assert books.left == ["error"]
+    assert mine.closed
+    assert not others.closed
