@@ -8,6 +8,7 @@
 #   make test-clients    clients in Go, where Go 1.26 is installed
 #   make test-keys  the end-to-end tests once more, on hubs that ask for tokens
 #   make coverage   which branches of the delivery the tests reach
+#   make figures    the source, counted
 #   make mutants    promises broken one at a time, each of which a fast test must notice
 #   make check      format, lint, types, import rules
 #   make pictures   the pages as pictures, for docs/
@@ -145,6 +146,12 @@ tools:
 	@for install in tests/provider/install tests/clients/install; do \
 		if [ -x $$install ]; then $$install || exit 1; fi; \
 	done
+
+# What the source is, counted; TREE=… for another checkout.
+.PHONY: figures
+TREE ?= .
+figures: $(DEV)
+	@$(BIN)/python -m tests.figures $(TREE)
 
 # Branches of the delivery that tests reach, in their own process and in all that they start.
 .PHONY: coverage

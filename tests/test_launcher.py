@@ -20,7 +20,7 @@ import requests
 
 from hubbub.launcher import A_LITTLE_SECONDS
 from hubbub.parts import valkey as embedded
-from tests.support.deadline import eventually
+from tests.support.deadline import eventually, patience
 from tests.support.launch import (
     BY_PYTHON,
     Launched,
@@ -350,7 +350,7 @@ def test_the_end_keeps_to_the_grace_tells_open_streams_and_hands_over_what_runs(
         launched.signal(signal.SIGTERM)
         assert json.loads(stream.next("closing").data) == {"reason": "shutdown", "reconnect": True}
         assert launched.wait() == 0
-    assert time.monotonic() - begun < 2 + A_LITTLE_SECONDS + 2
+    assert time.monotonic() - begun < (2 + A_LITTLE_SECONDS + 2) * patience()
     assert "was killed" not in launched.log() and "Traceback" not in launched.log()
     launched.nothing_is_left()
 

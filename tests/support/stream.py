@@ -17,6 +17,7 @@ from urllib.parse import urlencode, urlsplit
 
 from hub import sse
 from tests.support import keys
+from tests.support.deadline import deadline
 
 OWN_TYPES = ("subscribed", "heartbeat", "gap", "closing")
 
@@ -95,7 +96,7 @@ class EventStream:
 
     def next(self, *types: str, within_seconds: float | None = None) -> sse.Parsed:
         """The next event not yet taken, of one of `types` if any are named (others are passed)."""
-        give_up = time.monotonic() + (self.timeout if within_seconds is None else within_seconds)
+        give_up = deadline(self.timeout if within_seconds is None else within_seconds)
         while True:
             while self._taken < len(self.events):
                 self._taken += 1
@@ -106,7 +107,7 @@ class EventStream:
 
     def take(self, count: int, within_seconds: float | None = None) -> list[sse.Parsed]:
         """The next `count` published events."""
-        give_up = time.monotonic() + (self.timeout if within_seconds is None else within_seconds)
+        give_up = deadline(self.timeout if within_seconds is None else within_seconds)
         taken: list[sse.Parsed] = []
         while len(taken) < count:
             event = self.next(within_seconds=max(0.0, give_up - time.monotonic()))
@@ -118,14 +119,14 @@ class EventStream:
         self, condition: Callable[[EventStream], object], within_seconds: float | None = None
     ) -> EventStream:
         """Read until `condition(self)` holds."""
-        give_up = time.monotonic() + (self.timeout if within_seconds is None else within_seconds)
+        give_up = deadline(self.timeout if within_seconds is None else within_seconds)
         while not condition(self):
             self._read(give_up)
         return self
 
     def to_end(self, within_seconds: float | None = None) -> list[sse.Parsed]:
         """Read until the hub ends the stream. All events."""
-        give_up = time.monotonic() + (self.timeout if within_seconds is None else within_seconds)
+        give_up = deadline(self.timeout if within_seconds is None else within_seconds)
         while not self.ended:
             self._read(give_up)
         return self.events
