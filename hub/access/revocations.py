@@ -53,6 +53,7 @@ class Revocations:
         self._now = now
         self._heard_by = 0
         self._read = False
+        self._reading = False
         self._missed = Event()
 
     @property
@@ -91,12 +92,15 @@ class Revocations:
         self._load()
 
     def _read_again(self, loop: Loop) -> None:
-        self._missed.set()  # the loop's predecessor may have died while it read
+        if self._reading:  # the loop's predecessor died meanwhile
+            self._missed.set()
         while True:
             loop.wait(self._missed)
+            self._reading = True
             self._missed.clear()  # before it is read: what is missed meanwhile is read once more
             try:
                 self._load()
+                self._reading = False
             except RedisFailure as error:
                 log.warning("revoked tokens not read: %s", error.detail)
                 self._missed.set()
