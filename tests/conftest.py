@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import fakeredis
+import hypothesis
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
@@ -39,6 +40,9 @@ from tests.support.stream import EventStream
 from tests.support.valkey import Valkey
 
 TESTS = Path(__file__).parent
+
+# `pytest --hypothesis-profile larger tests/unit/test_follow.py`
+hypothesis.settings.register_profile("larger", max_examples=20_000)
 
 StartValkey = Callable[..., Valkey]
 StartStack = Callable[..., Stack]

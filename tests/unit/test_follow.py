@@ -251,7 +251,7 @@ def play(steps: list[tuple[int, int]]) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, len(STEPS) - 1), st.integers(1, 4)), max_size=30))
-@settings(max_examples=300, deadline=None)
+@settings(deadline=None)  # as many as the profile says: a hundred, or `larger`
 def test_a_follower_has_every_event_once_and_in_order_or_is_told(
     steps: list[tuple[int, int]],
 ) -> None:
