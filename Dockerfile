@@ -7,7 +7,9 @@ ARG PYTHON_IMAGE=python:3.11-slim
 
 FROM ${PYTHON_IMAGE} AS base
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1
-RUN useradd --system --uid 10001 --no-create-home hubbub
+# /run/model: where the model leaves its key for the worker.
+RUN useradd --system --uid 10001 --no-create-home hubbub \
+    && install -d -o hubbub -m 0700 /run/model
 WORKDIR /app
 
 FROM base AS model
@@ -20,6 +22,7 @@ RUN pip install --only-binary :all: --no-deps -r requirements-model.txt
 COPY hubbub/parts/local_model.py ./
 USER 10001
 EXPOSE 8080
+ENV HUBBUB_MODEL_KEY_FILE=/run/model/key
 CMD ["python", "local_model.py", "0.0.0.0", "8080"]
 
 FROM base AS hubbub

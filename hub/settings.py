@@ -200,6 +200,7 @@ class Settings:
     openai_api_key: str | None = _setting("OPENAI_API_KEY", _text, None, secret=True)
     local_model_url: str | None = _setting("HUB_LOCAL_MODEL_URL", _http_url, None)
     local_model_key: str | None = _setting("HUB_LOCAL_MODEL_KEY", _text, None, secret=True)
+    local_model_key_file: str | None = _setting("HUB_LOCAL_MODEL_KEY_FILE", _text, None)
     no_model: str = _setting("HUB_NO_MODEL", _text, "")
     model: str | None = _setting("HUB_MODEL", _text, None)
     models: tuple[str, ...] = _setting("HUB_MODELS", _list, ())

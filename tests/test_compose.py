@@ -13,7 +13,8 @@ from tests.support.real import ROOT
 TEXT = (ROOT / "docker-compose.yml").read_text()
 # For the command line; what the launcher tells its parts.
 NOT_IN_A_CONTAINER = {"HUB_URL", "HUB_LOCAL_MODEL_KEY", "HUB_NO_MODEL"}
-SERVICES = dict(re.findall(r"^  ([a-z-]+):\n((?:    .*\n|\n)+)", TEXT, re.MULTILINE))
+PARTS = TEXT[TEXT.index("\nservices:") : TEXT.index("\nnetworks:")]
+SERVICES = dict(re.findall(r"^  ([a-z-]+):\n((?:    .*\n|\n)+)", PARTS, re.MULTILINE))
 
 
 def test_every_setting_reaches_the_containers() -> None:
@@ -38,6 +39,12 @@ def test_a_part_has_the_keys_that_it_needs_and_no_other(service: str, keys: set[
     assert found & every == keys
     shared = TEXT[: TEXT.index("services:")]
     assert not every & set(re.findall(r"^\s+([A-Z_]+):", shared, re.MULTILINE))
+
+
+def test_only_the_worker_reads_the_model_s_key() -> None:
+    mounted = {name for name, text in SERVICES.items() if re.search(r"\bmodel:/run/model", text)}
+    assert mounted == {"worker", "model"}
+    assert "- model:/run/model:ro\n" in SERVICES["worker"]
 
 
 def test_everything_is_published_on_this_machine_alone() -> None:

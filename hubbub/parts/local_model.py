@@ -7,12 +7,14 @@ has not been asked for a while.
 
 `local_model.py [HOST PORT]`: loopback and a port that is free, unless they are given. With
 `HUBBUB_MODEL_KEY` it answers only who shows that key: a port of loopback is open to every user of
-the machine and to every page in a browser on it.
+the machine and to every page in a browser on it. With `HUBBUB_MODEL_KEY_FILE` it makes the key
+itself, at each start another, and leaves it there for whoever may read its own files.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import sys
 from importlib.util import find_spec
@@ -67,6 +69,19 @@ def serve(host: str, port: int, key: str) -> None:
     os._exit(0)  # nothing to save, and its threads may be in the middle of an answer
 
 
+def made_key(path: Path) -> str:
+    """A new key, in `path` for its owner alone. A reader finds the old one or the new one whole."""
+    key = secrets.token_urlsafe(32)
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(key)
+    new.replace(path)
+    return key
+
+
 if __name__ == "__main__":
     where = sys.argv[1:] or ["127.0.0.1", "0"]
-    serve(where[0], int(where[1]), os.environ.pop("HUBBUB_MODEL_KEY", ""))
+    file = os.environ.get("HUBBUB_MODEL_KEY_FILE")
+    key = made_key(Path(file)) if file else os.environ.pop("HUBBUB_MODEL_KEY", "")
+    serve(where[0], int(where[1]), key)

@@ -75,6 +75,10 @@ def test_a_part_may_do_only_what_it_needs(up: Up) -> None:
     for name in ("back", "model"):
         found = hub.engine.docker("network", "inspect", "-f", "{{.Internal}}", f"{hub.name}_{name}")
         assert found.strip() == "true"
+    # Whoever is on the model's network has no answer from it without its key.
+    asked = "import urllib.request as r; r.urlopen('http://model:8080/v1/chat/completions', b'{}')"
+    refused = f"try:\n    {asked}\nexcept Exception as error:\n    print(error.code)"
+    assert hub.compose("exec", "-T", "worker", "python", "-c", refused).strip() == "401"
     assert "OPENAI_API_KEY" not in hub.inspect("web", "{{.Config.Env}}")
     assert "HUB_JWT" not in hub.inspect("worker", "{{.Config.Env}}")
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import stat
+from pathlib import Path
+
 import pytest
 import requests
 
 from hub.settings import Settings
 from tests.provider.reading import join
 from tests.support.deadline import eventually
+from tests.support.process import Process
 from tests.support.stack import LocalModel
 from workers.provider import Delta, ModelRequest, ProviderFailure, Providers
 
@@ -33,6 +37,25 @@ def test_its_first_model_is_found_and_answers_with_usage(local_model: LocalModel
     assert answer.usage is not None
     counted = answer.usage.to_json()
     assert counted["total_tokens"] == counted["prompt_tokens"] + counted["completion_tokens"]
+
+
+def test_the_key_that_it_makes_is_its_owner_s_and_another_at_each_start(
+    tmp_path: Path, processes: list[Process]
+) -> None:
+    file, seen = tmp_path / "key", set()
+    for number in range(2):
+        model = LocalModel(tmp_path / f"model{number}.log", {"HUBBUB_MODEL_KEY_FILE": str(file)})
+        processes.append(model)
+        model.start()
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        seen.add(file.read_text())
+        known = Settings(local_model_url=model.base_url, local_model_key_file=str(file))
+        assert join(Providers.from_settings(known, {}).open(question("Say hello."))).text
+        with pytest.raises(ProviderFailure) as refused:
+            join(asking(model).open(question("Say hello.")))
+        assert refused.value.code == "provider-auth"
+        model.end()
+    assert len(seen) == 2
 
 
 def test_several_choices_are_kept_apart(local_model: LocalModel) -> None:

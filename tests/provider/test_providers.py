@@ -12,6 +12,7 @@ from hub.settings import SettingError, Settings
 from tests.provider.conftest import QUESTION
 from tests.provider.reading import DONE, chunk, join
 from tests.provider.replay import ReplayServer, Reply
+from tests.support.provider import Script, ScriptedProvider
 from workers.provider import (
     ModelRequest,
     ProviderConfig,
@@ -120,6 +121,21 @@ def test_a_provider_s_list_is_asked_for_anew_after_a_while(
     assert providers.models() == providers.models() == ("old",)
     seconds[0] = 61.0
     assert providers.models() == ("new",)
+
+
+def test_a_key_in_a_file_is_read_for_each_question_and_in_no_message(
+    provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    file = tmp_path / "key"
+    settings = Settings(local_model_url=provider.base_url, local_model_key_file=str(file))
+    providers = Providers.from_settings(settings, {})
+    assert failure_of(providers).code == "provider-unavailable"
+    for key in ("the-first-key", "the-second-key"):
+        file.write_text(f"{key}\n")
+        join(providers.open(QUESTION))
+        assert provider.request_headers[-1]["authorization"] == f"Bearer {key}"
+    provider.default = Script(status=401, error={"message": f"not {key}"})
+    assert key not in failure_of(providers).detail
 
 
 @pytest.mark.parametrize(

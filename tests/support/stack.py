@@ -115,8 +115,8 @@ class Worker(Process):
 class LocalModel(Process):
     """The bundled model as a server. `base_url` is what `OPENAI_BASE_URL` takes."""
 
-    def __init__(self, log: Path) -> None:
-        env = {**clean_environ(), "PYTHONPATH": str(model_path())}
+    def __init__(self, log: Path, env: Mapping[str, str] | None = None) -> None:
+        env = {**clean_environ(), "PYTHONPATH": str(model_path()), **(env or {})}
         command = [sys.executable, str(ROOT / "hubbub" / "parts" / "local_model.py")]
         super().__init__("model", command, log, env=env)
         self.base_url = ""

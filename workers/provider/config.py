@@ -26,19 +26,30 @@ class ProviderConfig:
     """One provider. `models`: our name of a model → the provider's; empty: any it has.
 
     `headers` and `query` go with every request. The key is left out of the representation.
+    `api_key_file` holds one that changes while we run: the bundled model makes its own at each
+    start.
     """
 
     name: str
     base_url: str
     api_key: str | None = field(default=None, repr=False)
+    api_key_file: Path | None = field(default=None, kw_only=True)
     models: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    def key(self) -> str | None:
+        """What to show now; None: nothing. Raises `OSError` where the file cannot be read."""
+        return self.api_key_file.read_text().strip() if self.api_key_file else self.api_key
+
     def secrets(self) -> tuple[str, ...]:
         """What must not appear in any message: the key, and headers that may carry one."""
         keys = [value for name, value in self.query.items() if _KEY_NAME.search(name)]
-        values = [self.api_key or "", *self.headers.values(), *keys]
+        try:
+            key = self.key()
+        except OSError:
+            key = None  # then none was shown
+        values = [key or "", *self.headers.values(), *keys]
         return tuple(value for value in values if len(value) >= 8)
 
 
@@ -48,8 +59,14 @@ def load_providers(settings: Settings, environ: Mapping[str, str]) -> tuple[Prov
     if file is not None:
         return _read(file, environ)
     if settings.local_model_url is not None and asks_local_model(settings):
+        key_file = settings.local_model_key_file
         return (
-            ProviderConfig("the local model", settings.local_model_url, settings.local_model_key),
+            ProviderConfig(
+                "the local model",
+                settings.local_model_url,
+                settings.local_model_key,
+                api_key_file=Path(key_file) if key_file else None,
+            ),
         )
     if settings.openai_base_url is None and settings.openai_api_key is None:
         return ()

@@ -145,8 +145,6 @@ class Session:
         session.headers.update(
             {"User-Agent": "hubbub", "Accept-Encoding": "identity", **config.headers}
         )
-        if config.api_key is not None:
-            session.headers["Authorization"] = f"Bearer {config.api_key}"
         # A cookie would tie together the generations of people who share nothing else.
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         for scheme in ("http://", "https://"):
@@ -179,6 +177,17 @@ class Exchange:
         config = self._owner.config
         self._deadline = Deadline(self._expire, self._owner.clock)
         self.due(within_seconds)
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "text/event-stream" if body is not None else "application/json",
+        }
+        try:
+            key = config.key()
+        except OSError as error:  # its server has not begun, and makes it when it does
+            words = f"{config.name}: its key cannot be read: {error.strerror}"
+            raise ProviderFailure(failure.UNAVAILABLE, words) from None
+        if key is not None:
+            headers["Authorization"] = f"Bearer {key}"
         token = _exchange.set(self)
         try:
             self._response = self._owner.session.request(
@@ -186,10 +195,7 @@ class Exchange:
                 f"{config.base_url}/{path}",
                 params=dict(config.query) or None,
                 data=body,
-                headers={
-                    "Content-Type": "application/json",
-                    "Accept": "text/event-stream" if body is not None else "application/json",
-                },
+                headers=headers,
                 stream=True,
                 allow_redirects=False,
                 timeout=(CONNECT_TIMEOUT_SECONDS, None),
