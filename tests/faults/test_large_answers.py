@@ -31,8 +31,8 @@ PIECE = 'ß\n"x\\' * 20_000
 SAID = 200
 """So many pieces are an answer of about 26 MB on the wire."""
 
-STEP_SECONDS = 0.1
-"""Of the processor's time. The promise is 0.05; the slack is for a machine that is half as fast."""
+STEP_SECONDS = 0.05
+"""Of the processor's time."""
 
 
 @pytest.fixture
@@ -158,7 +158,9 @@ def test_no_request_within_the_limits_holds_the_loop(hub: Stack, kind: str) -> N
     answer = requests.post(f"{hub.url}/{path}", data=body, headers=headers, timeout=60, stream=True)
     assert answer.status_code in (200, 201, 202, 400)
     answer.close()
-    assert longest_step(hub.web) < STEP_SECONDS
+    # A thousand events of line ends alone are 28 MB on the wire, which are packed in one go.
+    allowed = 2 * STEP_SECONDS if kind == "a thousand events" else STEP_SECONDS
+    assert longest_step(hub.web) < allowed
 
 
 def test_a_large_answer_as_a_response_delays_nobody(hub: Stack, large: Generation) -> None:
@@ -166,8 +168,7 @@ def test_a_large_answer_as_a_response_delays_nobody(hub: Stack, large: Generatio
     last = answer.text.rstrip().rpartition("data: ")[2]
     (message,) = json.loads(last)["response"]["output"]
     assert message["content"][0]["text"] == PIECE * SAID
-    # OpenAI's events say the text four times at the end: a hundred megabytes are joined in one go.
-    assert longest_step(hub.web) < 4 * STEP_SECONDS
+    assert longest_step(hub.web) < STEP_SECONDS
 
 
 ANSWERS: dict[str, Callable[[], list[object]]] = {
@@ -200,7 +201,9 @@ def test_no_answer_within_the_limits_holds_the_worker_s_loop(
     assert hub.finished(hub.generate("x"), 60)["status"] in ("completed", "failed")
 
     eventually(lambda: worker_step(hub) > 0)
-    assert worker_step(hub) < STEP_SECONDS
+    # One event of a provider's is parsed in one go, whatever its size.
+    allowed = 3 * STEP_SECONDS if kind == "a picture of 5 MB" else STEP_SECONDS
+    assert worker_step(hub) < allowed
 
 
 def worker_step(hub: Stack) -> float:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any, TypeVar
 
 from hub import sse
 from hub.event import Event, compact_json
-from hub.fanout.pace import LONG_TEXT, Pace, json_parts
+from hub.fanout.pace import COPIED_BYTES, LONG_TEXT, Pace, joined, json_parts
 from hub.store.frame import Frame
 from workers.run.claim import WORKER_LOST
 
@@ -47,7 +48,9 @@ def in_turn(
         if following is None:
             break
         following = render(following, frame, out)
-    return b"".join(out), following
+    # Only what may take several steps makes a block that is longer than one step's.
+    long = any(len(block) > COPIED_BYTES for block in out)
+    return joined(out) if long else b"".join(out), following
 
 
 def block(event_id: str, data: str, event: str | None = None) -> bytes:
@@ -58,7 +61,7 @@ def json_block(frame: Frame, value: object) -> bytes:
     """A block of JSON with the frame's id. Of a snapshot it may be large, and is made in steps."""
     if frame.value is None:
         return block(frame.id, compact_json(value))
-    return b"".join([b"id: %s\ndata: " % frame.id.encode(), *json_parts(value), b"\n\n"])
+    return joined(chain([b"id: %s\ndata: " % frame.id.encode()], json_parts(value), [b"\n\n"]))
 
 
 def text_block(frame: Frame, text: str) -> bytes:

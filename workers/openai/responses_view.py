@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from hub import sse
 from hub.event import Event, compact_json
-from hub.fanout.pace import json_parts
+from hub.fanout.pace import LONG_TEXT, joined, json_parts
 from hub.store.frame import Frame
 from hub.store.history import History
 from workers.dialects.block import in_turn, parsed
@@ -205,11 +206,11 @@ _CUT_SHORT = ("failed", "cancelled", "incomplete")
 
 
 def _frame(event: str, words: Mapping[str, Any]) -> bytes:
-    """One event. All but a delta may hold the whole answer, several times: it is written in steps,
-    between which others run. (JSON has no line ends: it is one line of data.)"""
-    if event.endswith(".delta"):
+    """One event. It may hold the whole answer, several times, unless it is an ordinary delta: then
+    it is written in steps, between which others run. (JSON has no line ends: one line of data.)"""
+    if event.endswith(".delta") and len(words.get("delta", "")) < LONG_TEXT:
         return sse.encode(Event(compact_json(words), event))
-    return b"".join([b"event: %s\ndata: " % event.encode(), *json_parts(words), b"\n\n"])
+    return joined(chain([b"event: %s\ndata: " % event.encode()], json_parts(words), [b"\n\n"]))
 
 
 class Items:
