@@ -12,6 +12,7 @@ import signal  # noqa: E402
 import socket  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Mapping, Sequence  # noqa: E402
+from functools import partial  # noqa: E402
 
 import gevent  # noqa: E402
 from gevent.event import Event  # noqa: E402
@@ -59,9 +60,8 @@ def main(arguments: Sequence[str] = ()) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop)
-    beside = []
     if settings.pulse_file is not None:
-        beside.append(gevent.spawn(beat_for_ever, settings.pulse_file))
+        worker.loops.start("pulse", partial(beat_for_ever, settings.pulse_file))
     try:
         wait_until_fit(link, SCRIPT_PACKAGES, asked.is_set)
     except RedisUnfit as error:
@@ -71,11 +71,11 @@ def main(arguments: Sequence[str] = ()) -> int:
     roster = Roster(link, settings.lease_seconds)
     longest_step = LongestStep()
     longest_step.start()
-    beside.append(gevent.spawn(report_for_ever, roster, name, providers, settings, longest_step))
+    report = partial(report_for_ever, roster, name, providers, settings, longest_step)
+    worker.loops.start("report", report)
     log.info("worker starts, up to %d generations at a time", settings.worker_concurrency)
     asked.wait()
     worker.stop(settings.grace_seconds, hurry)
-    gevent.killall(beside)
     _forget(roster, name)
     log.info("worker ends")
     return 0

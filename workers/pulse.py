@@ -10,15 +10,15 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import gevent
+from hub.fanout.loops import Loop
 
 log = logging.getLogger(__name__)
 
 SECONDS = 1.0
 
 
-def beat_for_ever(name: str) -> None:
-    """A greenlet of the worker. Ends by being killed."""
+def beat_for_ever(name: str, loop: Loop) -> None:
+    """A loop of the worker."""
     file, said = Path(name), False
     while True:
         try:
@@ -28,4 +28,4 @@ def beat_for_ever(name: str) -> None:
             if not said:
                 log.warning("HUB_PULSE_FILE cannot be written: %s", error.strerror)
             said = True
-        gevent.sleep(SECONDS)
+        loop.sleep(SECONDS)

@@ -10,10 +10,9 @@ import json
 import logging
 from dataclasses import dataclass
 
-import gevent
-
 from hub.errors import RedisUnavailable
 from hub.fanout.longest_step import LongestStep
+from hub.fanout.loops import Loop
 from hub.settings import Settings
 from hub.store.redis_link import RedisLink, Script
 from workers.provider import ProviderFailure, Providers, asks_local_model
@@ -85,14 +84,16 @@ def report_for_ever(
     providers: Providers,
     settings: Settings,
     longest_step: LongestStep,
+    loop: Loop,
 ) -> None:
-    """A worker's greenlet: ask its providers what they have, and say it, and how long its loop was
-    held. Ends by being killed."""
+    """A loop of a worker: ask its providers what they have, and say it, and how long the worker's
+    greenlets were held."""
     # Many providers list no models and answer all the same; of ours it is known that it does.
     minds = asks_local_model(settings)
     while True:
         try:
-            models, problem = _found(providers)
+            with loop.idle():  # a provider may take its time
+                models, problem = _found(providers)
             own = tuple(settings.generators)
             seconds = longest_step.figures()["longest_step_cpu"]
             roster.report(consumer, Report(own + models, problem if minds else "", seconds))
@@ -100,7 +101,7 @@ def report_for_ever(
             pass  # the worker's own loops say that
         except Exception:
             log.exception("the models could not be told, and are tried again")
-        gevent.sleep(roster.report_seconds)
+        loop.sleep(roster.report_seconds)
 
 
 def _found(providers: Providers) -> tuple[tuple[str, ...], str]:

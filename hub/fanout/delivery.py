@@ -127,6 +127,7 @@ class Delivery:
                 self.counters,
                 self._recent_bytes,
                 self._turns,
+                self.loops,
             )
             self._rooms[channel] = room
             self.feed.subscribe(room.pubsub_channel, room)

@@ -14,7 +14,6 @@ import time
 import weakref
 from collections.abc import Callable
 
-import gevent
 from gevent.event import Event
 from gevent.lock import Semaphore
 
@@ -24,6 +23,7 @@ from hub.errors import RedisFailure, RedisRefused, RedisUnavailable
 from hub.fanout.channel_kind import ChannelKind, Snapshot
 from hub.fanout.group import TURN_BYTES, Group
 from hub.fanout.listener import Listener
+from hub.fanout.loops import Loop, Loops
 from hub.fanout.memory import Memory
 from hub.fanout.turns import Turns
 from hub.metrics import Counters
@@ -52,6 +52,7 @@ class Room:
         counters: Counters,
         recent_bytes: Callable[[], int],
         turns: Turns,
+        loops: Loops,
     ) -> None:
         self.channel = channel
         self.pubsub_channel = history.link.keys.pubsub(channel)
@@ -70,6 +71,7 @@ class Room:
         self._counters = counters
         self._history = history
         self._turns = turns
+        self._loops = loops
         self._memory = Memory(recent_bytes)
         self._reading = Semaphore()
         self._snapshot: Snapshot | None = None
@@ -103,7 +105,7 @@ class Room:
         self._sync_again = True
         if not self._syncing:
             self._syncing = True
-            gevent.spawn(self._sync)
+            self._loops.start("rooms", self._sync)
 
     def wait_until_current(self, seconds: float) -> bool:
         """Whether the room is in step, or comes to be. It is waited for as long as its history is
@@ -161,32 +163,31 @@ class Room:
 
     # ── getting into step with history ───────────────────────────────────────────────────────
 
-    def _sync(self) -> None:
+    def _sync(self, loop: Loop) -> None:
+        """Until announcements continue the head. Begun again in the middle, it goes on."""
         backoff = Backoff(0.05, 1.0)
-        try:
-            while self._sync_again or not self.in_step.is_set():
-                self._sync_again = False
-                try:
-                    self._read_to_the_head()
-                except Exception as error:  # whatever it was: a room that gave up would be silent
-                    self.failing = True
-                    self.refused = error if isinstance(error, RedisRefused) else None
-                    if not isinstance(error, RedisFailure):
-                        log.exception("%s could not be read", self.channel)
-                    self._sync_again = True
-                    gevent.sleep(backoff.take())
-                    continue
-                self.failing, self.refused = False, None
-                held, self._held, self._held_bytes = self._held, [], 0
-                if not self._sync_again:
-                    self.in_step.set()
-                for news in held:
-                    self._take(news)
-                self._turns.wake()
-        finally:
-            self._syncing = False
+        while self._sync_again or not self.in_step.is_set():
+            self._sync_again = False
+            try:
+                self._read_to_the_head(loop)
+            except Exception as error:  # whatever it was: a room that gave up would be silent
+                self.failing = True
+                self.refused = error if isinstance(error, RedisRefused) else None
+                if not isinstance(error, RedisFailure):
+                    log.exception("%s could not be read", self.channel)
+                self._sync_again = True
+                loop.sleep(backoff.take())
+                continue
+            self.failing, self.refused = False, None
+            held, self._held, self._held_bytes = self._held, [], 0
+            if not self._sync_again:
+                self.in_step.set()
+            for news in held:
+                self._take(news)
+            self._turns.wake()
+        self._syncing = False
 
-    def _read_to_the_head(self) -> None:
+    def _read_to_the_head(self, loop: Loop) -> None:
         if not self._primed:
             state = self._history.state(self.channel)
             self.head, self.n, self.end = state.head, state.n, state.end
@@ -194,6 +195,7 @@ class Room:
             self._primed = True
             return
         while True:
+            loop.progress()
             page = self._history.read(self.channel, self.head)
             self._deleted(page.state.deletions)
             if not continues(page):

@@ -20,6 +20,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import gevent
+from gevent.event import Event
 from gunicorn import util
 from gunicorn.arbiter import Arbiter
 from gunicorn.http import errors
@@ -103,11 +104,12 @@ class Worker(GeventWorker):  # type: ignore[misc]
         self.delivery.loops.start("waiting", self._tidy)
         if self._wait_until_fit is not None:
             gevent.spawn(self._check_redis, self._wait_until_fit)
-        draining = gevent.spawn(self._drain_when_told)
+        self._drained = Event()  # not before: the worker is made in gunicorn's master
+        self.delivery.loops.start("drain", self._drain_when_told)
         try:
             super().run()
         finally:
-            draining.join(timeout=self.delivery.settings.grace_seconds + 1)
+            self._drained.wait(self.delivery.settings.grace_seconds + 1)
         if self._unfit:
             sys.exit(Arbiter.APP_LOAD_ERROR)  # gunicorn ends, and does not try the same again
 
@@ -121,11 +123,12 @@ class Worker(GeventWorker):  # type: ignore[misc]
             self._unfit = True
             self.alive = False
 
-    def _drain_when_told(self) -> None:
+    def _drain_when_told(self, loop: Loop) -> None:
         """SIGTERM only clears `alive`; whoever wants to end streams in good order must look."""
         while self.alive:
-            gevent.sleep(_LOOK_SECONDS)
+            loop.sleep(_LOOK_SECONDS)
         self.delivery.close_all("shutdown", self.delivery.settings.grace_seconds * 0.8)
+        self._drained.set()
 
     def _tidy(self, loop: Loop) -> None:
         while True:

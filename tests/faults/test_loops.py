@@ -5,6 +5,7 @@ for goes on, nothing is lost, and the fault is seen from outside.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -18,6 +19,13 @@ from tests.support.valkey import Valkey
 
 TEXT = text_for("a question", words=60)
 LEASE_SECONDS = 3
+OF_A_WEB_PROCESS = (
+    "feed", "turns", "heartbeats", "presence", "endings", "catch-up", "tidy", "waiting", "drain",
+    "producers",
+)  # fmt: skip
+OF_A_WORKER = (
+    "sender", "claims", "renewals", "records", "polls", "sweeps", "feed", "report", "pulse"
+)  # fmt: skip
 ENV = {"HUB_LEASE_SECONDS": str(LEASE_SECONDS), "HUB_HEARTBEAT_SECONDS": "1"}
 
 
@@ -58,16 +66,13 @@ def test_whichever_loop_of_a_web_process_is_killed_its_listeners_miss_nothing(
         early.next("subscribed")
         early.next("heartbeat")
         said = [web.publish("news", "first")]
-        for loop in (
-            "feed",
-            "turns",
-            "heartbeats",
-            "presence",
-            "endings",
-            "catch-up",
-            "tidy",
-            "waiting",
-        ):
+        begun = web.post("/generations", json={"prompt": "x", "producer": "client"}).json()
+        line = {"data": b'{"content": "x"}', "headers": {"Content-Type": "application/x-ndjson"}}
+        assert web.post(begun["deltas"], **line).status_code == 200
+        # Those of rooms and of a Cluster's layout come and go, a hub with keys has one more for
+        # revocations: tests/unit/test_room.py, tests/access/test_revocations.py.
+        assert orders.loops() - {"rooms", "watch"} == set(OF_A_WEB_PROCESS)
+        for loop in OF_A_WEB_PROCESS:
             assert orders.give("kill", loop) > 0, f"there is no loop {loop}"
             said.append(web.publish("news", loop))
             eventually(lambda loop=loop: restarts(web, loop) >= 1)  # type: ignore[misc]
@@ -82,16 +87,23 @@ def test_whichever_loop_of_a_web_process_is_killed_its_listeners_miss_nothing(
 
 
 def test_whichever_loop_of_a_worker_is_killed_its_generations_end_whole_at_the_first_attempt(
-    stack: StartStack, server: Valkey, client: redis.Redis, gate: Gate, provider: ScriptedProvider
+    stack: StartStack,
+    server: Valkey,
+    client: redis.Redis,
+    gate: Gate,
+    provider: ScriptedProvider,
+    tmp_path: Path,
 ) -> None:
-    hub = stack(ENV, redis_url=server.url, workers=0, provider=provider.base_url)
+    env = {**ENV, "HUB_PULSE_FILE": str(tmp_path / "pulse")}
+    hub = stack(env, redis_url=server.url, workers=0, provider=provider.base_url)
     worker = hub.add_worker("tests.support.killable_worker", KILLABLE="worker")
     hub.until_ready()
     orders = Orders(client, "worker")
     running = hub.generate("slowly")
     gate.release(5)
     eventually(lambda: hub.generation(running)["choices"][0]["content"])
-    for loop in ("sender", "claims", "renewals", "records", "polls", "sweeps", "feed"):
+    assert orders.loops() - {"rooms", "watch"} == set(OF_A_WORKER)
+    for loop in OF_A_WORKER:
         assert orders.give("kill", loop) > 0, f"there is no loop {loop}"
         gate.release(2)
         asked = hub.finished(hub.generate(f"after {loop}"))

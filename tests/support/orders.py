@@ -27,10 +27,17 @@ class Orders:
 
     def give(self, order: str, loop: str) -> int:
         """Give the order, and wait until it is carried out. How many loops it was for."""
-        self._client.rpush(f"orders:{self._who}", f"{order} {loop}")
+        return int(self._answer(f"{order} {loop}"))
+
+    def loops(self) -> set[str]:
+        """The names of the loops that run there."""
+        return set(self._answer("name ").split())
+
+    def _answer(self, order: str) -> str:
+        self._client.rpush(f"orders:{self._who}", order)
         done: Any = self._client.blpop([f"done:{self._who}"], timeout=10)
         assert done is not None, "the order was not carried out"
-        return int(done[1])
+        return str(done[1].decode())
 
 
 def obey(loops: Loops) -> None:
@@ -45,4 +52,5 @@ def obey(loops: Loops) -> None:
             gevent.killall([loop.greenlet for loop in found])
         elif order == "freeze":
             Pipe.run = lambda self, packed: gevent.sleep(1e6)  # type: ignore[method-assign]
-        client.rpush(f"done:{who}", len(found))
+        names = " ".join(loop.name for loop in loops.loops()) if order == "name" else ""
+        client.rpush(f"done:{who}", names or len(found))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import gevent
 import pytest
+from gevent.event import Event as Flag
 
 from hub.channel import BEFORE_FIRST
 from hub.errors import RedisRefused, RedisUnavailable
@@ -14,7 +15,7 @@ from hub.event import Event
 from hub.fanout import room as room_module
 from hub.fanout.catch_up import CatchUp
 from hub.fanout.listener import Listener
-from hub.fanout.loops import Loops
+from hub.fanout.loops import Loop, Loops
 from hub.fanout.rendering import Plain
 from hub.fanout.resume import resume
 from hub.fanout.room import Room
@@ -31,10 +32,12 @@ class Trouble(History):
     """A history that raises what is next in `errors`, and reads when none is left."""
 
     errors: list[Exception]
+    before_reading: Callable[[], object] = int
 
     def read(
         self, channel: str, position: str, *, limit: int = 1000, limit_bytes: int = 1 << 18
     ) -> Page:
+        self.before_reading()
         if self.errors:
             raise self.errors.pop(0)
         return super().read(channel, position, limit=limit, limit_bytes=limit_bytes)
@@ -49,7 +52,7 @@ def history(real_history: History) -> Trouble:
 
 @pytest.fixture
 def room(history: History) -> Room:
-    room = Room(CHANNEL, history, None, Counters(), lambda: 1 << 20, Turns())
+    room = Room(CHANNEL, history, None, Counters(), lambda: 1 << 20, Turns(), Loops())
     room.confirmed()
     assert room.wait_until_current(5)
     return room
@@ -89,6 +92,26 @@ def test_a_room_whose_history_cannot_be_read_says_so_and_goes_on_trying(
     assert (room.head, room.failing) == (one, False)
 
 
+def test_a_room_that_is_killed_while_it_reads_reads_on(history: Trouble) -> None:
+    loops, gate = Loops(), Flag()
+    room = Room(CHANNEL, history, None, Counters(), lambda: 1 << 20, Turns(), loops)
+    room.confirmed()
+    assert room.wait_until_current(5)
+    [one] = publish(history, "a")
+    history.before_reading = gate.wait
+    room.resync()
+    *_, reading = loops.loops()
+    gevent.sleep(0)  # it has begun, and waits for its page
+    reading.greenlet.kill()
+    gate.set()
+    assert room.wait_until_current(5)
+    assert (room.head, loops.restarts["rooms"]) == (one, 1)
+    reading.greenlet.join(5)
+    gevent.sleep(0)
+    assert loops.loops() == []
+    loops.stop()
+
+
 def test_what_redis_refuses_for_good_is_told_as_the_reason(room: Room, history: Trouble) -> None:
     history.errors = [RedisRefused("NOPERM")]
     room.resync()
@@ -114,7 +137,7 @@ def test_a_page_that_contradicts_the_room_is_given_to_nobody_before_it_has_read_
     room._sync_again = False
 
 
-def _never() -> None:
+def _never(loop: Loop) -> None:
     raise RedisUnavailable("away")
 
 

@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import gevent
 import pytest
 
+from hub.fanout.loops import Loops
 from hub.settings import Settings
 from hubbub import probe
 from tests.support.process import ReservedPort
@@ -24,10 +26,10 @@ def test_a_worker_whose_loop_turns_is_alive_and_one_that_is_silent_is_not(tmp_pa
     file = tmp_path / "pulse"
     settings = Settings(pulse_file=str(file))
     assert "No such file" in probe.of_worker(settings)
-    beating = gevent.spawn(beat_for_ever, str(file))
+    beating = Loops().start("pulse", partial(beat_for_ever, str(file)))
     gevent.sleep(0)
     assert probe.of_worker(settings) == ""
-    beating.kill()
+    beating.stop()
     long_ago = time.time() - 60
     os.utime(file, (long_ago, long_ago))
     assert "no sign of life for 60 s" in probe.of_worker(settings)
