@@ -31,8 +31,8 @@ PIECE = 'ß\n"x\\' * 20_000
 SAID = 200
 """So many pieces are an answer of about 26 MB on the wire."""
 
-STEP_SECONDS = 0.05
-"""Of the processor's time."""
+STEP_SECONDS = 0.1
+"""Of the processor's time. The promise is 0.05; the slack is for a machine that is half as fast."""
 
 
 @pytest.fixture
@@ -158,9 +158,7 @@ def test_no_request_within_the_limits_holds_the_loop(hub: Stack, kind: str) -> N
     answer = requests.post(f"{hub.url}/{path}", data=body, headers=headers, timeout=60, stream=True)
     assert answer.status_code in (200, 201, 202, 400)
     answer.close()
-    # A thousand events of line ends alone are 28 MB on the wire, which are packed in one go.
-    allowed = 2 * STEP_SECONDS if kind == "a thousand events" else STEP_SECONDS
-    assert longest_step(hub.web) < allowed
+    assert longest_step(hub.web) < STEP_SECONDS
 
 
 def test_a_large_answer_as_a_response_delays_nobody(hub: Stack, large: Generation) -> None:
@@ -201,9 +199,7 @@ def test_no_answer_within_the_limits_holds_the_worker_s_loop(
     assert hub.finished(hub.generate("x"), 60)["status"] in ("completed", "failed")
 
     eventually(lambda: worker_step(hub) > 0)
-    # One event of a provider's is parsed in one go, whatever its size.
-    allowed = 3 * STEP_SECONDS if kind == "a picture of 5 MB" else STEP_SECONDS
-    assert worker_step(hub) < allowed
+    assert worker_step(hub) < STEP_SECONDS
 
 
 def worker_step(hub: Stack) -> float:

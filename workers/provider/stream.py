@@ -14,9 +14,10 @@ import logging
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Protocol
 
-from hub.fanout.pace import Pace
+from hub.fanout.pace import STEP_SECONDS, Pace
 from workers.provider import failure
 from workers.provider.answer import Answer
 from workers.provider.failure import ProviderFailure
@@ -215,7 +216,10 @@ class Stream:
                 raise
             if self._closing.is_set():
                 return
+            began = perf_counter()
             parts = feed(data) if data else answer.end()
+            if perf_counter() - began > STEP_SECONDS:
+                pace.step()  # an event of megabytes was parsed; what it says is a step of its own
             if parts and (self._began or any(type(part) is Delta for part in parts)):
                 exchange.not_due()
                 self._began = True

@@ -144,15 +144,15 @@ class Publisher:
                     self._gather(index, kind, value[at : at + self._limit], None, self._limit)
                 value = value[cut:]
             if carried is not None:
-                size = len(value) + len(str(carried))
+                size = len(value) + _size(carried)
                 self._gather(index, kind, value, logprobs, size, carried)
             elif value or logprobs is not None:
                 self._gather(index, kind, value, logprobs, len(value))
         else:
             *first, last = _bounded(value, self._limit)
             for calls in first:
-                self._gather(index, kind, calls, None, len(str(calls)))
-            self._gather(index, kind, last, logprobs, len(str(last)), carried)
+                self._gather(index, kind, calls, None, _size(calls))
+            self._gather(index, kind, last, logprobs, _size(last), carried)
         if self._is_full and not self._wait_for_room():
             return False
         return not self._over.is_set() and self.failure is None
@@ -393,6 +393,12 @@ def _bounded(calls: list[dict[str, Any]], limit: int) -> Iterator[list[dict[str,
 
 
 def _size(value: object) -> int:
-    """About what it takes as UTF-8, for counting."""
-    text = value if isinstance(value, str) else str(value)
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    """About what it takes as UTF-8, for counting. What is carried may be megabytes: no text is made
+    of it."""
+    if isinstance(value, str):
+        return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
+    if isinstance(value, Mapping):
+        return sum(map(_size, value)) + sum(map(_size, value.values()))
+    if isinstance(value, list | tuple):
+        return sum(map(_size, value))
+    return len(str(value))
