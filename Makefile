@@ -44,13 +44,13 @@ RUN := $(VENV)/.run $(VENV)/.embedded
 MODEL := $(VENV)/.model
 DEV := $(RUN) $(VENV)/.dev
 
-.PHONY: run test test-fast test-keys test-compose test-clients check format bench soak fuzz clean chromium redis proxies tools
+.PHONY: run test test-fast test-keys test-compose test-clients check format bench soak fuzz clean chromium redis proxies prometheus tools
 .NOTPARALLEL:
 
 run: $(RUN) $(MODEL)
 	@exec $(BIN)/python app.py --follow-parent
 
-test: $(DEV) $(MODEL) chromium redis proxies tools
+test: $(DEV) $(MODEL) chromium redis proxies prometheus tools
 	$(PYTEST) $(PYTEST_OPTIONS)
 
 # What starts a hub and speaks to it from outside.
@@ -140,6 +140,9 @@ redis:
 
 proxies:
 	@.ci/proxies
+
+prometheus:
+	@.ci/prometheus
 
 # Other languages' clients and third-party providers bring installers of their own.
 tools:
