@@ -44,8 +44,9 @@ def redis_command(*parts: bytes | str | int) -> bytes:
     return b"\r\n".join(lines) + b"\r\n"
 
 
-def http_post(path: str, body: bytes, content_type: str) -> bytes:
+def http_post(path: str, body: bytes, content_type: str, headers: str = "") -> bytes:
+    """`headers` are further ones, each with its line end."""
     return (
-        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {content_type}\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {content_type}\r\n{headers}"
         f"Content-Length: {len(body)}\r\n\r\n"
     ).encode() + body

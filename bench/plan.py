@@ -16,6 +16,7 @@ from bench.scenarios.delta_way import DeltaWay
 from bench.scenarios.many_channels import ManyChannels
 from bench.scenarios.memory import Memory
 from bench.scenarios.one_channel import AT_5000, SLOW, SLOW_AT_5000, FullSpeed, Paced
+from bench.scenarios.publish import Publish
 from bench.scenarios.scenario import Scenario
 from bench.scenarios.stalled import Stalled
 from bench.scenarios.storm import Storm
@@ -39,6 +40,8 @@ def scenarios(*, quick: bool) -> list[Scenario]:
             ManyChannels(30, 3, 50, 1),
             Memory(500),
             Storm(500),
+            Publish(8, 50, "publish-8"),
+            Publish(8, 5, "publish-lines", 100, ("hub",)),
             Stalled(20, 20, 100, 2),
             DeltaWay(20, 50, 2),
             WorkerCpu(1, 2000, 0, "worker-burst"),
@@ -52,6 +55,10 @@ def scenarios(*, quick: bool) -> list[Scenario]:
         ManyChannels(300, 3, 50, 8),
         Memory(5000),
         Storm(5000),
+        Publish(1, 2000, "publish-1"),
+        Publish(8, 1500, "publish-8"),
+        Publish(64, 300, "publish-64"),
+        Publish(8, 60, "publish-lines", 100, ("hub",)),
         Stalled(100, 100, 100, 8),
         DeltaWay(100, 50, 10),
         WorkerCpu(1, 20_000, 0, "worker-burst"),

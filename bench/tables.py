@@ -24,6 +24,11 @@ _FULL = (
     Column("events", "events", 0), Column("deliveries_per_receive", "events per read", 1),
     Column("server_share", "server busy", 2), _LOAD,
 )  # fmt: skip
+_PUBLISH = (
+    Column("cpu_us", "CPU µs per event", 1), Column("redis_us", "+ in Redis", 1),
+    Column("events_per_core_second", "events/s of a core", 0),
+    Column("events_per_second", "events/s", 0), _P50, _P99, _LOAD,
+)  # fmt: skip
 _READING = (
     Column("cpu_us", "CPU µs per delta", 1),
     Column("deltas_per_event", "deltas per event", 1),
@@ -48,6 +53,10 @@ COLUMNS = {
         Column("redis_us_per_arrival", "+ in Redis", 0),
         Column("replayed", "events replayed to each", 0),
     ),
+    "publish-1": _PUBLISH,
+    "publish-8": _PUBLISH,
+    "publish-64": _PUBLISH,
+    "publish-lines": _PUBLISH,
     "stalled": (
         Column("p50_ms", "p50 ms alone", 2), Column("p99_ms", "p99 ms alone", 2),
         Column("p50_beside_ms", "p50 ms beside", 2), Column("p99_beside_ms", "p99 ms beside", 2),

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import jwt
+
 from bench.environment import BENCH, Environment
 from bench.handover import CALL_HOLE, Handover, http_post, payload, redis_command
 from bench.peers.peer import Running, start, start_redis
@@ -20,6 +22,13 @@ from hub.store.redis_link import RedisLink
 
 BURST_EVENTS = 50
 _POST_EVENTS = 500
+_SECRET = "a secret of the benchmark's, of no use elsewhere"
+TOKEN = jwt.encode(
+    {"sub": "bench", "exp": 4_000_000_000, "hub": {"subscribe": ["*"], "publish": ["*"]}},
+    _SECRET,
+    "HS256",
+)
+"""What everybody shows: a hub that others reach has keys."""
 
 
 class Hub:
@@ -43,9 +52,10 @@ class Hub:
         return Running(
             server,
             port,
-            lambda prefix: f"/channels/{prefix}-%d/events",
+            lambda prefix: f"/channels/{prefix}-%d/events?token={TOKEN}",
             handover,
             burst=burst,
+            post=_requests,
             redis=redis,
         )
 
@@ -60,6 +70,7 @@ def web(port: int, redis_port: int, log: Path, **settings: str) -> Process:
             "PORT": str(port),
             "REDIS_URL": f"redis://127.0.0.1:{redis_port}",
             "HUB_MAX_LISTENERS": "15000",
+            "HUB_JWT_SECRET": _SECRET,
             **settings,
         },
     )
@@ -96,12 +107,18 @@ class Appends:
 
 def _posts(port: int) -> Callable[[str, int, int], Handover]:
     def handover(prefix: str, channels: int, size: int) -> Handover:
-        event = json.dumps({"data": payload(size).decode()}).encode() + b"\n"
-        calls = [
-            http_post(f"/channels/{prefix}-{n}/events", event * _POST_EVENTS,
-                      "application/x-ndjson")
-            for n in range(channels)
-        ]  # fmt: skip
+        calls = _requests(prefix, channels, size, _POST_EVENTS)
         return Handover(("127.0.0.1", port), calls, b"HTTP/1.1 201", "POST of NDJSON")
 
     return handover
+
+
+def _requests(prefix: str, channels: int, size: int, events: int) -> list[bytes]:
+    """Requests that publish, one for each channel: JSON, or for several events NDJSON."""
+    event = json.dumps({"data": payload(size).decode()}).encode()
+    body, kind = (event, "json") if events == 1 else ((event + b"\n") * events, "x-ndjson")
+    return [
+        http_post(f"/channels/{prefix}-{n}/events", body, f"application/{kind}",
+                  f"Authorization: Bearer {TOKEN}\r\n")
+        for n in range(channels)
+    ]  # fmt: skip

@@ -93,4 +93,15 @@ class Nchan:
             ]
             return Handover(("127.0.0.1", port), calls, b"HTTP/1.1 20", "POST, pipelined")
 
-        return Running(server, port, lambda prefix: f"/stream/{prefix}-%d", handover, redis=redis)
+        def post(prefix: str, channels: int, size: int, events: int) -> list[bytes]:
+            assert events == 1
+            return list(handover(prefix, channels, size).calls)
+
+        return Running(
+            server,
+            port,
+            lambda prefix: f"/stream/{prefix}-%d",
+            handover,
+            post=post,
+            redis=redis,
+        )

@@ -18,6 +18,7 @@ class Running:
     """A started peer. `path(prefix)` has `%d` for the channel's number.
 
     `burst`: how many events at once are handed over fastest, where that is another way.
+    `post(prefix, channels, size, events)`: requests that publish over HTTP, one for each channel.
     `head_is_late`: the answer's head comes with the first event only. `listening`: how many
     listeners really hear, for peers where an answer does not say so.
     """
@@ -27,6 +28,7 @@ class Running:
     path: Callable[[str], str]
     handover: Callable[[str, int, int], Handover]
     burst: Callable[[str, int, int], Handover] | None = None
+    post: Callable[[str, int, int, int], list[bytes]] | None = None
     redis: Process | None = None
     head_is_late: bool = False
     listening: Callable[[], int] | None = None
