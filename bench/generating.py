@@ -37,6 +37,7 @@ class Generating:
                     log,
                     HUB_GENERATIONS_PER_MINUTE="0",
                     HUB_RUNNING_GENERATIONS="0",
+                    HUB_JWT_SECRET="",  # an open hub: no generation here is anybody's
                 )
             )
             self._started.append(self.web)

@@ -71,12 +71,15 @@ class Results:
         """What the goal is about, as it was found."""
         if goal.peer is None:
             return self.spread(goal.scenario, US, goal.measure)
-        return self.ratio(goal.scenario, US, goal.peer, goal.measure)
+        return self.ratio(goal.scenario, US, goal.peer, goal.measure, goal.beside)
 
-    def ratio(self, scenario: str, one: str, other: str, measure: str) -> Spread | None:
-        """The ratios of single rounds, so that what disturbed a round disturbs both sides."""
+    def ratio(
+        self, scenario: str, one: str, other: str, measure: str, beside: str = ""
+    ) -> Spread | None:
+        """The ratios of single rounds, so that what disturbed a round disturbs both sides; `beside`
+        is the other side's scenario, where it is another one."""
         above = self.by_round(scenario, one, measure)
-        below = self.by_round(scenario, other, measure)
+        below = self.by_round(beside or scenario, other, measure)
         ratios = [above[n] / below[n] for n in above if below.get(n)]
         return Spread.of(ratios) if ratios else None
 

@@ -15,6 +15,7 @@ from bench.load import Load, LoadFailed, Traffic
 from bench.peers.peer import Peer, Running
 
 _OPEN_AT_ONCE = 200
+_PORTION = 500
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,24 @@ class Session:
                 raise LoadFailed(f"{found} of {count} listeners came to hear anything")
             time.sleep(0.02)
 
-    def event_ids(self, prefix: str, traffic: Traffic, events: int) -> list[str]:
-        """Publish `events` on a channel and return their ids, as one more listener saw them."""
+    def open_at_once(self, prefix: str, listeners: int) -> None:
+        """Open listeners of one channel as fast as they are answered; returns when each of them is
+        served, as far as the peer can say."""
+        how = "ask" if self.running.head_is_late else "open"
+        before = self.running.listening() if self.running.listening else 0
+        self.load.open(1, listeners, self.running.path(prefix), how=how)
+        if self.running.listening:
+            self._wait_until_listening(before + listeners)
+
+    def published(self, prefix: str, traffic: Traffic, events: int) -> list[str]:
+        """Publish `events` on a channel, portion by portion, and return their ids, as one more
+        listener saw them; of a peer that takes positions, none."""
+        ids: list[str] = []
+        for done in range(0, events, _PORTION):
+            ids += self._published(prefix, traffic, min(_PORTION, events - done))
+        return ids
+
+    def _published(self, prefix: str, traffic: Traffic, events: int) -> list[str]:
         path = self.running.path(prefix) % 0
         with socket.create_connection(("127.0.0.1", self.running.port), 20) as listener:
             listener.sendall(
@@ -98,6 +115,8 @@ class Session:
             publishing = traffic.begin(events, None, seconds=20)
             publishing.go()
             publishing.result()
+            if self.running.resume:
+                return []
             while len(ids := _IDS.findall(seen)) < events:
                 data = listener.recv(65536)
                 if not data:

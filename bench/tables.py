@@ -29,6 +29,11 @@ _PUBLISH = (
     Column("events_per_core_second", "events/s of a core", 0),
     Column("events_per_second", "events/s", 0), _P50, _P99, _LOAD,
 )  # fmt: skip
+_STORM = (
+    Column("cpu_and_redis_us", "CPU µs per return, Redis included", 0),
+    Column("cpu_us_per_arrival", "server", 0), Column("redis_us_per_arrival", "Redis", 0),
+    Column("seconds", "s until all have it", 2), Column("replayed", "events replayed to each", 0),
+)  # fmt: skip
 _READING = (
     Column("cpu_us", "CPU µs per delta", 1),
     Column("deltas_per_event", "deltas per event", 1),
@@ -47,12 +52,16 @@ COLUMNS = {
         Column("redis_kib_per_listener", "+ in Redis", 2),
         Column("server_mib", "server MiB"),
     ),
-    "storm": (
-        Column("seconds", "s until all are caught up", 2),
+    "arrive": (
         Column("cpu_us_per_arrival", "CPU µs per arrival", 0),
         Column("redis_us_per_arrival", "+ in Redis", 0),
-        Column("replayed", "events replayed to each", 0),
+        Column("seconds", "s until all are there", 2),
+        Column("kib_right_after", "KiB a listener right after", 2),
+        Column("kib_idle", "idle", 2), Column("left_ratio", "server when they left, × before", 2),
+        Column("base_mib", "server MiB before"),
     ),
+    "storm": _STORM,
+    "storm-deep": _STORM,
     "publish-1": _PUBLISH,
     "publish-8": _PUBLISH,
     "publish-64": _PUBLISH,

@@ -12,8 +12,6 @@ from bench.processes import SERVER_CORE, Process
 
 
 class Bare:
-    replays = False
-
     def __init__(self, language: str) -> None:
         self.name = f"bare-{language.lower()}"
         self.title = f"bare loop of send, {language}"

@@ -11,8 +11,6 @@ from bench.processes import SERVER_CORE, Process
 
 
 class FastApi:
-    replays = False
-
     def __init__(self, recipe: str) -> None:
         self.name = f"fastapi-{recipe}"
         self.title = f"FastAPI + sse-starlette, {recipe} pub/sub"

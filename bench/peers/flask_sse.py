@@ -13,7 +13,6 @@ from bench.processes import SERVER_CORE, Process
 class FlaskSse:
     name = "flask-sse"
     title = "flask-sse 1.0"
-    replays = False
 
     def start(self, environment: Environment, log: Path) -> Running:
         redis, redis_port = start_redis(environment, log)

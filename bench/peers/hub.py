@@ -36,8 +36,6 @@ class Hub:
     in each call and many in a burst; or `post`, NDJSON over HTTP, whose reading is the server's
     work too."""
 
-    replays = True
-
     def __init__(self, means: str) -> None:
         self.name = "hub" if means == "append" else f"hub-{means}"
         self.title = "Hubbub" if means == "append" else "Hubbub, published by POST"

@@ -51,8 +51,6 @@ _UPSTREAM = "upstream store {{ nchan_redis_server redis://127.0.0.1:{port}; }}"
 
 
 class Nchan:
-    replays = True
-
     def __init__(self, store: str) -> None:
         self.name = "nchan" if store == "memory" else "nchan-redis"
         self.title = "nginx + nchan" if store == "memory" else "nginx + nchan on Redis"

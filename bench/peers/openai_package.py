@@ -12,8 +12,6 @@ from bench.processes import SERVER_CORE, Process
 class OpenAiPackage:
     """`how`: `threads` (the ordinary client, a thread for each stream) or `async`."""
 
-    replays = False
-
     def __init__(self, how: str) -> None:
         self.name = f"openai-{how}"
         self.title = f"openai package, reading only ({how})"

@@ -19,6 +19,8 @@ class Running:
 
     `burst`: how many events at once are handed over fastest, where that is another way.
     `post(prefix, channels, size, events)`: requests that publish over HTTP, one for each channel.
+    `resume(prefix, missed)`: the path by which a listener of channel 0 comes back that missed
+    so many events, for peers that do not take the id of the last one.
     `head_is_late`: the answer's head comes with the first event only. `listening`: how many
     listeners really hear, for peers where an answer does not say so.
     """
@@ -29,6 +31,7 @@ class Running:
     handover: Callable[[str, int, int], Handover]
     burst: Callable[[str, int, int], Handover] | None = None
     post: Callable[[str, int, int, int], list[bytes]] | None = None
+    resume: Callable[[str, int], str] | None = None
     redis: Process | None = None
     head_is_late: bool = False
     listening: Callable[[], int] | None = None
@@ -43,7 +46,6 @@ class Running:
 class Peer(Protocol):
     name: str
     title: str
-    replays: bool
 
     def start(self, environment: Environment, log: Path) -> Running: ...
 

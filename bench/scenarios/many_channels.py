@@ -20,8 +20,8 @@ class ManyChannels:
     seconds: float
     name: str = "channels"
     peers: tuple[str, ...] = (
-        "flask-sse", "fastapi-own", "fastapi-shared", "nchan", "nchan-redis", "bare-python",
-        "bare-c", "hub",
+        "flask-sse", "fastapi-own", "fastapi-shared", "nchan", "nchan-redis", "centrifugo",
+        "centrifugo-redis", "mercure", "bare-python", "bare-c", "hub",
     )  # fmt: skip
 
     @property

@@ -25,7 +25,8 @@ class Memory:
     listeners: int
     name: str = "memory"
     peers: tuple[str, ...] = (
-        "flask-sse", "fastapi-own", "fastapi-shared", "nchan", "bare-python", "bare-c", "hub",
+        "flask-sse", "fastapi-own", "fastapi-shared", "nchan", "centrifugo", "mercure",
+        "bare-python", "bare-c", "hub",
     )  # fmt: skip
 
     @property

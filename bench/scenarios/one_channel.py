@@ -11,11 +11,12 @@ from bench.session import integrity, load_share, session
 
 EVENT_BYTES = 200
 PEERS = (
-    "flask-sse", "fastapi-own", "fastapi-shared", "nchan", "bare-python", "bare-c", "hub",
+    "flask-sse", "fastapi-own", "fastapi-shared", "nchan", "centrifugo", "centrifugo-redis",
+    "mercure", "bare-python", "bare-c", "hub",
 )  # fmt: skip
 # A Redis connection for each of 5,000 listeners adds nothing that 1,000 do not show.
 AT_5000 = tuple(name for name in PEERS if name != "fastapi-own")
-SLOW = ("flask-sse", "fastapi-own", "fastapi-shared")
+SLOW = ("flask-sse", "fastapi-own", "fastapi-shared", "centrifugo", "centrifugo-redis", "mercure")
 SLOW_AT_5000 = (*SLOW, "nchan", "bare-python", "bare-c")
 
 

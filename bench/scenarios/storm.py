@@ -1,6 +1,9 @@
-"""(d) A storm: everybody was cut off and comes back at once, with the id of the last event seen.
+"""(d) A storm: everybody was cut off and comes back at once, a few events behind, with what the
+peer wants to know of the last one: its id, or a position.
 
-A peer that cannot replay is measured until all its listeners hear again.
+`older` events stand in the history before those that were seen. A history that is read from its
+beginning, or copied whole, for each one that returns shows there. A peer that cannot replay is not
+measured here; what it spends on an arrival stands in (c).
 """
 
 from __future__ import annotations
@@ -13,58 +16,51 @@ from bench.environment import Environment
 from bench.peers.peer import Peer
 from bench.session import Session, integrity, load_share, session
 
-SEEN, MISSED = 100, 10
+SEEN, MISSED = 100, 20
 EVENT_BYTES = 200
 
 
 @dataclass(frozen=True)
 class Storm:
     listeners: int
-    name: str = "storm"
+    older: int
+    name: str
     peers: tuple[str, ...] = (
-        "flask-sse", "fastapi-own", "fastapi-shared", "nchan", "bare-python", "bare-c", "hub",
+        "nchan", "nchan-redis", "centrifugo", "centrifugo-redis", "mercure", "hub",
     )  # fmt: skip
 
     @property
     def title(self) -> str:
-        return f"{self.listeners:,} return at once, {MISSED} events behind"
+        deep = f", {self.older:,} older ones in the history" if self.older else ""
+        return f"{self.listeners:,} return at once, {MISSED} events behind{deep}"
 
     def measure(self, environment: Environment, peer: Peer) -> dict[str, Any]:
         with session(environment, peer) as s:
             traffic = s.traffic("storm", 1, EVENT_BYTES)
-            if not peer.replays:
-                return self._arrive(s)
+            if self.older:
+                s.published("storm", traffic, self.older)
             s.open("storm", 1, self.listeners)
-            ids = s.event_ids("storm", traffic, SEEN + MISSED)
+            ids = s.published("storm", traffic, SEEN + MISSED)
             s.load.close()
             time.sleep(1)
             before = s.cpu()
-            s.load.expect(SEEN, MISSED)
-            s.load.open(1, self.listeners, s.running.path("storm"), after=ids[SEEN - 1])
+            s.load.expect(self.older + SEEN, MISSED)
+            self._come_back(s, ids)
             arrived = s.load.wait(60)
             spent = s.cpu() - before
             return {
                 "seconds": (arrived["last_arrival_us"] - arrived["open_began_us"]) / 1e6,
                 "cpu_us_per_arrival": spent.server / self.listeners * 1e6,
                 "redis_us_per_arrival": spent.redis / self.listeners * 1e6,
+                "cpu_and_redis_us": (spent.server + spent.redis) / self.listeners * 1e6,
                 "replayed": arrived["deliveries"] / self.listeners,
                 "load_share": load_share(arrived),
                 "integrity": integrity(arrived),
             }
 
-    def _arrive(self, s: Session) -> dict[str, Any]:
-        traffic = s.traffic("storm", 1, EVENT_BYTES)
-        s.open("storm", 1, 200)
-        traffic.warm_up(events=10, per_second=20)
-        s.load.close()
-        time.sleep(1)
-        before, began = s.cpu(), time.monotonic()
-        s.open("storm", 1, self.listeners)
-        seconds, spent = time.monotonic() - began, s.cpu() - before
-        traffic.warm_up(events=3, per_second=2)
-        return {
-            "seconds": seconds,
-            "cpu_us_per_arrival": spent.server / self.listeners * 1e6,
-            "redis_us_per_arrival": spent.redis / self.listeners * 1e6,
-            "replayed": 0,
-        }
+    def _come_back(self, s: Session, ids: list[str]) -> None:
+        if s.running.resume:
+            s.load.open(1, self.listeners, s.running.resume("storm", MISSED))
+        else:
+            path = s.running.path("storm")
+            s.load.open(1, self.listeners, path, after=ids[-MISSED - 1])
