@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from hub.errors import FieldError
 
@@ -21,8 +20,7 @@ MAX_RETRY_MS = 24 * 60 * 60 * 1000
 EVENT_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One event as its publisher made it. `type` None means `message`: no `event:` line.
 
     `wire_id` is an id of the publisher's own (flask-sse's `id=`): it goes on the wire in place of
@@ -35,8 +33,12 @@ class Event:
     wire_id: str | None = None
 
 
+# `json.dumps` would make an encoder at each call, which takes longer than a small value.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def compact_json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def check_type(value: object, field: str = "event", *, own: bool = False) -> str | None:

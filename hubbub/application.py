@@ -22,9 +22,11 @@ from hub.store.server_check import check_server, wait_until_fit
 from hub.web import caller, cors, headers, problems
 from hub.web.caller import Callers, caller_of
 from hub.web.channels import channels_blueprint
+from hub.web.door import Door
 from hub.web.entrance import Entrance
 from hub.web.health import WorkersSeen, health_blueprint
 from hub.web.pages import pages_blueprint
+from hub.web.publishing import Publishing
 from hub.web.sessions import sessions_blueprint
 from hub.web.status_data import status_data_blueprint
 from hubbub.openapi.views import openapi_blueprint
@@ -90,7 +92,8 @@ def application_of(
     limits = Limits(link, settings)
     threads = Threads(history, settings.history_seconds)
     guarded = GuardedGenerations(generations, limits, lambda: caller_of(request.environ))
-    app.register_blueprint(channels_blueprint(delivery, limits))
+    publishing = Publishing(delivery, limits)
+    app.register_blueprint(channels_blueprint(delivery, publishing))
     app.register_blueprint(sessions_blueprint(access, settings))
     app.register_blueprint(generations_blueprint(guarded, delivery, threads, access))
     app.register_blueprint(producers_blueprint(guarded, delivery))
@@ -125,9 +128,9 @@ def application_of(
     if rule is not None:
         caller.register_operators(app)
     callers = Callers(access, Gate([kind, threads]), None if rule else settings.admin_port, rule)
-    app.wsgi_app = Entrance(  # type: ignore[method-assign]
-        app.wsgi_app, delivery, callers, own_users=rule is not None
-    )
+    entrance = Entrance(app.wsgi_app, delivery, callers, own_users=rule is not None)
+    app.wsgi_app = entrance  # type: ignore[method-assign]
+    app.extensions["hubbub.door"] = Door(entrance, publishing)
     return app
 
 

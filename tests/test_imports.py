@@ -54,7 +54,7 @@ MAY_IMPORT = {
         "workers.queue",
         "workers.run",
     ),
-    "hiredis": ("hub.fanout.feed_connection", "workers.run.pipe"),
+    "hiredis": ("hub.fanout.feed_connection", "hub.store.pipe"),
     "requests": ("workers.provider", "hub.client", "hub.access.jwks"),
     "click": ("hubbub.commands", "hubbub.extension"),
     "jwt": ("hub.access",),

@@ -128,7 +128,7 @@ def generations_blueprint(
     def _create() -> Created:
         generations.require_create()
         check_json(request)
-        name = idempotency_key(request)
+        name = idempotency_key(head_of(request.environ))
         body, value = read_question(request, settings)
         asked = request_from_json(value, settings.models)
         key = generations.key(name, body)

@@ -30,6 +30,11 @@ class Limits:
         self._generations = _per(RateLimitItemPerMinute, settings.generations_per_minute)
         self._publishes = _per(RateLimitItemPerSecond, settings.publishes_per_second)
 
+    @property
+    def counts_publishes(self) -> bool:
+        """Whether publishing is limited at all."""
+        return self._publishes is not None
+
     def generation(self, whose: str) -> None:
         """Count one more generation of `whose`. Raises `TooMany`, `RedisUnavailable`."""
         self._hit(self._generations, "generations", "generations a minute", whose, 1)

@@ -93,9 +93,10 @@ class Source(Protocol):
 
 def all_ended(rooms: Sequence[Source], positions: Sequence[str]) -> bool:
     """Whether each channel has ended and its terminal event lies behind its position."""
-    return all(
-        room.end and position == room.end for room, position in zip(rooms, positions, strict=True)
-    )
+    for room, position in zip(rooms, positions, strict=True):
+        if not room.end or position != room.end:
+            return False
+    return True
 
 
 class Place(Protocol):

@@ -32,7 +32,8 @@ _DOZENS = 32
 
 
 class Pace:
-    """Hands over to the others when `STEP_SECONDS` of work are done since it last did."""
+    """Hands over to the others when `STEP_SECONDS` of work are done since it last did; not where
+    the loop itself is at work, for whom nobody could take over."""
 
     __slots__ = ("_since",)
 
@@ -41,7 +42,8 @@ class Pace:
 
     def step(self) -> None:
         if time.perf_counter() - self._since > STEP_SECONDS:
-            gevent.sleep(_A_MOMENT)
+            if gevent.getcurrent() is not gevent.get_hub():
+                gevent.sleep(_A_MOMENT)
             self._since = time.perf_counter()
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 from hub import sse
 from hub.channel import BEFORE_FIRST, order
@@ -39,8 +39,7 @@ _PRESENCE = Script.load("hub.store", "channel", "presence")
 _RECORD = Script.load("hub.store", "channel", "record")
 
 
-@dataclass(frozen=True, slots=True)
-class Producer:
+class Producer(NamedTuple):
     """One sequence of appends. `batch` grows by one with each; a batch is stored once, however
     often it is sent. `started` (seconds since the epoch) and `mark` must be the same at each
     sending.
@@ -71,6 +70,9 @@ class RecordWrite:
     replace_log: bool = False
 
 
+_NO_RECORD = RecordWrite()
+
+
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
     key: str
@@ -82,8 +84,7 @@ class IdempotencyKey:
         return cls(sha256(f"{subject}\0{key}".encode()).hexdigest()[:40], sha256(body).hexdigest())
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(NamedTuple):
     """`answered`: an Idempotency-Key repeated itself and nothing was stored now."""
 
     ids: list[str]
@@ -141,16 +142,24 @@ class History:
         sending the same `producer` batch again is safe).
         """
         while True:
-            by = producer or self._producers.get().take()
+            by = producer or self.take_producer()
             keys, args = self.append_call(
                 channel, events, producer=by, key=key, record=record, ends=ends
             )
             reply = self.link.run(APPEND, keys, args, try_seconds=try_seconds, durable=True)
             if producer is None:
-                if reply[:2] == [b"refused", b"batch"]:
-                    continue  # a copy of this memory has used the name: it is not taken again
-                self._producers.get().give_back(by)
+                if is_of_a_copy(reply):
+                    continue  # its name is not taken again
+                self.give_back(by)
             return self.appended(channel, reply)
+
+    def take_producer(self) -> Producer:
+        """One that no other append of this process uses at the moment."""
+        return self._producers.get().take()
+
+    def give_back(self, producer: Producer) -> None:
+        """Its batch was answered: another append may use it."""
+        self._producers.get().give_back(producer)
 
     def read(
         self,
@@ -271,7 +280,7 @@ class History:
             *self._record_keys(channel),
             self._keys.key(channel, f"wire:{wire_id or ''}"),
         ]
-        write = record or RecordWrite()
+        write = record or _NO_RECORD
         log_mode = "" if write.log is None else "replace" if write.replace_log else "append"
         args: list[object] = [
             *self._keep,
@@ -306,6 +315,11 @@ class History:
         ms, first, count = int(reply[1]), int(reply[2]), int(reply[3])
         ids = [f"{ms}-{seq}" for seq in range(first, first + count)]
         return Appended(ids, answered=word == b"answered")
+
+
+def is_of_a_copy(reply: list[Any]) -> bool:
+    """Whether an append was refused because a copy of this memory has used its producer's name."""
+    return reply[:2] == [b"refused", b"batch"]
 
 
 class _Producers:

@@ -12,11 +12,11 @@ seconds where it is small. While a body is awaited its connection counts as wait
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import gevent
-from flask import Request
 
 from hub.errors import BodyTimeout, FieldError, RequestError, TooLarge
 from hub.fanout.pace import Pace
@@ -29,13 +29,34 @@ _FIRST_PIECE_BYTES = 1024
 _LARGEST_PIECE_BYTES = 256 * 1024
 _PATIENCE_SECONDS = 5.0
 
+WHOLE_BODY = "hubbub.body"
+"""In a request's environment: its body, where that came with the head."""
+
+
+class Sent(Protocol):
+    """What is known of a request's body before it is read: Flask's request, or the door's."""
+
+    @property
+    def stream(self) -> IO[bytes]: ...
+
+    @property
+    def content_length(self) -> int | None: ...
+
+    @property
+    def environ(self) -> Mapping[str, Any]: ...
+
 
 def read_body(
-    request: Request, limit: int, settings: Settings, *, too_large: str = TooLarge.code
+    request: Sent, limit: int, settings: Settings, *, too_large: str = TooLarge.code
 ) -> bytes:
     """The body, at most `limit` bytes. A longer one is read to its end, within a bound, so that
     the client comes to read the answer; then raises `TooLarge`, with the code `too_large`. Raises
     `BodyTimeout`, `FieldError` for a body that was broken off or is broken, or `Overloaded`."""
+    there: bytes | None = request.environ.get(WHOLE_BODY)
+    if there is not None:
+        if len(there) > limit:
+            raise TooLarge(f"body: at most {limit} bytes", code=too_large)
+        return there
     waiting: AbstractContextManager[object] = request.environ.get(WAITING, nullcontext())
     reader = _Reader(request.stream, settings)
     with waiting:  # raises `Overloaded` at its end where this one had to make room
@@ -49,7 +70,7 @@ def read_body(
 
 
 def read_json(
-    request: Request, limit: int, settings: Settings, *, too_large: str = TooLarge.code
+    request: Sent, limit: int, settings: Settings, *, too_large: str = TooLarge.code
 ) -> tuple[bytes, Any]:
     """The body as it came, and the JSON value that it is. Raises as `read_body` and
     `parse_json` do."""
@@ -57,7 +78,7 @@ def read_json(
     return body, parse_json(body, json_limits(settings), step=Pace().step)
 
 
-def read_question(request: Request, settings: Settings) -> tuple[bytes, Any]:
+def read_question(request: Sent, settings: Settings) -> tuple[bytes, Any]:
     """The body of a request for a generation, whichever interface it came by."""
     limit = settings.max_request_bytes
     return read_json(request, limit, settings, too_large="request-too-large")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Flask, request
 
@@ -26,8 +25,7 @@ _KEY = "hubbub.caller"
 _OPERATORS_LOOK_AT = re.compile(r"/metrics|/status|/status/data|/generations|/channels/[^/]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     identity: Identity
     address: str
     gate: Gate
@@ -85,6 +83,19 @@ class Callers:
             return Caller(EVERYBODY, head.address, self._gate)
         shown = credential_of(head)
         identity = self._access.identify(shown.token if shown else None)
+        return self._caller(head, port, shown, identity)
+
+    def at_once(self, head: RequestHead, port: str) -> Caller | None:
+        """The same, where it is known without waiting for anything; else None."""
+        if not self._access.keyed:
+            return Caller(EVERYBODY, head.address, self._gate)
+        shown = credential_of(head)
+        identity = self._access.identify_at_once(shown.token if shown else None)
+        return None if identity is None else self._caller(head, port, shown, identity)
+
+    def _caller(
+        self, head: RequestHead, port: str, shown: Credential | None, identity: Identity
+    ) -> Caller:
         if shown is None and port == self._admin_port and _may_be_the_operator(head):
             identity = OPERATOR
         if identity.known:
@@ -94,12 +105,6 @@ class Callers:
     @property
     def _gate(self) -> Gate:
         return self._of_the_hub if self._rule is None else self._of_the_hub.by(self._rule())
-
-    def at_once(self, head: RequestHead) -> Caller | None:
-        """`of` for a request that only reads, where it needs no waiting; else None."""
-        shown = credential_of(head)
-        identity = self._access.identify_at_once(shown.token if shown else None)
-        return None if identity is None else Caller(identity, head.address, self._gate)
 
 
 def remember_caller(caller: Caller, environ: dict[str, Any]) -> None:

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, Response, request
 
-from hub.access.limits import Limits
 from hub.channel import BEFORE_FIRST, check_channel
-from hub.errors import Forbidden
 from hub.fanout.delivery import Delivery
 from hub.identity import Action
 from hub.query import whole
 from hub.store.follow import continues
 from hub.store.frame import StoredEvent
-from hub.store.history import IdempotencyKey
 from hub.timestamp import rfc3339
-from hub.web.caller import Caller, caller_of
+from hub.web.caller import caller_of
 from hub.web.json_response import json_answer
-from hub.web.publishing import idempotency_key, publication
+from hub.web.publishing import Publishing, check_free
 from hub.web.request_head import head_of
 from hub.web.stream_response import listed_channels, subscribe
 
 MAX_HISTORY = 1000
 
 
-def channels_blueprint(delivery: Delivery, limits: Limits) -> Blueprint:
+def channels_blueprint(delivery: Delivery, publishing: Publishing) -> Blueprint:
     blueprint = Blueprint("channels", __name__)
     history = delivery.history
 
@@ -39,20 +34,9 @@ def channels_blueprint(delivery: Delivery, limits: Limits) -> Blueprint:
 
     @blueprint.post("/channels/<channel>/events")
     def publish(channel: str) -> Response:
-        caller = caller_of(request.environ)
-        _check_free(delivery, caller, channel)
-        caller.require(Action.PUBLISH, channel)
-        given = publication(request, delivery.settings)
-        name = idempotency_key(request)
-        key = None if name is None else IdempotencyKey.of(caller.subject, name, given.body)
-        limits.publish(caller.counted_as, len(given.events))
-        stored = history.append(channel, given.events, key=key)
-        if not stored.answered:
-            delivery.counters.published += len(stored.ids)
-        answer: dict[str, Any] = (
-            {"ids": stored.ids} if given.batch else {"id": stored.ids[0], "channel": channel}
-        )
-        return json_answer(answer, 200 if stored.answered else 201)
+        head, caller = head_of(request.environ), caller_of(request.environ)
+        status, answer = publishing.publish(channel, head, caller, request)
+        return json_answer(answer, status)
 
     @blueprint.get("/channels/<channel>")
     def inform(channel: str) -> Response:
@@ -98,16 +82,9 @@ def channels_blueprint(delivery: Delivery, limits: Limits) -> Blueprint:
     @blueprint.delete("/channels/<channel>")
     def delete(channel: str) -> Response:
         caller = caller_of(request.environ)
-        _check_free(delivery, caller, channel)
+        check_free(delivery, caller, channel)
         caller.require(Action.DELETE, channel)
         history.delete(channel)
         return Response(status=204)
 
     return blueprint
-
-
-def _check_free(delivery: Delivery, caller: Caller, channel: str) -> None:
-    caller.require_known()
-    kind = delivery.kind_of(check_channel(channel))
-    if kind is not None:
-        raise Forbidden(f"{kind.prefix}* belongs to the workers", code="reserved-channel")

@@ -7,8 +7,7 @@ an EventSource, and for the page of a share link.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from hub.web.request_head import RequestHead
 
@@ -20,8 +19,7 @@ _SUBSCRIPTION = re.compile(r"/events|/(?:channels|generations)/[^/]+/events")
 _PAGE = re.compile(r"/g/[^/]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(NamedTuple):
     token: str
     shown_in: Literal["header", "cookie", "query"]
 

@@ -5,6 +5,8 @@ not exist among them. It reads the head once, lets the guards judge it, and open
 without Flask: a subscription whose socket can be taken over. Reconnect storms are the worst hour of
 such a system, and Flask would take a third of an arrival.
 
+Two hand it requests: a WSGI server, and the door in front of one (`door`).
+
 Whatever is refused here goes on to Flask with the refusal beside it, which gives it the form that
 its reader expects. Nothing is judged a second time there.
 """
@@ -12,8 +14,10 @@ its reader expects. Nothing is judged a second time there.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from gunicorn.workers.base_async import ALREADY_HANDLED
 
 from hub.channel import check_channel
 from hub.errors import HubError
@@ -21,11 +25,11 @@ from hub.fanout.delivery import Delivery
 from hub.web import cors
 from hub.web.caller import Caller, Callers, remember_caller
 from hub.web.guards import Guards
-from hub.web.problems import refuse
+from hub.web.problems import is_refused, refuse
 from hub.web.proxies import TrustedProxies
 from hub.web.request_head import RequestHead, remember
 from hub.web.stream_response import StreamAnswer, listed_channels, open_stream, take_over
-from hub.web.transport import can_take_over
+from hub.web.transport import SocketTransport, can_take_over
 
 _ONE_CHANNEL = re.compile(r"/channels/([^/]+)/events")
 
@@ -44,42 +48,70 @@ class Entrance:
     ) -> None:
         settings = delivery.settings
         self._application = application
-        self._delivery = delivery
+        self.delivery = delivery
         self._proxies = TrustedProxies(settings.trusted_proxies)
         self._guards = Guards(settings, open_to_all=not (settings.keyed or own_users))
         self._callers = callers
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        head = RequestHead.from_environ(environ, self._proxies, self._delivery.settings.base_path)
+        head = RequestHead.from_environ(environ, self._proxies, self.delivery.settings.base_path)
         remember(head, environ)
-        try:
-            self._guards.check(head)
-            # Who asks is found here, and nowhere else (contract §7).
-            caller = self._callers.of(head, environ.get("SERVER_PORT", ""))
-            remember_caller(caller, environ)
-            answer = self._stream(head, caller, environ)
-        except HubError as error:
-            refuse(environ, error)
-            answer = None
+        answer = None
+        if not is_refused(environ):
+            try:
+                caller = self.admit(head, environ.get("SERVER_PORT", ""))
+                remember_caller(caller, environ)
+                if can_take_over(environ):
+                    answer = self.stream(head, caller)
+            except HubError as error:
+                refuse(environ, error)
         if answer is None:
             return self._application(environ, start_response)
-        headers = [*answer.headers, *cors.headers(head, self._delivery.settings.cors_origins)]
+        headers = [*answer.headers, *self.headers(head)]
         if answer.stream is not None:
-            return take_over(environ, self._delivery, answer.stream, headers)
+            transport = SocketTransport.beside(environ["gunicorn.socket"])
+            take_over(transport, self.delivery, answer.stream, headers)
+            return ALREADY_HANDLED
         start_response(answer.status_line, headers)
         return [answer.body]
 
-    def _stream(
-        self, head: RequestHead, caller: Caller, environ: dict[str, Any]
-    ) -> StreamAnswer | None:
+    def head(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], peer: str
+    ) -> RequestHead:
+        """The head of a request that came without TLS and without a WSGI server."""
+        base_path = self.delivery.settings.base_path
+        return RequestHead.of(method, path, query, headers, peer, "http", self._proxies, base_path)
+
+    def admit(self, head: RequestHead, port: str) -> Caller:
+        """Who asks. `port` is the local one. Raises `HubError` for a request that must not be."""
+        self._guards.check(head)
+        # Who asks is found here, and nowhere else (contract §7).
+        return self._callers.of(head, port)
+
+    def admit_at_once(self, head: RequestHead, port: str) -> Caller | None:
+        """`admit` where that needs no waiting for anybody; else None."""
+        self._guards.check(head)
+        return self._callers.at_once(head, port)
+
+    def stream(self, head: RequestHead, caller: Caller) -> StreamAnswer | None:
         """The answer to a subscription of channels; None to whatever else is asked."""
-        if head.method != "GET" or not can_take_over(environ):
+        if head.method != "GET":
             return None
-        one = _ONE_CHANNEL.fullmatch(head.path)
-        if one or head.path == "/events":
+        one = events_of(head.path)
+        if one is not None:
             caller.refuse_strangers()
-        if one:
-            return open_stream(self._delivery, head, caller, [check_channel(one[1])])
+            return open_stream(self.delivery, head, caller, [check_channel(one)])
         if head.path == "/events":
-            return open_stream(self._delivery, head, caller, listed_channels(head), listed=True)
+            caller.refuse_strangers()
+            return open_stream(self.delivery, head, caller, listed_channels(head), listed=True)
         return None
+
+    def headers(self, head: RequestHead) -> list[tuple[str, str]]:
+        """What every answer to this request carries."""
+        return cors.headers(head, self.delivery.settings.cors_origins)
+
+
+def events_of(path: str) -> str | None:
+    """The channel whose events a path is; None for another path."""
+    found = _ONE_CHANNEL.fullmatch(path)
+    return found and found[1]

@@ -12,15 +12,19 @@ gunicorn imports this module before gevent has patched the process: nothing here
 
 from __future__ import annotations
 
+import _socket
 import logging
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import gevent
 from gevent.event import Event
+from gevent.server import StreamServer
+from gevent.socket import socket as CooperativeSocket
 from gunicorn import util
 from gunicorn.arbiter import Arbiter
 from gunicorn.http import errors
@@ -30,11 +34,13 @@ from gunicorn.workers.ggevent import GeventWorker
 from hub.errors import RedisUnfit
 from hub.event import compact_json
 from hub.web.proxies import TrustedProxies
+from hub.web.visit import REFUSAL, PutBack, Rest
 from hub.web.waiting import WAITING, WaitingConnection, WaitingConnections
 
 if TYPE_CHECKING:
     from hub.fanout.delivery import Delivery
     from hub.fanout.loops import Loop
+    from hub.web.door import Door
 
 log = logging.getLogger("hub.gunicorn_worker")
 
@@ -63,6 +69,46 @@ _STATUS = {
 """What a head that cannot be parsed is answered, where it is not 400."""
 
 
+class Server(StreamServer):  # type: ignore[misc]
+    """Accepts connections for the door; those that are gunicorn's come to `worker.handle`."""
+
+    def __init__(self, worker: Worker, door: Door, listening: Any, *, spawn: Any, **_: Any) -> None:
+        super().__init__(listening, handle=partial(worker.handle, listening), spawn=spawn)
+        if worker.cfg.workers > 1:  # as gunicorn has it, so that processes share what comes
+            self.max_accept = 1
+        self._waiting = worker.waiting
+        self._door = door
+        name = listening.getsockname()
+        self._port = str(name[1]) if isinstance(name, tuple) else None
+
+    def do_read(self) -> tuple[Any, Any] | None:
+        listening = self.socket
+        try:
+            descriptor, address = listening._accept()
+        except BlockingIOError:
+            return None
+        how = (listening.family, listening.type, listening.proto)
+        return _socket.socket(*how, fileno=descriptor), address
+
+    def do_handle(self, sock: Any, address: Any) -> None:
+        if self._port is None:
+            self._hand_over(address, sock, Rest(b""))
+            return
+        sock.setblocking(False)
+        waiting = WaitingConnection(self._waiting, sock, address[0])
+        self._door.comes(sock, address[0], self._port, waiting, partial(self._hand_over, address))
+
+    def _hand_over(self, address: Any, sock: Any, rest: Rest) -> None:
+        how = (sock.family, sock.type, sock.proto)
+        client = PutBack(CooperativeSocket(*how, fileno=sock.detach()), rest)
+        if not self.started:  # it ends, and takes nothing new on
+            client.close()
+        elif self.pool.full():  # room is waited for, and the loop must not
+            gevent.spawn(super().do_handle, client, address)
+        else:
+            super().do_handle(client, address)
+
+
 class Worker(GeventWorker):  # type: ignore[misc]
     """gunicorn's gevent worker for streams. The application is to carry its `Delivery`, or what
     makes it in the worker's process, in `app.extensions["hubbub"]`; what waits until its Redis is
@@ -79,7 +125,10 @@ class Worker(GeventWorker):  # type: ignore[misc]
 
         def marked(environ: dict[str, Any], start_response: Any) -> Any:
             environ[mark] = True
-            environ[WAITING] = connections[environ["gunicorn.socket"]]
+            sock = environ["gunicorn.socket"]
+            environ[WAITING] = connections[sock]
+            if isinstance(sock, PutBack) and (refusal := sock.take_refusal()) is not None:
+                environ[REFUSAL] = refusal
             return application(environ, start_response)
 
         delivery = application.extensions["hubbub"]
@@ -91,10 +140,17 @@ class Worker(GeventWorker):  # type: ignore[misc]
             settings.max_waiting,
             settings.max_waiting_per_address,
             longest_seconds=settings.body_seconds + _HANDSHAKE_SECONDS,
+            head_seconds=self.cfg.keepalive or float("inf"),
             shared=lambda address: not address or proxies.trusts(address),
         )
         self.delivery.figures_beside.append(self.waiting.figures)
         self._connections = connections
+        self.door: Door | None = application.extensions.get("hubbub.door")
+        # Somebody who stands in front of the application would not be asked at the door.
+        if self.door is not None and self.door.leads_to(application.wsgi_app):
+            self.door.counted = self._counted
+            if self._door_is_wide_enough():
+                self.server_class = partial(Server, self, self.door)
         self.wsgi = marked
 
     def run(self) -> None:
@@ -127,7 +183,11 @@ class Worker(GeventWorker):  # type: ignore[misc]
         """SIGTERM only clears `alive`; whoever wants to end streams in good order must look."""
         while self.alive:
             loop.sleep(_LOOK_SECONDS)
+        if self.door is not None:
+            self.door.close_idle()
         self.delivery.close_all("shutdown", self.delivery.settings.grace_seconds * 0.8)
+        while self.door is not None and self.door.busy:
+            loop.sleep(_LOOK_SECONDS)
         self._drained.set()
 
     def _tidy(self, loop: Loop) -> None:
@@ -138,12 +198,25 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         connection = WaitingConnection(self.waiting, client, addr[0] if addr else "")
         self._connections[client] = connection
-        self.waiting.waits(connection)
+        connection.waits()
         try:
             super().handle(listener, client, addr)
         finally:
-            self.waiting.came(connection)
+            connection.came()
             del self._connections[client]
+
+    def _door_is_wide_enough(self) -> bool:
+        """Whether nothing was asked of gunicorn that only its own way does."""
+        cfg = self.cfg
+        return not (cfg.is_ssl or cfg.accesslog or cfg.statsd_host) and cfg.proxy_protocol == "off"
+
+    def _counted(self) -> bool:
+        """As gunicorn counts requests; whether the connection may be kept."""
+        self.nr += 1
+        if self.nr >= self.max_requests and self.alive:
+            self.log.info("Autorestarting worker after current request.")
+            self.alive = False
+        return bool(self.alive and self.cfg.keepalive)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         connection = self._connections[sock]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -20,16 +21,24 @@ from hub.errors import (
     Unauthorized,
 )
 from hub.web.json_response import json_answer
+from hub.web.visit import REFUSAL
 
 log = logging.getLogger("hub.problems")
 
+PROBLEM_TYPE = "application/problem+json"
 
-_REFUSAL = "hubbub.refusal"
+INTERNAL = ("internal", "Something went wrong", "The hub failed; its log says how.")
+"""Code, title and detail of what nobody has foreseen."""
 
 
 def refuse(environ: dict[str, Any], error: HubError) -> None:
     """Let the application answer this request with `error`, before anything else looks at it."""
-    environ[_REFUSAL] = error
+    environ[REFUSAL] = error
+
+
+def is_refused(environ: Mapping[str, Any]) -> bool:
+    """Whether it was decided already that the answer is an error."""
+    return REFUSAL in environ
 
 
 def register(app: Flask) -> None:
@@ -51,29 +60,47 @@ def problem(
     if is_navigation():
         page = render_template("error.html", status=status, title=title, detail=detail)
         return Response(page, status, content_type="text/html; charset=utf-8")
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
-    if field is not None:
-        body["field"] = field
-    return json_answer(body, status, "application/problem+json")
+    body = problem_members(status, code, title, detail, field)
+    return json_answer(body, status, PROBLEM_TYPE)
+
+
+def problem_members(
+    status: int, code: str, title: str, detail: str, field: str | None = None
+) -> dict[str, Any]:
+    """RFC 9457's, and our `code` and `field`."""
+    members = {
+        "type": "about:blank", "title": title, "status": status, "detail": detail, "code": code,
+    }  # fmt: skip
+    return members if field is None else {**members, "field": field}
+
+
+def problem_headers(error: HubError) -> dict[str, str]:
+    """What stands in the answer's head beside the problem."""
+    if isinstance(error, RedisUnavailable | ProviderUnavailable | Overloaded):
+        return {"Retry-After": str(error.retry_after_seconds)}
+    if isinstance(error, TooMany):
+        return error.headers
+    if isinstance(error, Unauthorized):
+        return {"WWW-Authenticate": challenge(error)}
+    if isinstance(error, NotGranted):
+        return {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
+    return {}
 
 
 def _raise_refusal() -> None:
-    if _REFUSAL in request.environ:
-        raise request.environ[_REFUSAL]
+    if REFUSAL in request.environ:
+        raise request.environ[REFUSAL]
 
 
 def _hub_error(error: HubError) -> Response:
-    field = error.field if isinstance(error, RequestError) else None
-    answer = problem(error.status, error.code, error.title, error.detail, field=field)
-    if isinstance(error, RedisUnavailable | ProviderUnavailable | Overloaded):
-        answer.headers["Retry-After"] = str(error.retry_after_seconds)
-    elif isinstance(error, TooMany):
-        answer.headers.update(error.headers)
-    elif isinstance(error, Unauthorized):
-        answer.headers["WWW-Authenticate"] = challenge(error)
-    elif isinstance(error, NotGranted):
-        answer.headers["WWW-Authenticate"] = 'Bearer error="insufficient_scope"'
+    answer = problem(error.status, error.code, error.title, error.detail, field=field_of(error))
+    answer.headers.update(problem_headers(error))
     return answer
+
+
+def field_of(error: HubError) -> str | None:
+    """The field of the request that is wrong, where it is one."""
+    return error.field if isinstance(error, RequestError) else None
 
 
 def challenge(error: Unauthorized) -> str:
@@ -85,14 +112,14 @@ def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
     title = HTTPStatus(status).phrase
     answer = problem(status, title.lower().replace(" ", "-"), title, error.description or title)
-    if status == 405 and error.get_response().headers.get("Allow"):
-        answer.headers["Allow"] = error.get_response().headers["Allow"]
+    if status == 405 and (allowed := error.get_response().headers.get("Allow")):
+        answer.headers["Allow"] = ", ".join(sorted(allowed.split(", ")))
     return answer
 
 
 def _unexpected(error: Exception) -> Response:
     log.exception("unexpected error at %s %s", request.method, request.path, exc_info=error)
-    return problem(500, "internal", "Something went wrong", "The hub failed; its log says how.")
+    return problem(500, *INTERNAL)
 
 
 def is_navigation() -> bool:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from flask import Request
 
-from hub.errors import FieldError, TooLarge, UnsupportedMediaType
+from hub.access.limits import Limits
+from hub.channel import check_channel
+from hub.errors import FieldError, Forbidden, TooLarge, UnsupportedMediaType
 from hub.event import Event, check_text, check_type, event_from_json
+from hub.fanout.delivery import Delivery
 from hub.fanout.pace import Pace
+from hub.identity import Action
 from hub.json_text import parse_json
 from hub.settings import Settings
-from hub.web.body import json_limits, read_body, read_json
+from hub.store.history import Appended, IdempotencyKey
+from hub.web.body import Sent, json_limits, read_body, read_json
+from hub.web.caller import Caller
+from hub.web.request_head import RequestHead
 
 MAX_BATCH_EVENTS = 1000
 MAX_BATCH_BYTES = 8 * 2**20
@@ -21,8 +28,69 @@ _LINES_PER_EVENT = 2
 """Blank lines are borne, within reason."""
 
 
-@dataclass(frozen=True, slots=True)
-class Publication:
+class Publishing:
+    """Publishes what a request holds: the one way of the route and of the door (`door`)."""
+
+    def __init__(self, delivery: Delivery, limits: Limits) -> None:
+        self.delivery = delivery
+        self._limits = limits
+
+    def publish(
+        self, channel: str, head: RequestHead, caller: Caller, sent: Sent
+    ) -> tuple[int, dict[str, Any]]:
+        """The status and the JSON of the answer. Raises `HubError`; then nothing was stored, or
+        `RedisUnavailable`, and nobody knows."""
+        publish = self.read(channel, head, caller, sent)
+        self.count(publish, caller)
+        stored = self.delivery.history.append(channel, publish.events, key=publish.key)
+        return self.answer(publish, stored)
+
+    def may_at_once(self, channel: str, caller: Caller) -> bool:
+        """Whether neither the right to publish here nor a limit is to be asked for in Redis."""
+        return not self._limits.counts_publishes and caller.may(Action.PUBLISH, channel)
+
+    def read(self, channel: str, head: RequestHead, caller: Caller, sent: Sent) -> Publish:
+        """What is to be published, checked. Raises `HubError`."""
+        check_free(self.delivery, caller, channel)
+        caller.require(Action.PUBLISH, channel)
+        given = publication(head, sent, self.delivery.settings)
+        name = idempotency_key(head)
+        key = None if name is None else IdempotencyKey.of(caller.subject, name, given.body)
+        return Publish(channel, given.events, given.batch, key)
+
+    def count(self, publish: Publish, caller: Caller) -> None:
+        """Raises `TooMany`, where the caller has published too much of late."""
+        self._limits.publish(caller.counted_as, len(publish.events))
+
+    def answer(self, publish: Publish, stored: Appended) -> tuple[int, dict[str, Any]]:
+        """The status and the JSON of the answer, when it is stored."""
+        if not stored.answered:
+            self.delivery.counters.published += len(stored.ids)
+        status = 200 if stored.answered else 201
+        if publish.batch:
+            return status, {"ids": stored.ids}
+        return status, {"id": stored.ids[0], "channel": publish.channel}
+
+
+class Publish(NamedTuple):
+    """Events that may be stored. `batch`: NDJSON was sent, and the answer lists ids."""
+
+    channel: str
+    events: Sequence[Event]
+    batch: bool
+    key: IdempotencyKey | None
+
+
+def check_free(delivery: Delivery, caller: Caller, channel: str) -> None:
+    """Return where the channel is one that clients may write to. Raises `Unauthorized`,
+    `Forbidden`, `FieldError` for a name that is none."""
+    caller.require_known()
+    kind = delivery.kind_of(check_channel(channel))
+    if kind is not None:
+        raise Forbidden(f"{kind.prefix}* belongs to the workers", code="reserved-channel")
+
+
+class Publication(NamedTuple):
     """`batch`: NDJSON was sent, and the answer lists ids. `body` is what an Idempotency-Key
     compares."""
 
@@ -31,19 +99,19 @@ class Publication:
     body: bytes
 
 
-def publication(request: Request, settings: Settings) -> Publication:
+def publication(head: RequestHead, sent: Sent, settings: Settings) -> Publication:
     """Read the request. Raises `RequestError`, `FieldError` naming the field, or `TooLarge`."""
-    kind, max_event_bytes = request.mimetype, settings.max_event_bytes
+    kind, max_event_bytes = head.media_type, settings.max_event_bytes
     if kind == "application/x-ndjson":
-        body = read_body(request, MAX_BATCH_BYTES, settings)
+        body = read_body(sent, MAX_BATCH_BYTES, settings)
         return Publication(_events_of_lines(body, settings), True, body)
     if kind == "text/plain":
-        body = read_body(request, max_event_bytes, settings)
-        name = request.args.get("event")
+        body = read_body(sent, max_event_bytes, settings)
+        name = dict(reversed(head.query_pairs())).get("event")
         event = Event(_text(body), check_type(name))
         return Publication([event], False, (name or "").encode() + b"\n" + body)
     if kind == "application/json":
-        body, value = read_json(request, json_body_bytes(settings), settings)
+        body, value = read_json(sent, json_body_bytes(settings), settings)
         event = event_from_json(value)
         _check_size(event, max_event_bytes, "data")
         return Publication([event], False, body)
@@ -64,8 +132,8 @@ def check_json(request: Request) -> None:
         raise UnsupportedMediaType("Content-Type: must be application/json")
 
 
-def idempotency_key(request: Request) -> str | None:
-    key = request.headers.get("Idempotency-Key")
+def idempotency_key(head: RequestHead) -> str | None:
+    key = head.headers.get("idempotency-key")
     if key is None:
         return None
     if not key or len(key) > MAX_KEY or not key.isascii() or not key.isprintable():

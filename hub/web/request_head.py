@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from hub.web.proxies import NO_PROXIES, TrustedProxies
@@ -24,8 +23,7 @@ _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 _KEY = "hubbub.head"
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
+class RequestHead(NamedTuple):
     """`path` is percent-decoded and begins behind the prefix; a slash at its end is gone.
 
     `headers` have lower-case names. `peer` is the socket's other end, `address` the client's.
@@ -45,31 +43,64 @@ class RequestHead:
     prefix: str
 
     @classmethod
+    def of(
+        cls,
+        method: str,
+        path: str,
+        query: str,
+        headers: Mapping[str, str],
+        peer: str,
+        scheme: str,
+        proxies: TrustedProxies,
+        base_path: str = "",
+        named_host: str | None = None,
+    ) -> RequestHead:
+        """The head as it came, and what follows from it. `base_path` is the prefix where no proxy
+        names another; a path that a proxy has cut already is taken as it is. `named_host` stands
+        in the request line."""
+        forwarded = proxies.forwarded(peer, headers)
+        prefix = forwarded.prefix or base_path
+        named = headers.get("host") if named_host is None else named_host
+        return cls(
+            method=method,
+            path=_path_behind(prefix, path),
+            query=query,
+            headers=headers,
+            peer=peer,
+            address=forwarded.address,
+            scheme=forwarded.scheme or scheme,
+            host=_host(forwarded.host or named),
+            prefix=prefix,
+        )
+
+    @classmethod
     def from_environ(
         cls,
         environ: Mapping[str, Any],
         proxies: TrustedProxies = NO_PROXIES,
         base_path: str = "",
     ) -> RequestHead:
-        """`base_path` is the prefix where no proxy names another. A path that a proxy has cut
-        already is taken as it is."""
         headers = {
             _header(name): value for name, value in environ.items() if name.startswith("HTTP_")
         }
-        peer = environ.get("REMOTE_ADDR") or "-"
-        forwarded = proxies.forwarded(peer, headers)
-        prefix = forwarded.prefix or base_path or environ.get("SCRIPT_NAME", "").rstrip("/")
-        return cls(
-            method=environ["REQUEST_METHOD"],
-            path=_path_behind(prefix, environ["PATH_INFO"]),
-            query=environ.get("QUERY_STRING", ""),
-            headers=headers,
-            peer=peer,
-            address=forwarded.address,
-            scheme=forwarded.scheme or environ["wsgi.url_scheme"],
-            host=_host(forwarded.host or _named_host(environ, headers)),
-            prefix=prefix,
+        if kind := environ.get("CONTENT_TYPE"):
+            headers["content-type"] = kind
+        return cls.of(
+            environ["REQUEST_METHOD"],
+            environ["PATH_INFO"],
+            environ.get("QUERY_STRING", ""),
+            headers,
+            environ.get("REMOTE_ADDR") or "-",
+            environ["wsgi.url_scheme"],
+            proxies,
+            base_path or environ.get("SCRIPT_NAME", "").rstrip("/"),
+            _host_in_line(environ.get("RAW_URI", "/")),
         )
+
+    @property
+    def media_type(self) -> str:
+        """The body's, without its parameters; '' where none is named."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     @property
     def origin(self) -> str:
@@ -111,11 +142,11 @@ def _path_behind(prefix: str, path: str) -> str:
     return path or "/"
 
 
-def _named_host(environ: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
-    target = environ.get("RAW_URI", "/")
-    if target[:1] != "/" and "://" in target:  # the target's word counts (RFC 9112 §3.2.2)
-        return str(target.partition("://")[2].partition("/")[0])
-    return headers.get("host")
+def _host_in_line(target: str) -> str | None:
+    """Its word counts (RFC 9112 §3.2.2)."""
+    if target[:1] != "/" and "://" in target:
+        return target.partition("://")[2].partition("/")[0]
+    return None
 
 
 def _host(named: str | None) -> str | None:

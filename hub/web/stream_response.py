@@ -201,7 +201,9 @@ class StreamResponse(Response):
     def __call__(self, environ: Any, start_response: Any) -> Any:
         if can_take_over(environ) and not self._prepared.end_counts:
             headers = [(name, value) for name, value in self.headers if name != "Content-Length"]
-            return take_over(environ, self._delivery, self._prepared, headers)
+            transport = SocketTransport.beside(environ["gunicorn.socket"])
+            take_over(transport, self._delivery, self._prepared, headers)
+            return ALREADY_HANDLED
         listener = self._prepared.listener
         whole = (lambda: listener.whole) if self._prepared.end_counts else None
         body = ResponseTransport(whole)
@@ -214,25 +216,25 @@ class StreamResponse(Response):
 
 
 def take_over(
-    environ: dict[str, Any],
+    transport: SocketTransport,
     delivery: Delivery,
     prepared: PreparedStream,
     headers: Sequence[tuple[str, str]],
-) -> Any:
+) -> None:
     """Write the status and the headers, and let the listener keep the socket. The stream ends with
     its connection: it has no length and no chunks (RFC 9112 §6.3)."""
-    lines = [f"HTTP/1.1 200 OK\r\nDate: {_date()}\r\nConnection: close\r\n"]
+    lines = [f"HTTP/1.1 200 OK\r\nDate: {http_date()}\r\nConnection: close\r\n"]
     lines += [f"{name}: {value}\r\n" for name, value in headers]
     head = "".join(lines).encode("latin-1") + b"\r\n" + prepared.head
     delivery.opened(prepared.listener)
-    prepared.listener.start(SocketTransport(environ["gunicorn.socket"]), head)
-    return ALREADY_HANDLED
+    prepared.listener.start(transport, head)
 
 
 _shown_date = (0, "")
 
 
-def _date() -> str:
+def http_date() -> str:
+    """Now, as HTTP writes it."""
     global _shown_date
     now = int(time.time())
     if _shown_date[0] != now:

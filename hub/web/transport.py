@@ -38,15 +38,22 @@ def can_take_over(environ: dict[str, Any]) -> bool:
 class SocketTransport:
     """A raw non-blocking socket and a watcher that notices the client's leaving.
 
-    A duplicate of gunicorn's descriptor, so that gunicorn may close its own. What a client sends
-    on an open stream (a pipelined request, garbage) is read and thrown away, up to a bound.
+    What a client sends on an open stream (a pipelined request, garbage) is read and thrown away, up
+    to a bound.
     """
 
     __slots__ = ("_reader", "_received", "_sock", "_writer", "send")
 
-    def __init__(self, sock: Any) -> None:
-        self._sock = _socket.socket(sock.family, sock.type, sock.proto, os.dup(sock.fileno()))
-        self._sock.setblocking(False)
+    @classmethod
+    def beside(cls, sock: Any) -> SocketTransport:
+        """With a duplicate of gunicorn's descriptor, so that gunicorn may close its own."""
+        own = _socket.socket(sock.family, sock.type, sock.proto, os.dup(sock.fileno()))
+        own.setblocking(False)
+        return cls(own)
+
+    def __init__(self, sock: _socket.socket) -> None:
+        """`sock` does not block, and is the transport's to close."""
+        self._sock = sock
         self.send: Callable[[bytes], int] = self._sock.send
         self._received = 0
         self._reader: Any = None

@@ -18,6 +18,7 @@ import socket
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import takewhile
 from types import TracebackType
 from typing import Any
 
@@ -69,6 +70,14 @@ class WaitingConnection:
         if self.refused:
             raise Overloaded("too many requests wait for their bodies")
 
+    def waits(self) -> None:
+        """From now on something is awaited of it."""
+        self._connections.waits(self)
+
+    def came(self) -> None:
+        """It is there, or the connection is gone."""
+        self._connections.came(self)
+
     def spoil(self) -> None:
         """Nobody knows where on it the next request would begin: it ends with this one's answer,
         which must say so. Else a client sends its next request into a closed connection."""
@@ -82,7 +91,8 @@ def _nothing() -> None:
 
 class WaitingConnections:
     """`most` for this process, `most_per_address` for each address; 0: no limit. None waits for
-    longer than `longest_seconds`: gunicorn has no deadline for the handshake of TLS. `shared` tells
+    longer than `longest_seconds`, nor for a head longer than `head_seconds`: neither the handshake
+    of TLS nor what the door reads has a deadline of its own. `shared` tells
     the addresses behind which others stand (proxies, and what has none): theirs is no limit of its
     own."""
 
@@ -92,9 +102,11 @@ class WaitingConnections:
         most_per_address: int,
         *,
         longest_seconds: float = float("inf"),
+        head_seconds: float = float("inf"),
         shared: Callable[[str], bool] = lambda address: not address,
     ) -> None:
         self._longest_seconds = longest_seconds
+        self._head_seconds = min(head_seconds, longest_seconds)
         self._shared = shared
         self.made_room = 0
         self._most = most
@@ -126,9 +138,11 @@ class WaitingConnections:
     def tidy(self) -> None:
         """Call it now and then: those that came but a moment ago may have to make room by now, and
         some may have waited too long."""
-        late = time.monotonic() - self._longest_seconds
-        while self._all and next(iter(self._all)).since < late:
-            self._end(next(iter(self._all)))
+        now = time.monotonic()
+        late = takewhile(lambda each: each.since < now - self._head_seconds, self._all)
+        for connection in list(late):
+            if not connection.body or connection.since < now - self._longest_seconds:
+                self._end(connection)
         for address, siblings in list(self._of.items()):
             if not self._shared(address):
                 self._make_room(siblings, self._most_per_address)
@@ -140,12 +154,12 @@ class WaitingConnections:
             oldest = next(iter(waiting))
             if oldest.since > settled and len(waiting) <= _TWICE * most:
                 return
+            self.made_room += 1
             self._end(oldest)
 
     def _end(self, connection: WaitingConnection) -> None:
         """End its input: that is what its greenlet waits for, and an answer can still go out."""
         self.came(connection)
-        self.made_room += 1
         connection.refused = connection.body
         try:
             # Past the wrapper of TLS, which would have to be told in its own greenlet.

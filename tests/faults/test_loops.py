@@ -21,7 +21,7 @@ TEXT = text_for("a question", words=60)
 LEASE_SECONDS = 3
 OF_A_WEB_PROCESS = (
     "feed", "turns", "heartbeats", "presence", "endings", "catch-up", "tidy", "waiting", "drain",
-    "producers",
+    "producers", "sender",
 )  # fmt: skip
 OF_A_WORKER = (
     "sender", "claims", "renewals", "records", "polls", "sweeps", "feed", "report", "pulse"

@@ -136,7 +136,7 @@ MUTANTS = (
     ),
     Mutant(
         "one publisher's trouble is its own",
-        "workers/run/sender.py",
+        "hub/fanout/sender.py",
         "            del self._in_hand[publisher]\n        except Exception as error:",
         "            del self._in_hand[publisher]\n        except KeyError as error:",
         (PUBLISHER,),

@@ -15,7 +15,7 @@ import gevent
 import redis
 
 from hub.fanout.loops import Loops
-from workers.run.pipe import Pipe
+from hub.store.pipe import Pipe
 
 
 class Orders:

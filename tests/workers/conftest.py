@@ -10,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
+from hub.fanout.sender import Sender
 from hub.settings import Settings
 from hub.store.history import History
 from hub.store.redis_link import RedisLink
@@ -19,7 +20,6 @@ from workers.queue import Job, Queue
 from workers.request import Request
 from workers.run.claim import Claim, Claimer
 from workers.run.publisher import Publisher
-from workers.run.sender import Sender
 from workers.run.worker import Worker
 from workers.store import Generations
 

@@ -12,6 +12,7 @@ import gevent
 import pytest
 
 from hub.errors import RedisUnavailable
+from hub.fanout.sender import Sender
 from hub.settings import Settings
 from hub.store.frame import StoredEvent
 from hub.store.history import History, Producer
@@ -25,7 +26,6 @@ from workers.provider import Delta, ProviderFailure
 from workers.queue import Queue
 from workers.run import publisher as publisher_module
 from workers.run.publisher import Publisher
-from workers.run.sender import Sender
 from workers.store import MIN_EVENT_BYTES, Generations
 
 END = Terminal.completed({0: "stop"}, None, None)

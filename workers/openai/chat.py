@@ -58,7 +58,7 @@ class OpenAIFace:
         self.generations.require_create()
         check_json(request)
         check_room(self.delivery, head_of(request.environ).address)
-        name = idempotency_key(request)
+        name = idempotency_key(head_of(request.environ))
         body, value = read_question(request, self.settings)
         asked = parse(value)
         if self.settings.cancel_on_disconnect or _header_flag(CANCEL_HEADER):

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hub.errors import Overloaded, RedisUnavailable, Refused, RequestError, TooLarge
+from hub.fanout.sender import Ready
 from hub.process import fresh_name
 from hub.store.history import APPEND, History, RecordWrite
 from workers.generation import (
@@ -35,7 +36,6 @@ from workers.producers.line import Completed, End, Line
 from workers.producers.progress import FIELDS, Progress
 from workers.provider import Data, Delta, Model, ProviderFailure, Usage, cost, failure
 from workers.run.publisher import Publisher
-from workers.run.sender import Ready
 from workers.store import Generations
 from workers.totals import ended
 

@@ -25,8 +25,10 @@ from gevent.event import Event as Signal
 
 from hub.errors import Refused
 from hub.event import Event, compact_json
+from hub.fanout.sender import Way
 from hub.process import fresh_name
 from hub.store.history import History, Producer, RecordWrite
+from hub.store.pipe import Call
 from workers.generation import Generation, Terminal
 from workers.provider import failure
 from workers.provider.failure import ProviderFailure
@@ -34,8 +36,6 @@ from workers.provider.joining import joined_calls
 from workers.provider.members import Carried
 from workers.provider.parts import Data, Delta
 from workers.run import fault
-from workers.run.pipe import Call
-from workers.run.sender import Way
 from workers.transcript import delta_json
 
 HELD_CHARS = 1 << 20

@@ -19,6 +19,7 @@ from typing import Protocol
 import gevent
 
 from hub.errors import RedisFailure, Refused
+from hub.fanout.sender import Sender
 from hub.settings import Settings
 from hub.store.history import RecordWrite
 from workers.generation import Generation, Terminal
@@ -37,7 +38,6 @@ from workers.request import Request
 from workers.run import fault
 from workers.run.claim import Claim
 from workers.run.publisher import Publisher
-from workers.run.sender import Sender
 from workers.store import Generations
 from workers.totals import ended
 

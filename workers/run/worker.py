@@ -34,19 +34,20 @@ from gevent.lock import Semaphore
 from hub.errors import RedisFailure, RedisUnavailable
 from hub.fanout.feed import Feed
 from hub.fanout.loops import Loop, Loops
+from hub.fanout.sender import Sender
 from hub.fanout.turns import Turns
 from workers.generation import Generation, Terminal
 from workers.queue import Job
 from workers.run import fault
 from workers.run.claim import Claim, Claimer
 from workers.run.runner import Opener, Run
-from workers.run.sender import Sender
 from workers.store import Generations
 
 log = logging.getLogger("workers")
 
 _HAND_OVER_SECONDS = 1.0
 _LEAVE_SECONDS = 0.5
+_GATHER_SECONDS = 0.0005
 _PAUSE_SECONDS = 0.2
 
 
@@ -67,7 +68,7 @@ class Worker:
         self._chance = chance
         self._claimer = Claimer(generations, continues=opener.continues)
         self.loops = Loops()
-        self._sender = Sender(generations.history, self.loops)
+        self._sender = Sender(generations.history, self.loops, gather_seconds=_GATHER_SECONDS)
         self._slots = Semaphore(settings.worker_concurrency)
         self._held: dict[str, Job] = {}
         self._runs: dict[str, Run] = {}

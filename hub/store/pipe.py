@@ -1,9 +1,9 @@
 """Many appends in one round trip.
 
 redis-py spends about 77 µs of CPU on one script call; a worker with a hundred generations makes
-five thousand a second. Here the calls that are ready together leave in one write on a bare
-connection (redis-py still connects, authenticates and finds the node) and hiredis packs and parses:
-21 µs each for two at a time, 10 for eight.
+five thousand a second, a web process as many. Here the calls that are ready together leave in one
+write on a bare connection (redis-py still connects, authenticates and finds the node) and hiredis
+packs and parses: 21 µs each for two at a time, 10 for eight.
 
 Anything but a plain reply is left to the caller, who sends that call once more by the slow way
 (`RedisLink.run`), which knows what to do about a missing script, a moved slot or a new primary.

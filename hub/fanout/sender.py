@@ -1,4 +1,4 @@
-"""The worker's one way to Redis for what its generations say.
+"""One way to Redis for the appends of many: a worker's generations, a web process's publishes.
 
 Publishers that have something report here. While one round trip is under way, all that becomes
 ready waits and leaves with the next, so batches grow with the load. Where Redis does not answer,
@@ -22,14 +22,11 @@ from hub.backoff import Backoff
 from hub.errors import RedisFailure, RedisUnavailable
 from hub.fanout.loops import Loop, Loops
 from hub.store.history import APPEND, History
-from workers.run.pipe import Call, Pipe
+from hub.store.pipe import Call, Pipe
 
-log = logging.getLogger("workers.sender")
+log = logging.getLogger("hub.sender")
 
 ROUND_CALLS = 128
-GATHER_SECONDS = 0.0005
-"""Round trips begin at least so far apart: what is said now and then leaves at once, and of
-thousands of deltas a second several share one."""
 _PAUSE_SECONDS = 0.02
 _MAX_PAUSE_SECONDS = 0.5
 
@@ -65,8 +62,13 @@ class _Sending(NamedTuple):
 
 
 class Sender:
-    def __init__(self, history: History, loops: Loops | None = None) -> None:
+    def __init__(
+        self, history: History, loops: Loops | None = None, *, gather_seconds: float = 0.0
+    ) -> None:
+        """Round trips begin at least `gather_seconds` apart: what is said now and then leaves at
+        once, and of thousands of deltas a second several share one."""
         self._history = history
+        self._gather_seconds = gather_seconds
         self._loops = loops or Loops()
         self._lanes: dict[str, _Lane] = {}
 
@@ -78,6 +80,11 @@ class Sender:
     def trouble(self) -> str | None:
         """Why nothing can be sent at the moment, where that is so."""
         return next((lane.trouble for lane in self._lanes.values() if lane.trouble), None)
+
+    @property
+    def away(self) -> RedisUnavailable | None:
+        """What Redis answered last, where it has carried out nothing since."""
+        return next((lane.away for lane in self._lanes.values() if lane.away), None)
 
     def stop(self) -> None:
         for lane in self._lanes.values():
@@ -94,7 +101,7 @@ class Sender:
         lane = self._lanes.get(node)
         if lane is None:
             pipe = Pipe(link, APPEND, make)
-            lane = self._lanes[node] = _Lane(self._history, pipe, self._loops)
+            lane = self._lanes[node] = _Lane(self._history, pipe, self._loops, self._gather_seconds)
         return lane
 
 
@@ -102,14 +109,15 @@ class _Lane:
     """`_in_hand` holds the publishers of the round under way until each is settled: a round that is
     broken off loses none of them."""
 
-    def __init__(self, history: History, pipe: Pipe, loops: Loops) -> None:
+    def __init__(self, history: History, pipe: Pipe, loops: Loops, gather_seconds: float) -> None:
         self._history = history
+        self._gather_seconds = gather_seconds
         self._pipe = pipe
         self._waiting: list[Ready] = []
         self._in_hand: dict[Ready, None] = {}
         self._wake = Event()
         self._backoff = Backoff(_PAUSE_SECONDS, _MAX_PAUSE_SECONDS)
-        self._away = False
+        self.away: RedisUnavailable | None = None
         self._begun = False
         self._loop = loops.start("sender", self._run, restart_stuck=True)
 
@@ -138,7 +146,7 @@ class _Lane:
                 began = time.monotonic()
                 self._round(loop)
                 loop.progress()
-                rest = GATHER_SECONDS - (time.monotonic() - began)
+                rest = self._gather_seconds - (time.monotonic() - began)
                 if rest > 0:
                     loop.sleep(rest)
 
@@ -227,16 +235,16 @@ class _Lane:
             self._wake.set()
 
     def _redis_is_away(self, error: RedisUnavailable, loop: Loop) -> None:
-        if not self._away:
-            log.warning("redis is away, deltas are held: %s", error.detail)
-        self._away = True
+        if self.away is None:
+            log.warning("redis is away, what is to be stored is held: %s", error.detail)
+        self.away = error
         self._put_back()
         loop.sleep(self._backoff.take())
 
     def _redis_is_back(self) -> None:
-        if self._away:
+        if self.away is not None:
             log.warning("redis is back")
-        self._away = False
+        self.away = None
         self._backoff.reset()
 
 
