@@ -8,9 +8,7 @@ with a deadline.
 
 from __future__ import annotations
 
-import _socket
 import logging
-import os
 import ssl
 import time
 from collections.abc import Callable
@@ -26,6 +24,7 @@ from redis.exceptions import ResponseError
 from hub.backoff import Backoff
 from hub.errors import RedisRefused, RedisUnavailable
 from hub.fanout.loops import Loop, Loops
+from hub.store.peek import peek
 from hub.store.redis_link import RedisLink
 
 log = logging.getLogger("hub.feed")
@@ -107,12 +106,7 @@ class FeedConnection:
         """Whether Redis was heard in that time, or has said something that was not read yet."""
         if self._socket is None:
             return False
-        if time.monotonic() - self._heard_at < seconds:
-            return True
-        try:
-            return bool(peek(self._socket.fileno()))
-        except OSError:
-            return False
+        return time.monotonic() - self._heard_at < seconds or bool(peek(self._socket))
 
     def stop(self) -> None:
         self._stopped = True
@@ -219,7 +213,7 @@ class FeedConnection:
         if not self._pings:
             self._next_ping = self._next_ping or AsyncResult()
             self._ping()
-        elif time.monotonic() - self._pings[0][0] > PONG_SECONDS:
+        elif time.monotonic() - self._pings[0][0] > PONG_SECONDS and not peek(self._socket):
             raise TimeoutError
 
     def _ping(self) -> None:
@@ -249,17 +243,6 @@ class FeedConnection:
         return b"*%d\r\n" % len(parts) + b"".join(
             b"$%d\r\n%s\r\n" % (len(part), part) for part in parts
         )
-
-
-def peek(descriptor: int) -> bytes:
-    """The next byte on a socket, which stays there; b"" where there is none, or the end."""
-    sock = _socket.socket(fileno=os.dup(descriptor))
-    try:
-        return sock.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        return b""
-    finally:
-        sock.close()
 
 
 def _cooperative(connection: Any) -> Any:

@@ -115,6 +115,8 @@ class Room:
         for who comes in the tick in which the event was set and all its waiters have given up.
         """
         while not self.in_step.is_set() and not self.in_step.wait(seconds):
+            if self.in_step.is_set():
+                return True  # set while this process did not get to its waiters
             if self.failing or not self._syncing:
                 return False
         return True

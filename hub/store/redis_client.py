@@ -21,12 +21,20 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
-from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection, parse_url
+from redis.connection import (
+    Connection,
+    DefaultParser,
+    SSLConnection,
+    UnixDomainSocketConnection,
+    parse_url,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
+from redis.exceptions import MaxConnectionsError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelManagedConnection
+
+from hub.store.peek import peek
 
 SOCKET_SECONDS = 3.0
 CONNECT_SECONDS = 2.0
@@ -34,6 +42,16 @@ MAX_CONNECTIONS = 128
 """Of one process to one server: after a failover thousands of rooms read their history at once."""
 
 _CREDENTIALS = ("username", "password")
+
+
+_NONE_FREE = "No connection available."
+
+
+def is_none_free(error: Exception) -> bool:
+    """Whether it says that all connections to a server are in use."""
+    return isinstance(error, MaxConnectionsError) or (
+        isinstance(error, RedisConnectionError) and str(error) == _NONE_FREE
+    )
 
 
 def is_cluster(url: str) -> bool:
@@ -147,6 +165,20 @@ def last_words(sock: Any) -> str:
     return received[1:].partition(b"\r\n")[0].decode() if received.startswith(b"-") else ""
 
 
+class _PatientParser(DefaultParser):  # type: ignore[misc, valid-type]
+    """A parser that does not take its own process's lack of processor for Redis's silence."""
+
+    _sock: Any
+
+    def read_from_socket(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().read_from_socket(*args, **options)
+        except RedisTimeoutError:
+            if not peek(self._sock):
+                raise
+            return super().read_from_socket(*args, **options)
+
+
 class _Connection(_HearsLastWords, Connection):
     pass
 
@@ -187,6 +219,7 @@ def _connection_options() -> dict[str, Any]:
         "socket_keepalive": True,
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
+        "parser_class": _PatientParser,
     }
 
 

@@ -49,6 +49,10 @@ log = logging.getLogger("hub.redis")
 
 TRY_SECONDS = 4.0
 """How long a call goes on trying: a restart or a failover within it is not noticed."""
+QUEUE_SECONDS = 30.0
+"""How long a call waits for a connection while those that have one are answered."""
+ANSWERING_SECONDS = 10.0
+"""So long after its last answer Redis counts as one that answers: a busy process looks seldom."""
 WAIT_MS = 1000
 _DEMOTION_TOLD_SECONDS = 10.0
 """A failover is one line, however many connections and seconds it takes."""
@@ -95,6 +99,7 @@ class RedisLink:
         self.demotions = 0
         """How often a server turned out to be no primary any more."""
         self._demotion_told = -math.inf
+        self._answered_at = -math.inf
         self.cluster = cluster
         self.wait_replicas = wait_replicas
         # In a Cluster a PUBLISH goes to every node, an SPUBLISH to the channel's shard alone.
@@ -171,20 +176,32 @@ class RedisLink:
     ) -> _T:
         """Carry out `command(client)`, which must bear being repeated; `doing` names it to the log.
 
+        Where all connections are in use and Redis answers on them, one of them is waited for.
+
         Raises `RedisUnavailable` when it did not succeed in time: it may or may not have happened;
         `RedisRefused` where Redis will never carry it out.
         """
-        give_up = time.monotonic() + try_seconds
+        began = time.monotonic()
+        give_up = began + try_seconds
         backoff = Backoff(0.02, 0.5)
         while True:
             try:
-                return command(self.client)
+                answer = command(self.client)
+                self._answered_at = time.monotonic()
+                return answer
             except CLIENT_ERRORS as error:
+                if self._must_queue(error) and time.monotonic() < began + QUEUE_SECONDS:
+                    give_up = time.monotonic() + try_seconds
                 failure = self.failed(error, doing)
                 soon = isinstance(failure, RedisUnavailable) and code_of(error) not in LASTING
                 if not soon or time.monotonic() + backoff.seconds > give_up:
                     raise failure from error
                 time.sleep(backoff.take())
+
+    def _must_queue(self, error: Exception) -> bool:
+        """Whether so many ask a Redis that answers that one must wait for a connection."""
+        answers = time.monotonic() - self._answered_at < ANSWERING_SECONDS
+        return answers and redis_client.is_none_free(error)
 
     def failed(self, error: Exception, doing: str = "a command") -> RedisFailure:
         """The failure that an exception of the client stands for. Every place that talks to Redis
