@@ -3,8 +3,9 @@
 They cost a client nothing, so they are counted and bounded, for each address and for all
 (`HUB_MAX_WAITING_PER_ADDRESS`, `HUB_MAX_WAITING`). Beyond the bound the one that has waited longest
 makes room, never the newcomer: whoever sends a request at once is served beside two thousand who do
-not, from the same address, too. One that came only a moment ago stays meanwhile, or a crowd that
-returns all at once would drive itself out.
+not, from the same address, too. One that came only a moment ago stays meanwhile, from one
+address or from many, up to twice what all may be: or a crowd that returns all at once would drive
+itself out.
 
     head    accepted, or kept alive, and no request yet: closed without a word
     body    a request whose body is not there yet: 503, and its sender may try again
@@ -13,6 +14,7 @@ returns all at once would drive itself out.
 from __future__ import annotations
 
 import _socket
+import math
 import os
 import socket
 import time
@@ -150,9 +152,10 @@ class WaitingConnections:
 
     def _make_room(self, waiting: Order, most: int) -> None:
         settled = time.monotonic() - SETTLED_SECONDS
+        crowd = _TWICE * self._most or math.inf
         while len(waiting) > most > 0:
             oldest = next(iter(waiting))
-            if oldest.since > settled and len(waiting) <= _TWICE * most:
+            if oldest.since > settled and len(self._all) <= crowd:
                 return
             self.made_room += 1
             self._end(oldest)
