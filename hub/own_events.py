@@ -7,7 +7,8 @@ starts. Parsers ignore fields that they do not know, so members may be added and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from functools import lru_cache
+from typing import NamedTuple
 
 from hub import sse
 from hub.channel import BEFORE_FIRST
@@ -15,19 +16,37 @@ from hub.event import Event, compact_json
 from hub.timestamp import rfc3339
 
 
+class Verdict(NamedTuple):
+    """What a listener is told about its start on a channel: whether it misses nothing, how many
+    events are replayed, else why not, and the channel's newest id at that moment."""
+
+    recovered: bool
+    replayed: int
+    reason: str | None
+    last_event_id: str | None
+
+
+# A crowd that returns is told the same.
+@lru_cache(256)
 def subscribed(
-    verdicts: Mapping[str, Mapping[str, Any]],
+    verdicts: tuple[tuple[str, Verdict], ...],
     heartbeat_seconds: int,
     retry_ms: int,
     event_id: str | None,
-    positions: Mapping[str, str] | None = None,
+    positions: tuple[tuple[str, str], ...] | None = None,
 ) -> bytes:
     """Always first: the resume verdict of each channel, and the position as its `id:`. `positions`,
     where the channels were listed, are those of which that is made, in a field of their own."""
-    data = {"channels": verdicts, "heartbeat_seconds": heartbeat_seconds}
-    fields = b"" if positions is None else b"positions: %s\n" % compact_json(positions).encode()
-    event = Event(compact_json(data), "subscribed", retry_ms=retry_ms)
-    return fields + sse.encode(event, event_id)
+    channels = {channel: verdict._asdict() for channel, verdict in verdicts}
+    event = Event(
+        compact_json({"channels": channels, "heartbeat_seconds": heartbeat_seconds}),
+        "subscribed",
+        retry_ms=retry_ms,
+    )
+    field = b""
+    if positions is not None:
+        field = b"positions: %s\n" % compact_json(dict(positions)).encode()
+    return field + sse.encode(event, event_id)
 
 
 def heartbeat(now: float, listeners: Mapping[str, int]) -> bytes:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from hub.channel import BEFORE_FIRST, order, place
 from hub.errors import NotFound
 from hub.fanout.channel_kind import Snapshot
 from hub.fanout.room import Room
+from hub.own_events import Verdict
 from hub.store.follow import found
 from hub.store.frame import Page
 
@@ -26,13 +26,9 @@ class StartingPoint:
     snapshot: Snapshot | None = None
     ended: bool = False
 
-    def verdict(self, last: str) -> dict[str, Any]:
-        return {
-            "recovered": self.recovered,
-            "replayed": self.replayed,
-            "reason": self.reason,
-            "last_event_id": None if last == BEFORE_FIRST else last,
-        }
+    def verdict(self, last: str) -> Verdict:
+        newest = None if last == BEFORE_FIRST else last
+        return Verdict(self.recovered, self.replayed, self.reason, newest)
 
 
 def resume(room: Room, last_id: str | None, start: str | None) -> StartingPoint:

@@ -242,10 +242,12 @@ def _head(
         return sse.comment()
     if options.quiet:
         return sse.comment() + sse.retry(delivery.retry_ms())
-    verdicts = {
-        room.channel: starting_point.verdict(room.head)
-        for room, starting_point in zip(rooms, starting_points, strict=True)
-    }
+    verdicts = tuple(
+        [
+            (room.channel, starting_point.verdict(room.head))
+            for room, starting_point in zip(rooms, starting_points, strict=True)
+        ]
+    )
     names = tuple(room.channel for room in rooms)
     shown = [b.shown_id for b in starting_points]
     token = shown[0]
@@ -256,5 +258,5 @@ def _head(
         options.heartbeat_seconds,
         delivery.settings.retry_ms,
         f"{options.label}{token}" if token else None,
-        dict(zip(names, shown, strict=True)) if options.listed else None,
+        tuple(zip(names, shown, strict=True)) if options.listed else None,
     )

@@ -38,8 +38,11 @@ def credential_of(head: RequestHead) -> Credential | None:
 
 
 def _cookie(head: RequestHead) -> str | None:
+    sent = head.headers.get("cookie")
+    if not sent:
+        return None
     found: dict[str, str] = {}
-    for pair in head.headers.get("cookie", "").split(";"):
+    for pair in sent.split(";"):
         name, _, value = pair.strip().partition("=")
         found.setdefault(name, value.strip('"'))
     names = (SECURE_COOKIE, COOKIE) if head.scheme == "https" else (COOKIE,)

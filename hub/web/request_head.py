@@ -11,7 +11,7 @@ is believed only from trusted proxies (`proxies.TrustedProxies`).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -107,8 +107,8 @@ class RequestHead(NamedTuple):
         """The hub's own origin, as this client sees it; empty where it named no host."""
         return f"{self.scheme}://{self.host}" if self.host else ""
 
-    def query_pairs(self) -> list[tuple[str, str]]:
-        return parse_qsl(self.query, keep_blank_values=True) if self.query else []
+    def query_pairs(self) -> Sequence[tuple[str, str]]:
+        return _query_pairs(self.query) if self.query else ()
 
 
 def remember(head: RequestHead, environ: dict[str, Any]) -> None:
@@ -149,6 +149,13 @@ def _host_in_line(target: str) -> str | None:
     return None
 
 
+# Both are asked for several times in a request, and a crowd asks for the same.
+@lru_cache(256)
+def _query_pairs(query: str) -> Sequence[tuple[str, str]]:
+    return tuple(parse_qsl(query, keep_blank_values=True))
+
+
+@lru_cache(1024)
 def _host(named: str | None) -> str | None:
     if named is None:
         return None
