@@ -36,6 +36,7 @@ from hub.fanout.loops import Loop, Loops
 from hub.fanout.presence import Presence
 from hub.fanout.rendering import Rendering
 from hub.fanout.room import Room
+from hub.fanout.spare_memory import SpareMemory
 from hub.fanout.turns import Turns
 from hub.metrics import SCOREBOARD, Counters, Figures, Scoreboard, resident_bytes
 from hub.past import Past
@@ -80,6 +81,7 @@ class Delivery:
         self._presence = Presence(history, self._rooms, settings.heartbeat_seconds)
         self.loops = Loops()
         self._longest_step = LongestStep()
+        self._spare_memory = SpareMemory()
         self._started = False
         self.feed = Feed(history.link, self._turns, self.loops)
 
@@ -201,6 +203,7 @@ class Delivery:
 
     def opened(self, listener: Listener) -> None:
         self.listeners.add(listener)
+        self._spare_memory.moved()
         if self.settings.max_listeners_per_address:
             self.per_address[listener.address] = self.per_address.get(listener.address, 0) + 1
         for room in self._rooms_of(listener):
@@ -212,6 +215,7 @@ class Delivery:
 
     def closed(self, listener: Listener, reason: str) -> None:
         self.listeners.discard(listener)
+        self._spare_memory.moved()
         self._catch_up.forget(listener)
         self._blocked.pop(listener, None)
         self._heartbeats.closed()
@@ -299,6 +303,7 @@ class Delivery:
                     break
                 self.counters.stalled += 1
                 listener.close("stalled")
+            self._spare_memory.look()
             for room in self._rooms.values():
                 room.forget_what_is_over()
             for channel, since in list(self._unused_since.items()):

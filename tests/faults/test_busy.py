@@ -4,14 +4,10 @@ answer, refuses a stream."""
 from __future__ import annotations
 
 import resource
-import selectors
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from typing import cast
-from urllib.parse import urlsplit
+from contextlib import contextmanager
 
 import gevent
 import pytest
@@ -22,8 +18,8 @@ from hub.settings import Settings
 from hub.store.history import History
 from hub.store.redis_link import RedisLink
 from tests.conftest import StartStack
-from tests.support import keys
-from tests.support.deadline import deadline, eventually
+from tests.faults.crowd import Crowd
+from tests.support.deadline import eventually
 from tests.support.stack import Web
 from tests.support.stream import EventStream
 from tests.support.valkey import Valkey
@@ -105,36 +101,6 @@ def a_fifth_of_a_core(web: Web) -> Iterator[None]:
         thread.join()
 
 
-def first_events(web: Web, paths: list[str], within_seconds: float) -> list[bytes]:
-    """The name of the first event of each of many streams that are asked for all at once."""
-    parts = urlsplit(web.url)
-    shown = "".join(f"{name}: {value}\r\n" for name, value in keys.headers(None).items())
-    give_up = deadline(within_seconds)
-    found: list[bytes] = []
-    with ExitStack() as opened, selectors.DefaultSelector() as selector:
-        for path in paths:
-            sock = opened.enter_context(socket.socket())
-            sock.setblocking(False)
-            sock.connect_ex((parts.hostname, parts.port))
-            request = f"GET {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n{shown}\r\n".encode()
-            selector.register(sock, selectors.EVENT_WRITE, request)
-        while len(found) < len(paths):
-            assert time.monotonic() < give_up, f"{len(found)} of {len(paths)} were answered"
-            for key, ready in selector.select(1):
-                sock = cast(socket.socket, key.fileobj)
-                if ready & selectors.EVENT_WRITE:
-                    sock.send(key.data)
-                    selector.modify(sock, selectors.EVENT_READ, b"")
-                    continue
-                received = sock.recv(65536)
-                answer = key.data + received
-                selector.modify(sock, selectors.EVENT_READ, answer)
-                if not received or b"\n\n" in answer:
-                    selector.unregister(sock)
-                    found.append(answer.partition(b"event: ")[2].partition(b"\n")[0])
-    return found
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 2500])
 def test_five_thousand_who_come_to_a_fifth_of_a_core_are_all_served(
@@ -145,5 +111,5 @@ def test_five_thousand_who_come_to_a_fifth_of_a_core_are_all_served(
     count = min(5000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 500)
     with a_fifth_of_a_core(hub.web):
         paths = [f"/channels/c{number % channels}/events" for number in range(count)]
-        found = first_events(hub.web, paths, 120)
-    assert found == [b"subscribed"] * count
+        with Crowd(hub.web, paths, within_seconds=120) as crowd:
+            assert crowd.first_events == [b"subscribed"] * count

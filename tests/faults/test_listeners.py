@@ -15,6 +15,7 @@ import pytest
 
 from tests.conftest import StartStack
 from tests.faults.conftest import MakeAudience, StartPublisher
+from tests.faults.crowd import Crowd
 from tests.faults.payload import payload
 from tests.faults.test_web import serving
 from tests.support.deadline import eventually
@@ -207,6 +208,22 @@ def test_ten_thousand_connections_that_say_nothing_are_closed_and_meanwhile_othe
         for sock in silent:
             assert sock.recv(4096) == b""  # and not the socket's time-out
     assert hub.get("/healthz").status_code == 200
+
+
+@pytest.mark.slow
+def test_the_memory_that_a_crowd_needed_comes_back_when_it_has_left(stack: StartStack) -> None:
+    hub = stack(env={"HUB_MAX_WAITING": "0", "HUB_MAX_WAITING_PER_ADDRESS": "0"}, workers=0)
+    count = min(5000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 500)
+
+    def comes_and_goes(count: int) -> None:
+        with Crowd(hub.web, ["/channels/news/events"] * count, within_seconds=60) as crowd:
+            assert crowd.first_events == [b"subscribed"] * count
+
+    comes_and_goes(100)
+    before = memory_bytes(hub.web)
+    comes_and_goes(count)
+    # What is left is in arenas of Python's that something long-lived has come to lie in.
+    eventually(lambda: memory_bytes(hub.web) <= 1.1 * before)
 
 
 def test_listeners_beyond_the_limit_are_told_and_come_in_when_there_is_room(
