@@ -116,7 +116,7 @@ def application_of(
         )
     )
     app.register_blueprint(openapi_blueprint(settings))
-    app.register_blueprint(status_data_blueprint(delivery, lambda: status(queue)))
+    app.register_blueprint(status_data_blueprint(delivery, lambda: status(generations)))
     app.register_blueprint(
         pages_blueprint(
             lambda one: preview(generations, guarded.require(one, Action.INFORM)),

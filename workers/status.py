@@ -6,13 +6,18 @@ from itertools import pairwise
 from typing import Any
 
 from workers.metrics import ended_by_status
-from workers.queue import Queue
+from workers.store import Generations
 from workers.totals import FIRST_DELTA_BUCKETS
 
+RECENT = 15
+_SHOWN = ("id", "status", "model", "created", "attempt", "usage")
 
-def status(queue: Queue) -> dict[str, Any]:
+
+def status(generations: Generations) -> dict[str, Any]:
     """Raises `RedisUnavailable`."""
+    queue = generations.queue
     counts = queue.counts()
+    newest = (one.in_list(0) for one in generations.newest(RECENT))
     within = [0.0, *(counts.totals.get(f"first_delta:{b:g}", 0.0) for b in FIRST_DELTA_BUCKETS)]
     within.append(counts.totals.get("first_delta:count", 0.0))
     return {
@@ -32,4 +37,5 @@ def status(queue: Queue) -> dict[str, Any]:
             }
             for worker in queue.workers()
         ],
+        "recent": [{name: one[name] for name in _SHOWN} for one in newest],
     }

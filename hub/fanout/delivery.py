@@ -150,13 +150,18 @@ class Delivery:
         finally:
             self.arriving -= 1
 
+    def listeners_of(self, channel: str) -> int:
+        """The listeners of a channel in this process."""
+        room = self._rooms.get(channel)
+        return room.listeners if room else 0
+
     def count(self, channel: str) -> int:
         """The listeners of a channel in all processes. Raises `RedisUnavailable`."""
         return self.counts([channel])[0]
 
     def counts(self, channels: Sequence[str]) -> list[int]:
         """`count` of many channels, in one round trip per Redis node."""
-        here = {name: room.listeners if (room := self._rooms.get(name)) else 0 for name in channels}
+        here = {name: self.listeners_of(name) for name in channels}
         others = self._presence.elsewhere(here)
         sums = {name: here[name] + other for name, other in zip(here, others, strict=True)}
         return [sums[name] for name in channels]

@@ -22,7 +22,9 @@ OPEN_TO_NOBODY = frozenset({"pages", "health", "sessions", "openapi"})
 token, and the description of all routes, which tells nothing of anybody."""
 
 _KEY = "hubbub.caller"
-_OPERATORS_LOOK_AT = re.compile(r"/metrics|/status|/status/data|/generations|/channels/[^/]+")
+_OPERATORS_LOOK_AT = re.compile(
+    r"/metrics|/status|/status/(?:data|events)|/generations|/channels/[^/]+"
+)
 
 
 class Caller(NamedTuple):

@@ -1,4 +1,5 @@
-"""`/status/data`: how the hub is, as JSON, for the page `/status` and for programs that look on."""
+"""`/status/data` and `/status/events`: how the hub is, as JSON and live, for the page `/status` and
+for programs that look on."""
 
 from __future__ import annotations
 
@@ -16,6 +17,8 @@ from hub.metrics import LAG_BOUNDS, lag_counts, replay_counts
 from hub.timestamp import rfc3339
 from hub.web.caller import caller_of
 from hub.web.json_response import json_answer
+from hub.web.status_stream import StatusStream
+from hub.web.stream_response import subscribe
 
 _SHOWN = (
     "listeners", "behind", "published", "deliveries", "gaps", "stalled", "repairs",
@@ -37,11 +40,9 @@ def status_data_blueprint(
     """`more()` is what a program built on the hub adds; it may raise `HubError`."""
     blueprint = Blueprint("status_data", __name__)
 
-    @blueprint.get("/status/data")
-    def data() -> Response:
-        caller_of(request.environ).require(Action.OPERATE)
+    def told() -> dict[str, Any]:
         figures = delivery.total_figures()
-        body: dict[str, Any] = {
+        now = {
             "time": rfc3339(time.time()),
             "figures": _shown(figures),
             "replays": replay_counts(figures),
@@ -53,15 +54,26 @@ def status_data_blueprint(
                 {"pid": pid, **_shown(one)}
                 for pid, one in sorted(delivery.figures_by_process().items())
             ],
-            "past": [asdict(sample) for sample in delivery.past.samples],
+            "sample": next((asdict(one) for one in reversed(delivery.past.samples)), None),
         }
         try:
-            body |= {"redis": _redis(delivery), **more()}
+            return {**now, "redis": _redis(delivery), **more()}
         except HubError as error:  # what is known here is told all the same
-            body["redis"] = {"problem": error.detail}
-        answer = json_answer(body)
+            return {**now, "redis": {"problem": error.detail}}
+
+    stream = StatusStream(delivery, told)
+
+    @blueprint.get("/status/data")
+    def data() -> Response:
+        caller_of(request.environ).require(Action.OPERATE)
+        answer = json_answer({**told(), "past": [asdict(one) for one in delivery.past.samples]})
         answer.headers["Cache-Control"] = "no-store"
         return answer
+
+    @blueprint.get("/status/events")
+    def events() -> Response:
+        caller_of(request.environ).require(Action.OPERATE)
+        return subscribe(delivery, [stream.watched()], allowed=True)
 
     return blueprint
 

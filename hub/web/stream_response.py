@@ -86,11 +86,12 @@ def open_stream(
     start: str | None = None,
     options: SubscribeOptions | None = None,
     listed: bool = False,
+    allowed: bool = False,
 ) -> StreamAnswer:
     """Answer a request with a stream of `channels` (see `subscribe.prepare`), each of which the
-    caller must be allowed to hear; 204 where all of it has ended and was seen. `options` stand in
-    place of what the request asks for; `listed`: the channels are those of its list. The stream
-    ends with the caller's token.
+    caller must be allowed to hear, `allowed` where that was asked already; 204 where all of it has
+    ended and was seen. `options` stand in place of what the request asks for; `listed`: the
+    channels are those of its list. The stream ends with the caller's token.
 
     Where there is no stream at the moment the answer is one that makes EventSource come back, or
     `Overloaded` for a client that asked for it. Raises `RequestError` for options that are none.
@@ -105,7 +106,7 @@ def open_stream(
             after=_after(head, channels) if listed else None,
         )
     try:
-        for channel in channels:
+        for channel in () if allowed else channels:
             _require(caller, channel)
         prepared = prepare(
             delivery, channels, options, head.address, dialect=dialect, view=view, start=start
@@ -156,6 +157,7 @@ def subscribe(
     start: str | None = None,
     options: SubscribeOptions | None = None,
     listed: bool = False,
+    allowed: bool = False,
     when_left: Callable[[], None] | None = None,
 ) -> Response:
     """`open_stream` for the current request of Flask's. `when_left` is called, and must not wait,
@@ -174,6 +176,7 @@ def subscribe(
             start=start,
             options=options,
             listed=listed,
+            allowed=allowed,
         )
         if answer.stream is not None:
             answer.stream.listener.when_left = when_left

@@ -11,6 +11,7 @@ from hubbub.openapi.values import (
     ANYTHING,
     BOOLEAN,
     COUNT,
+    EVENT_STREAM,
     JSON,
     NUMBER,
     STRING,
@@ -68,14 +69,16 @@ SCHEMAS: Mapping[str, Schema] = {
             "replays": map_of(NUMBER),
             "lag": list_of(record({"seconds": or_null(NUMBER), "count": NUMBER})),
             "processes": list_of(record({"pid": COUNT})),
+            "sample": or_null({"type": "object"}),
             "past": list_of({"type": "object"}),
             "redis": {"type": "object"},
             "jobs": map_of(COUNT),
             "generations": map_of(NUMBER),
             "first_delta": ANYTHING,
             "workers": list_of(record({"name": STRING, "jobs": COUNT, "lease_seconds": NUMBER})),
+            "recent": list_of({"type": "object"}),
         },
-        optional=("jobs", "generations", "first_delta", "workers"),
+        optional=("past", "jobs", "generations", "first_delta", "workers", "recent"),
     ),
 }
 
@@ -146,6 +149,12 @@ def _health() -> Sequence[Operation]:
             "/status/data",
             "How the hub is",
             {200: json_answer("Of this moment.", ref("StatusData"))},
+        ),
+        Operation(
+            "GET",
+            "/status/events",
+            "The same, live: events `status` every two seconds",
+            {200: Answer("The stream.", {EVENT_STREAM: Media(STRING)})},
         ),
         Operation(
             "GET",

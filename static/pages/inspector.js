@@ -16,6 +16,8 @@ import { connection as options, request, words } from "./session.js";
 /** @typedef {import("../hubbub.js").HubEvent} HubEvent */
 
 const SHOWN = 200;
+/** What is retained is counted so long after an event has come. */
+const COUNT_MS = 1_000;
 
 export class Inspector {
   #root;
@@ -26,6 +28,8 @@ export class Inspector {
   #subscription = null;
   #arrived = 0;
   #joined = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #counting;
 
   /** @param {HTMLElement} root */
   constructor(root) {
@@ -75,7 +79,7 @@ export class Inspector {
     part(this.#root, "watchers").textContent = "";
   }
 
-  /** What is retained, read every now and then. */
+  /** What is retained. */
   async refresh() {
     if (!this.#subscription) return;
     const path = `/channels/${encodeURIComponent(this.#channel)}`;
@@ -111,6 +115,11 @@ export class Inspector {
     const list = part(this.#root, "events");
     list.prepend(item);
     this.#arrived += 1;
+    // Once for all that come together.
+    this.#counting ??= setTimeout(() => {
+      this.#counting = undefined;
+      this.refresh();
+    }, COUNT_MS);
     if (list.children.length > SHOWN) list.lastElementChild?.remove();
     part(this.#root, "none").hidden = true;
   }

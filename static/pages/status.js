@@ -1,22 +1,24 @@
 // @ts-check
 /**
- * `/status`: how the hub is, read every two seconds while the page is looked at. Each part stands by
- * itself: what cannot be had is said, and the rest goes on.
+ * `/status`: how the hub is, by the hub's own stream while the page is looked at. What went before is
+ * read once; where the stream says nothing for a while, what can be had is read and shown.
  *
  * @module
  */
 
 import { RequestError } from "../hubbub.js";
-import { pageOf } from "./address.js";
+import { address, pageOf } from "./address.js";
 import { drawBars } from "./bars.js";
 import { ago, element, part } from "./dom.js";
 import { Inbox } from "./inbox.js";
 import { Inspector } from "./inspector.js";
 import { Plot } from "./plot.js";
-import { hub, request, words } from "./session.js";
+import { request, words } from "./session.js";
 
-const PERIOD_MS = 2_000;
-const GENERATIONS = 15;
+/** Longer than two events of the stream are apart. */
+const SILENCE_MS = 5_000;
+/** As many samples as the hub keeps: a quarter of an hour. */
+const KEPT = 180;
 
 const inspector = new Inspector(part(document, "inspector"));
 const plots = part(document, "plots");
@@ -101,10 +103,21 @@ function drawRows(into, rows) {
   );
 }
 
+/** @type {any[]} */
+let past = [];
+
+/** What was read brings the past, an event of the stream the newest sample. @param {any} data */
+function remember(data) {
+  if (data.past) past = data.past;
+  const newest = past.at(-1)?.time_ms ?? 0;
+  if (data.sample && data.sample.time_ms > newest) past = [...past, data.sample].slice(-KEPT);
+}
+
 /** @param {any} data */
 function draw(data) {
   drawHealth(data);
-  drawPlots(data.past, Date.parse(data.time));
+  remember(data);
+  drawPlots(past, Date.parse(data.time));
   drawBars(part(document, "lag"), data.lag, "Nothing has been delivered yet.");
   drawRows(
     "processes",
@@ -124,15 +137,16 @@ function draw(data) {
   part(document, "no-workers").hidden = data.workers.length > 0;
   const ended = Object.entries(data.generations).map(([status, all]) => `${count(all)} ${status}`);
   part(document, "ended").textContent = ended.join(" · ");
+  drawGenerations(data.recent);
 }
 
-async function drawGenerations() {
-  const { generations } = await hub.request(`/generations?limit=${GENERATIONS}`);
+/** @param {any[]} generations */
+function drawGenerations(generations) {
   part(document, "generations").replaceChildren(...generations.map(generationRow));
   part(document, "no-generations").hidden = generations.length > 0;
   const names = generations
-    .filter((/** @type {any} */ one) => one.status === "running" || one.status === "queued")
-    .map((/** @type {any} */ one) => new Option(`generation:${one.id}`));
+    .filter((one) => one.status === "running" || one.status === "queued")
+    .map((one) => new Option(`generation:${one.id}`));
   part(document, "names").replaceChildren(...names);
 }
 
@@ -159,28 +173,61 @@ function generationRow({ id, status, model, created, usage, attempt }) {
   return row;
 }
 
+/** @type {EventSource | null} */
+let stream = null;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
-let timer;
+let silence;
 
-async function refresh() {
-  clearTimeout(timer);
+/** @param {any} data */
+function show(data) {
+  draw(data);
+  part(document, "read").textContent = `Live, ${new Date(data.time).toLocaleTimeString()}`;
+  watch();
+}
+
+/** Where nothing comes for a while, something is wrong that can perhaps be read. */
+function watch() {
+  clearTimeout(silence);
+  if (stream) silence = setTimeout(read, SILENCE_MS);
+}
+
+/** @returns {Promise<boolean>} whether the state may be seen */
+async function read() {
   try {
-    draw(await request("/status/data"));
-    await Promise.all([drawGenerations(), inspector.refresh()]);
-    part(document, "read").textContent = `Read at ${new Date().toLocaleTimeString()}`;
+    show(await request("/status/data"));
+    return true;
   } catch (error) {
     const note = part(document, "note");
     note.hidden = false;
     const hidden = error instanceof RequestError && error.problem.status === 403;
     note.textContent = hidden ? "Only an administrator's token shows the state of the hub." : words(error);
     part(document, "read").textContent = "";
+    watch();
+    return !hidden;
   }
-  clearTimeout(timer);
-  if (document.visibilityState === "visible") timer = setTimeout(refresh, PERIOD_MS);
+}
+
+async function follow() {
+  leave();
+  if (!(await read()) || document.visibilityState !== "visible" || stream) return;
+  stream = new EventSource(address("/status/events"));
+  stream.addEventListener("status", (event) => show(JSON.parse(event.data)));
+  // A refusal is final for an EventSource, and a hub that restarts may refuse: begin anew then.
+  stream.addEventListener("error", () => {
+    if (stream?.readyState === EventSource.CLOSED) setTimeout(follow, SILENCE_MS);
+  });
+  watch();
+}
+
+function leave() {
+  stream?.close();
+  stream = null;
+  clearTimeout(silence);
 }
 
 document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible") refresh();
+  if (document.visibilityState === "visible") follow();
+  else leave();
 });
 part(document, "look").addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -198,4 +245,4 @@ part(document, "look").addEventListener("submit", async (event) => {
   }
 });
 new Inbox();
-refresh();
+follow();

@@ -79,3 +79,20 @@ def test_a_hub_without_its_redis_says_so(
     page.locator('.tile[data-state="good"]', has_text="Redis").wait_for()
     valkey.end()  # type: ignore[attr-defined]
     page.locator('.tile[data-state="bad"]', has_text="does not answer").wait_for()
+
+
+def test_the_page_follows_the_hub_s_own_stream_and_asks_once(
+    hub: Stack, context: BrowserContext
+) -> None:
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.removeprefix(hub.url)))
+    page.goto(f"{hub.url}/status")
+    page.get_by_text("Live, ").wait_for()
+    generation_id = hub.generate("seen without being asked for")
+    page.get_by_role("link", name=generation_id).wait_for()
+    hub.finished(generation_id)
+    page.get_by_text("1 completed").wait_for()
+    assert asked.count("/status/events") == 1
+    assert asked.count("/status/data") == 1
+    assert "/generations" not in {path.partition("?")[0] for path in asked}

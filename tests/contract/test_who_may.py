@@ -81,6 +81,7 @@ ROUTES = [
     ("GET", "/metrics"),
     ("GET", "/status"),
     ("GET", "/status/data"),
+    ("GET", "/status/events"),
     ("POST", "/v1/embeddings"),
     ("POST", "/v1/chat/completions"),
     ("GET", "/v1/models"),
@@ -346,7 +347,8 @@ def test_what_one_has_asked_is_one_s_own_in_every_way(keyed: Web, listen: Listen
 
 def test_what_another_has_asked_does_not_exist(keyed: Web) -> None:
     made = ask(keyed, granted("mine", generate=True))
-    other = granted("other", subscribe=["news", "generation:x*"], publish=["*"], generate=True)
+    near = f"generation:{made}x*"
+    other = granted("other", subscribe=["news", near], publish=["*"], generate=True)
     for method, path in (
         ("GET", "/generations/{}"),
         ("GET", "/generations/{}/question"),
