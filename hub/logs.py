@@ -1,6 +1,7 @@
 """Log lines on standard error, as text or as JSON (`HUB_LOG_FORMAT`).
 
-Tokens, prompts and texts never come here: whoever logs names ids, counts and reasons only.
+Tokens, prompts and texts never come here: whoever logs names ids, counts and reasons only. A line
+that is written for a request, or for a generation that was asked for by one, names it (`trace`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 
 from hub.showing import without_passwords
 from hub.timestamp import rfc3339
+from hub.trace import Trace, current
 
 
 def configure(log_format: str) -> None:
@@ -53,6 +55,8 @@ class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         said = without_passwords(record.getMessage())
         line = f"{rfc3339(record.created)} {record.levelname} {record.name} {said}"
+        if (trace := _trace(record)) is not None:
+            line += f" request={trace.request_id}"
         return (
             line if record.exc_info is None else f"{line}\n{self.formatException(record.exc_info)}"
         )
@@ -61,10 +65,20 @@ class _Text(logging.Formatter):
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         more = {}
+        if (trace := _trace(record)) is not None:
+            more["request"] = trace.request_id
+            if trace.traceparent:
+                more["trace_id"] = trace.traceparent.split("-")[1]
         if record.exc_info is not None:
             more["traceback"] = self.formatException(record.exc_info)
         said = without_passwords(record.getMessage())
         return _json(record.created, record.levelname, record.name, said, **more)
+
+
+def _trace(record: logging.LogRecord) -> Trace | None:
+    """The trace that the line names, or that whoever writes it is busy with."""
+    named: Trace | None = getattr(record, "trace", None)
+    return named or current.get()
 
 
 def _json(seconds: float, level: str, name: str, message: str, **more: str) -> str:

@@ -19,7 +19,7 @@ from hub.settings import SettingError, Settings
 from hub.store.history import History
 from hub.store.redis_link import RedisLink
 from hub.store.server_check import check_server, wait_until_fit
-from hub.web import caller, cors, headers, problems
+from hub.web import caller, cors, headers, problems, tracing
 from hub.web.caller import Callers, caller_of
 from hub.web.channels import channels_blueprint
 from hub.web.door import Door
@@ -88,6 +88,7 @@ def application_of(
     caller.register(app)
     headers.register(app)
     cors.register(app, settings.cors_origins)
+    tracing.register(app)
     access = Access(settings, delivery)
     limits = Limits(link, settings)
     threads = Threads(history, settings.history_seconds)

@@ -21,6 +21,7 @@ from hub.errors import NotFound
 from hub.event import Event, compact_json
 from hub.store.history import Record
 from hub.timestamp import rfc3339
+from hub.trace import Trace
 from workers.request import QUESTION_SHOWN, Request
 from workers.transcript import with_all, within
 
@@ -63,7 +64,7 @@ def when(ms: int | None) -> str | None:
 
 BRIEF = (
     "status", "brief", "created", "model", "owner", "started", "finished", "attempt", "lost",
-    "fence", "handed_over", "restarted_at", "terminal",
+    "fence", "handed_over", "restarted_at", "terminal", "trace",
 )  # fmt: skip
 """The fields of a record without what was asked, which may be large."""
 
@@ -112,6 +113,8 @@ class Terminal:
 class Generation:
     """A generation as its record has it. `fence` names the claim that may write now; '' none.
 
+    `trace`: which request asked for it, for the log and the provider.
+
     `request` is the whole of it only where the record was read whole, else its brief.
     """
 
@@ -129,6 +132,7 @@ class Generation:
     handed_over: bool = False
     restarted_at: str = ""
     terminal: Terminal | None = None
+    trace: Trace | None = None
 
     @property
     def channel(self) -> str:
@@ -160,6 +164,7 @@ class Generation:
             handed_over=fields.get("handed_over") == "1",
             restarted_at=fields.get("restarted_at", ""),
             terminal=Terminal(*json.loads(terminal)) if terminal else None,
+            trace=Trace.from_field(fields.get("trace", "")),
         )
 
     def first_fields(self) -> dict[str, str]:
@@ -173,6 +178,8 @@ class Generation:
             "request": self.request.to_json(),
             "brief": self.request.brief().to_json(),
         }
+        if self.trace is not None:
+            fields["trace"] = self.trace.to_field()
         if self.attempt:
             fields |= {
                 "attempt": str(self.attempt),

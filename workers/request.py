@@ -67,7 +67,8 @@ class Request:
 
     @classmethod
     def from_json(cls, text: str) -> Request:
-        return cls(**json.loads(text))
+        """Members of a later version are passed over: workers of two versions may share a Redis."""
+        return cls(**{n: value for n, value in json.loads(text).items() if n in cls.__slots__})
 
     def brief(self) -> Request:
         """What lists, pages and streams show of a request: small, whatever it holds. No provider

@@ -26,6 +26,7 @@ from hub.errors import HubError, KeyReused, NotFound, Refused, TooMany
 from hub.settings import Settings
 from hub.store.history import IDEMPOTENCY_SECONDS, History, IdempotencyKey, Producer, RecordWrite
 from hub.store.redis_link import Script
+from hub.trace import current
 from workers.answers import Answer, Answers
 from workers.generation import (
     BRIEF,
@@ -128,6 +129,7 @@ class Generations:
             created_ms=self.now_ms(),
             model=request.model or (None if request.producer else self.settings.model),
             owner=owner,
+            trace=current.get(),
         )
         if request.producer:  # nobody has to claim it
             generation = replace(

@@ -242,6 +242,7 @@ class Delivery:
             listener.events,
             listener.bytes,
             reason,
+            extra={"trace": listener.trace},
         )
 
     def place_at(

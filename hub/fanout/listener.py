@@ -36,6 +36,7 @@ from hub.fanout.channel_kind import Snapshot
 from hub.fanout.rendering import Item, Rendered, Rendering, cut, shown
 from hub.fanout.unsent import NOTHING
 from hub.store.chunk import Chunk
+from hub.trace import current
 
 _NOWHERE: list[Any] = []
 """What a listener at the head keeps of its place: nothing, its group knows."""
@@ -153,6 +154,7 @@ class Listener:
         "quiet",
         "rooms",
         "token",
+        "trace",
         "when_left",
     )
 
@@ -186,6 +188,7 @@ class Listener:
         self.closed = False
         self.blocked_since = 0.0
         self.opened = time.monotonic()
+        self.trace = current.get()
         self._rest = NOTHING
 
     def start(self, transport: Transport, head: bytes) -> None:

@@ -112,7 +112,7 @@ def _make_sentinel(url: str) -> Any:
         asking.pop("username", None)
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
         _addresses(urlsplit(url).netloc, 26379),
-        sentinel_kwargs={**_connection_options(), **asking, "ssl": _is_tls(url)},
+        sentinel_kwargs={**_client_options(), **asking, "ssl": _is_tls(url)},
         db=database,
         **{**_connection_options(), **options},
     )
@@ -213,13 +213,17 @@ class _SentinelTLSConnection(_SentinelConnection, SSLConnection):
 
 
 def _connection_options() -> dict[str, Any]:
+    return {**_client_options(), "parser_class": _PatientParser}
+
+
+def _client_options() -> dict[str, Any]:
+    """Those that redis-py's clients know, too: the ones that ask Sentinels are such."""
     return {
         "socket_timeout": SOCKET_SECONDS,
         "socket_connect_timeout": CONNECT_SECONDS,
         "socket_keepalive": True,
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
-        "parser_class": _PatientParser,
     }
 
 

@@ -33,6 +33,7 @@ from hub.fanout.sender import Sender
 from hub.store.history import Producer, is_of_a_copy
 from hub.store.pipe import Call
 from hub.store.redis_link import TRY_SECONDS
+from hub.trace import Trace, current
 from hub.web.body import WHOLE_BODY
 from hub.web.caller import Caller
 from hub.web.entrance import Entrance, events_of
@@ -42,6 +43,7 @@ from hub.web.problems import INTERNAL, PROBLEM_TYPE, field_of, problem_headers, 
 from hub.web.publishing import Publish, Publishing
 from hub.web.request_head import RequestHead
 from hub.web.stream_response import http_date, take_over
+from hub.web.tracing import shown
 from hub.web.transport import SocketTransport
 from hub.web.visit import Rest
 from hub.web.waiting import WAITING, WaitingConnection
@@ -251,7 +253,8 @@ class _Connection:
         headers: Mapping[str, str] = _JSON,
     ) -> None:
         body = compact_json(members).encode()
-        lines = [*headers.items(), *self._door.entrance.headers(head), *_EVERY_ANSWER]
+        named = shown(Trace.of(head.headers), head)
+        lines = [*headers.items(), *self._door.entrance.headers(head), *_EVERY_ANSWER, *named]
         self._send(_answer(status, lines, body, keep=self.keep))
 
     def _send(self, data: bytes) -> None:
@@ -302,6 +305,8 @@ class _Connection:
 
     def _subscribe(self, head: RequestHead, data: bytes) -> None:
         entrance = self._door.entrance
+        trace = Trace.of(head.headers)
+        current.set(trace)
         try:
             answer = entrance.stream(head, entrance.admit(head, self.port))
         except HubError as error:  # a page, perhaps, or a problem: Flask knows its form
@@ -314,7 +319,7 @@ class _Connection:
         assert answer is not None
         self._door.counted()
         self.keep = False
-        headers = [*answer.headers, *entrance.headers(head)]
+        headers = [*answer.headers, *entrance.headers(head), *shown(trace, head)]
         if answer.stream is None:
             self._send(_answer(answer.status, headers, answer.body, keep=False))
             return

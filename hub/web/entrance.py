@@ -22,6 +22,7 @@ from gunicorn.workers.base_async import ALREADY_HANDLED
 from hub.channel import check_channel
 from hub.errors import HubError
 from hub.fanout.delivery import Delivery
+from hub.trace import Trace
 from hub.web import cors
 from hub.web.caller import Caller, Callers, remember_caller
 from hub.web.guards import Guards
@@ -29,6 +30,7 @@ from hub.web.problems import is_refused, refuse
 from hub.web.proxies import TrustedProxies
 from hub.web.request_head import RequestHead, remember
 from hub.web.stream_response import StreamAnswer, listed_channels, open_stream, take_over
+from hub.web.tracing import remember_trace, shown
 from hub.web.transport import SocketTransport, can_take_over
 
 _ONE_CHANNEL = re.compile(r"/channels/([^/]+)/events")
@@ -56,6 +58,8 @@ class Entrance:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         head = RequestHead.from_environ(environ, self._proxies, self.delivery.settings.base_path)
         remember(head, environ)
+        trace = Trace.of(head.headers)
+        remember_trace(trace, environ)
         answer = None
         if not is_refused(environ):
             try:
@@ -67,7 +71,7 @@ class Entrance:
                 refuse(environ, error)
         if answer is None:
             return self._application(environ, start_response)
-        headers = [*answer.headers, *self.headers(head)]
+        headers = [*answer.headers, *self.headers(head), *shown(trace, head)]
         if answer.stream is not None:
             transport = SocketTransport.beside(environ["gunicorn.socket"])
             take_over(transport, self.delivery, answer.stream, headers)

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
-from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -227,18 +226,11 @@ def take_over(
 ) -> None:
     """Write the status and the headers, and let the listener keep the socket. The stream ends with
     its connection: it has no length and no chunks (RFC 9112 §6.3)."""
-    head = (
-        f"HTTP/1.1 200 OK\r\nDate: {http_date()}\r\nConnection: close\r\n"
-        f"{header_lines(tuple(headers))}\r\n"
-    ).encode("latin-1") + prepared.head
+    lines = [f"HTTP/1.1 200 OK\r\nDate: {http_date()}\r\nConnection: close\r\n"]
+    lines += [f"{name}: {value}\r\n" for name, value in headers]
+    head = "".join(lines).encode("latin-1") + b"\r\n" + prepared.head
     delivery.opened(prepared.listener)
     prepared.listener.start(transport, head)
-
-
-@lru_cache(64)
-def header_lines(headers: tuple[tuple[str, str], ...]) -> str:
-    """Headers as they go on the wire; a crowd is answered with the same."""
-    return "".join([f"{name}: {value}\r\n" for name, value in headers])
 
 
 _shown_date = (0, "")

@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from tests.contract.conftest import ORIGIN, RETRY_MS
+from tests.support import keys
 from tests.support.deadline import eventually
 from tests.support.stack import Web
 from tests.support.stream import EventStream
@@ -25,14 +26,14 @@ class From:
     def __init__(self, address: str, url: str) -> None:
         host, _, path = url.removeprefix("http://").partition("/")
         self._connection = http.client.HTTPConnection(host, timeout=10, source_address=(address, 0))
-        self._connection.request("GET", f"/{path}")
+        self._connection.request("GET", f"/{path}", headers=keys.headers({}, f"/{path}"))
         self._answer = self._connection.getresponse()
 
     def first_event(self) -> str:
-        while True:
-            line = self._answer.readline().decode()
+        while line := self._answer.readline().decode():
             if line.startswith("event: "):
                 return line.removeprefix("event: ").strip()
+        raise AssertionError(f"the answer ended without an event: {self._answer.status}")
 
     def close(self) -> None:
         self._answer.close()

@@ -32,6 +32,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from hub.settings import is_loopback
+from hub.trace import current
 from workers.provider import failure
 from workers.provider.config import ProviderConfig
 from workers.provider.deadline import Deadline
@@ -188,6 +189,8 @@ class Exchange:
             raise ProviderFailure(failure.UNAVAILABLE, words) from None
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
+        if (trace := current.get()) is not None:
+            headers |= trace.headers()
         token = _exchange.set(self)
         try:
             self._response = self._owner.session.request(

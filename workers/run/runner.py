@@ -22,6 +22,7 @@ from hub.errors import RedisFailure, Refused
 from hub.fanout.sender import Sender
 from hub.settings import Settings
 from hub.store.history import RecordWrite
+from hub.trace import current
 from workers.generation import Generation, Terminal
 from workers.provider import (
     Data,
@@ -102,6 +103,7 @@ class Run:
     def run(self) -> str:
         """Run to an end; returns the generation's status, or why it was stopped."""
         generation = self.claim.generation
+        current.set(generation.trace)  # in this greenlet, for its lines and the provider's calls
         began = time.monotonic()
         log.info("generation starts id=%s attempt=%d", generation.id, generation.attempt)
         terminal = self._answer()
