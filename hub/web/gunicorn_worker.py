@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 import gevent
 from gevent.event import Event
 from gevent.server import StreamServer
-from gevent.socket import socket as CooperativeSocket
 from gunicorn import util
 from gunicorn.arbiter import Arbiter
 from gunicorn.http import errors
@@ -34,7 +33,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from hub.errors import RedisUnfit
 from hub.event import compact_json
 from hub.web.proxies import TrustedProxies
-from hub.web.visit import REFUSAL, PutBack, Rest
+from hub.web.visit import REFUSAL, PutBack, Rest, cooperative, let_the_answer_be_read
 from hub.web.waiting import WAITING, WaitingConnection, WaitingConnections
 
 if TYPE_CHECKING:
@@ -51,9 +50,6 @@ _KEEPALIVE_SECONDS = 30
 _LOOK_SECONDS = 0.1
 _HANDSHAKE_SECONDS = 10
 _UNSENT_BYTES = 256 * 1024
-_REST_SECONDS = 1.0
-_REST_BYTES = 4 * 2**20
-_READ_BYTES = 64 * 1024
 
 _BROKEN_BODY = (
     errors.ChunkMissingTerminator,
@@ -99,8 +95,7 @@ class Server(StreamServer):  # type: ignore[misc]
         self._door.comes(sock, address[0], self._port, waiting, partial(self._hand_over, address))
 
     def _hand_over(self, address: Any, sock: Any, rest: Rest) -> None:
-        how = (sock.family, sock.type, sock.proto)
-        client = PutBack(CooperativeSocket(*how, fileno=sock.detach()), rest)
+        client = PutBack(cooperative(sock), rest)
         if not self.started:  # it ends, and takes nothing new on
             client.close()
         elif self.pool.full():  # room is waited for, and the loop must not
@@ -230,7 +225,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         except StopIteration:  # the answer said that it was the last
             handled = False
         if connection.spoiled:
-            _let_the_answer_be_read(sock)
+            let_the_answer_be_read(sock)
         if handled is False or connection.spoiled:
             raise StopIteration
         self.waiting.waits(connection)
@@ -268,18 +263,6 @@ def _unparsed(status: HTTPStatus) -> bytes:
         f"Content-Length: {len(content)}\r\n\r\n"
     )
     return head.encode() + content
-
-
-def _let_the_answer_be_read(sock: Any) -> None:
-    """A client that is still sending may read only later, and what it sends to a closed socket
-    would take the answer away from it."""
-    rest = 0
-    with gevent.Timeout(_REST_SECONDS, False):
-        try:
-            while rest < _REST_BYTES and (data := sock.recv(_READ_BYTES)):
-                rest += len(data)
-        except OSError:
-            pass  # it has left
 
 
 def _find_the_vanished(sock: Any, stall_seconds: float) -> None:

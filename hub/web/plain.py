@@ -1,4 +1,4 @@
-"""Heads that can be read in one way only (RFC 9112), or not here.
+"""Requests whose heads can be read in one way only (RFC 9112), and their answers.
 
 A plain request is HTTP/1.1, a GET without a body or a POST with a short one of a known length; each
 field stands in it once, and none but Content-Length says how the message is to be read. What is
@@ -8,9 +8,13 @@ plain to this reader is read alike by gunicorn's; of everything else it has no o
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
+
+from hub.timestamp import http_date
 
 _HEAD_BYTES = 4096
 _FIELDS = 100
@@ -71,3 +75,21 @@ def plain_request(data: bytes) -> Plain | None:
         found.end(),
         int(length or 0),
     )
+
+
+def answer_bytes(
+    status: int, headers: Sequence[tuple[str, str]], body: bytes, *, keep: bool
+) -> bytes:
+    """The answer as it goes on the wire. `keep`: another request may follow."""
+    lines = [
+        f"HTTP/1.1 {status} {_PHRASES[status]}\r\nDate: {http_date(time.time())}\r\n"
+        f"Connection: {'keep-alive' if keep else 'close'}\r\n"
+    ]
+    if status != HTTPStatus.NO_CONTENT:
+        lines.append(f"Content-Length: {len(body)}\r\n")
+    lines += [f"{name}: {value}\r\n" for name, value in headers]
+    lines.append("\r\n")
+    return "".join(lines).encode("latin-1") + body
+
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}

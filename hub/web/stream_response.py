@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
 
@@ -32,6 +31,7 @@ from hub.fanout.subscribe import (
 )
 from hub.identity import Action
 from hub.sse import CONTENT_TYPE
+from hub.timestamp import http_date
 from hub.web.caller import Caller, caller_of
 from hub.web.delivery_thread import DeliveryThread
 from hub.web.headers import EVERY_ANSWER
@@ -226,20 +226,8 @@ def take_over(
 ) -> None:
     """Write the status and the headers, and let the listener keep the socket. The stream ends with
     its connection: it has no length and no chunks (RFC 9112 §6.3)."""
-    lines = [f"HTTP/1.1 200 OK\r\nDate: {http_date()}\r\nConnection: close\r\n"]
+    lines = [f"HTTP/1.1 200 OK\r\nDate: {http_date(time.time())}\r\nConnection: close\r\n"]
     lines += [f"{name}: {value}\r\n" for name, value in headers]
     head = "".join(lines).encode("latin-1") + b"\r\n" + prepared.head
     delivery.opened(prepared.listener)
     prepared.listener.start(transport, head)
-
-
-_shown_date = (0, "")
-
-
-def http_date() -> str:
-    """Now, as HTTP writes it."""
-    global _shown_date
-    now = int(time.time())
-    if _shown_date[0] != now:
-        _shown_date = (now, formatdate(now, usegmt=True))
-    return _shown_date[1]

@@ -8,7 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import gevent
+from gevent.socket import socket as CooperativeSocket
+
 from hub.errors import HubError
+
+_REST_SECONDS = 1.0
+_REST_BYTES = 4 * 2**20
+_READ_BYTES = 64 * 1024
 
 REFUSAL = "hubbub.refusal"
 """In a request's environment: the `HubError` that is its answer, decided already."""
@@ -44,3 +51,20 @@ class PutBack:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
+
+
+def cooperative(sock: Any) -> Any:
+    """The socket as one whose calls let others run; the one that was given is used up."""
+    return CooperativeSocket(sock.family, sock.type, sock.proto, fileno=sock.detach())
+
+
+def let_the_answer_be_read(sock: Any) -> None:
+    """A client that is still sending may read only later, and what it sends to a closed socket
+    would take the answer away from it."""
+    rest = 0
+    with gevent.Timeout(_REST_SECONDS, False):
+        try:
+            while rest < _REST_BYTES and (data := sock.recv(_READ_BYTES)):
+                rest += len(data)
+        except OSError:
+            pass  # it has left
