@@ -30,12 +30,12 @@ class Crowd:
         with selectors.DefaultSelector() as selector:
             for path in self._paths:
                 self._ask(path, selector)
+                self._turns(selector, 0)
             give_up = deadline(self._within_seconds)
             while len(self.first_events) < len(self._paths):
                 answered = f"{len(self.first_events)} of {len(self._paths)} were answered"
                 assert time.monotonic() < give_up, answered
-                for key, ready in selector.select(1):
-                    self._turn(selector, key, ready)
+                self._turns(selector, 1)
         return self
 
     def __exit__(
@@ -53,6 +53,10 @@ class Crowd:
         sock.setblocking(False)
         sock.connect_ex((self._place.hostname, self._place.port))
         selector.register(sock, selectors.EVENT_WRITE, request.encode())
+
+    def _turns(self, selector: selectors.BaseSelector, seconds: float) -> None:
+        for key, ready in selector.select(seconds):
+            self._turn(selector, key, ready)
 
     def _turn(
         self, selector: selectors.BaseSelector, key: selectors.SelectorKey, ready: int

@@ -107,7 +107,7 @@ def test_five_thousand_who_come_to_a_fifth_of_a_core_are_all_served(
     channels: int, stack: StartStack
 ) -> None:
     """They wait for each other, and for the readings of their channels' histories."""
-    hub = stack(env={"HUB_MAX_WAITING": "0", "HUB_MAX_WAITING_PER_ADDRESS": "0"}, workers=0)
+    hub = stack(workers=0)
     count = min(5000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 500)
     with a_fifth_of_a_core(hub.web):
         paths = [f"/channels/c{number % channels}/events" for number in range(count)]

@@ -212,7 +212,7 @@ def test_ten_thousand_connections_that_say_nothing_are_closed_and_meanwhile_othe
 
 @pytest.mark.slow
 def test_the_memory_that_a_crowd_needed_comes_back_when_it_has_left(stack: StartStack) -> None:
-    hub = stack(env={"HUB_MAX_WAITING": "0", "HUB_MAX_WAITING_PER_ADDRESS": "0"}, workers=0)
+    hub = stack(workers=0)
     count = min(5000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 500)
 
     def comes_and_goes(count: int) -> None:
