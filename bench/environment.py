@@ -31,6 +31,7 @@ PACKAGES = (
     "requests",
 )
 NGINX_PACKAGES = "nginx libnginx-mod-nchan"
+LITELLM = "litellm[proxy]==1.108.7"
 CENTRIFUGO = "github.com/centrifugal/centrifugo/v6@v6.9.1"
 MERCURE = "BENCH_MERCURE"
 """The environment variable that names Mercure's binary: it is in no registry."""
@@ -60,6 +61,19 @@ class Environment:
             subprocess.run(
                 ["cc", "-O2", "-march=native", "-Wall", "-o", binary, source], check=True
             )
+        return binary
+
+    def litellm(self) -> Path:
+        """LiteLLM's proxy, in an environment of its own, which takes its time to be made."""
+        binary = self.out / "litellm" / "bin" / "litellm"
+        if not binary.exists():
+            print(f"installing {LITELLM} …", flush=True)
+            subprocess.run([sys.executable, "-m", "venv", self.out / "litellm"], check=True)
+            subprocess.run(
+                [binary.with_name("python"), "-m", "pip", "install", "-q",
+                 "--disable-pip-version-check", LITELLM],
+                check=True,
+            )  # fmt: skip
         return binary
 
 
@@ -99,6 +113,8 @@ def versions(environment: Environment) -> dict[str, str]:
         found["nginx"] = nginx.strip().rpartition("/")[2]
     if environment.centrifugo:
         found["centrifugo"] = CENTRIFUGO.rpartition("@v")[2]
+    if (environment.out / "litellm").exists():
+        found["litellm"] = LITELLM.rpartition("==")[2]
     if environment.mercure:
         mercure = subprocess.run([environment.mercure, "version"], capture_output=True, text=True)
         found["mercure"] = mercure.stdout.strip()

@@ -16,18 +16,18 @@ from bench.peers.hub import web
 from bench.peers.peer import start, start_redis
 from bench.processes import SERVER_CORE, Process, free_port
 
-_UNLIMITED = {"HUB_GENERATIONS_PER_MINUTE": "0", "HUB_RUNNING_GENERATIONS": "0"}
-
 
 class Generating:
-    def __init__(self, environment: Environment) -> None:
+    """`web_core`: where the web process runs, for what is about the worker alone."""
+
+    def __init__(self, environment: Environment, web_core: int = SERVER_CORE) -> None:
         log = environment.out / "generating.log"
         log.unlink(missing_ok=True)
         self._started: list[Process | Load | Provider] = []
         try:
             self.redis, redis_port = start_redis(environment, log)
             self._started.append(self.redis)
-            provider_port = free_port()
+            provider_port = self.provider_port = free_port()
             self.provider = Provider(environment.program("provider"), provider_port, log)
             self._started.append(self.provider)
             self.web, self.port = start(
@@ -37,6 +37,7 @@ class Generating:
                     log,
                     HUB_GENERATIONS_PER_MINUTE="0",
                     HUB_RUNNING_GENERATIONS="0",
+                    core=web_core,
                     HUB_JWT_SECRET="",  # an open hub: no generation here is anybody's
                 )
             )
@@ -51,6 +52,7 @@ class Generating:
                     "OPENAI_BASE_URL": f"http://127.0.0.1:{provider_port}/v1",
                     "OPENAI_API_KEY": "none",
                     "HUB_MODEL": "bench",
+                    "HUB_WORKER_CONCURRENCY": "2000",
                 },
             )
             self._started.append(self.worker)
@@ -89,8 +91,8 @@ class Generating:
 
 
 @contextmanager
-def generating(environment: Environment) -> Iterator[Generating]:
-    started = Generating(environment)
+def generating(environment: Environment, web_core: int = SERVER_CORE) -> Iterator[Generating]:
+    started = Generating(environment, web_core)
     try:
         yield started
     finally:

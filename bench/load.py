@@ -24,8 +24,10 @@ class LoadFailed(Exception):
 class Commanded:
     """A program that answers each line with a line of JSON."""
 
-    def __init__(self, program: Path, port: int, log: Path) -> None:
-        self._process = Process([program, str(port)], core=LOAD_CORE, log=log, piped=True)
+    def __init__(self, program: Path, port: int, log: Path, *arguments: str) -> None:
+        self._process = Process(
+            [program, str(port), *arguments], core=LOAD_CORE, log=log, piped=True
+        )
 
     def stop(self) -> None:
         self._process.stop()
@@ -92,12 +94,51 @@ class Load(Commanded):
         self.begin_wait(seconds, linger_ms)
         return self.end_wait()
 
+    def returns(self, last_id: str) -> None:
+        """From now on those that are cut off come back."""
+        self._ask(f"returns {last_id}")
+
+    def back(self) -> dict[str, Any]:
+        """How many were cut off and are back since `returns`."""
+        return self._ask("back")
+
     def head(self) -> str:
         """The first bytes that the first listener received."""
         return str(self._ask("head")["head"])
 
     def close(self) -> None:
         self._ask("close")
+
+
+class Loads:
+    """Several load clients that hear the same events, as one."""
+
+    def __init__(self, loads: list[Load]) -> None:
+        self._loads = loads
+
+    def expect(self, first: int, count: int) -> None:
+        for load in self._loads:
+            load.expect(first, count)
+
+    def wait(self, seconds: float, linger_ms: int = 200) -> dict[str, Any]:
+        """Counts are sums, latencies the worst of any."""
+        for load in self._loads:
+            load.begin_wait(seconds, linger_ms)
+        found = [load.end_wait() for load in self._loads]
+        joined = dict(found[0])
+        for name in (
+            "deliveries",
+            "missing",
+            "doubled_or_late",
+            "excess",
+            "receives",
+            "cpu_seconds",
+        ):
+            joined[name] = sum(one[name] for one in found)
+        for name in ("p50_ms", "p99_ms", "max_ms", "last_arrival_us", "timed_out"):
+            joined[name] = max(one[name] for one in found)
+        joined["first_stamp_us"] = min(one["first_stamp_us"] for one in found)
+        return joined
 
 
 class Publishing:
@@ -153,6 +194,10 @@ class Provider(Commanded):
         """Start the streams that wait. `per_second` 0: as fast as they are taken."""
         self._ask(f"go {deltas} {per_second}")
 
+    def at_once(self, deltas: int, per_second: float) -> None:
+        """From now on each stream begins as soon as it is asked for."""
+        self._ask(f"at-once {deltas} {per_second}")
+
     def sent(self) -> dict[str, Any]:
         return self._ask("sent")
 
@@ -160,7 +205,7 @@ class Provider(Commanded):
 class Traffic:
     """Publishes to one set of channels and keeps count, so that every event is expected."""
 
-    def __init__(self, load: Load, handover: Handover, log: Path) -> None:
+    def __init__(self, load: Load | Loads, handover: Handover, log: Path) -> None:
         self._load = load
         self.handover = handover
         self._log = log

@@ -10,12 +10,16 @@ from bench.peers.centrifugo import Centrifugo
 from bench.peers.fastapi import FastApi
 from bench.peers.flask_sse import FlaskSse
 from bench.peers.hub import Hub
+from bench.peers.litellm import LiteLlm
 from bench.peers.mercure import Mercure
 from bench.peers.nchan import Nchan
 from bench.peers.openai_package import OpenAiPackage
 from bench.peers.peer import Peer
+from bench.processes import LOAD_CORE
 from bench.scenarios.arrive import Arrive
+from bench.scenarios.crowd import Crowd
 from bench.scenarios.delta_way import DeltaWay
+from bench.scenarios.first_delta import FirstDelta
 from bench.scenarios.many_channels import ManyChannels
 from bench.scenarios.memory import Memory
 from bench.scenarios.one_channel import AT_5000, SLOW, SLOW_AT_5000, FullSpeed, Paced
@@ -35,7 +39,7 @@ def peers(environment: Environment) -> dict[str, Peer]:
     if environment.mercure:
         found.append(Mercure())
     found += [Bare("Python"), Bare("C"), Hub("append"), Hub("post")]
-    found += [OpenAiPackage("threads"), OpenAiPackage("async")]
+    found += [OpenAiPackage("threads"), OpenAiPackage("async"), LiteLlm()]
     return {peer.name: peer for peer in found}
 
 
@@ -52,7 +56,9 @@ def scenarios(*, quick: bool) -> list[Scenario]:
             Publish(8, 50, "publish-8"),
             Publish(8, 5, "publish-lines", 100, ("hub",)),
             Stalled(20, 20, 100, 2),
+            Crowd(2, 300, 3, 1),
             DeltaWay(20, 50, 2),
+            FirstDelta((20,), 2),
             WorkerCpu(1, 2000, 0, "worker-burst"),
             WorkerCpu(20, 100, 50, "worker-paced"),
         ]
@@ -71,7 +77,10 @@ def scenarios(*, quick: bool) -> list[Scenario]:
         Publish(64, 300, "publish-64"),
         Publish(8, 60, "publish-lines", 100, ("hub",)),
         Stalled(100, 100, 100, 8),
+        Crowd(6, 16_700, 30, 10),
         DeltaWay(100, 50, 10),
+        DeltaWay(1000, 10, 10, "delta-way-1000", LOAD_CORE),
+        FirstDelta((1, 20, 100), 6),
         WorkerCpu(1, 20_000, 0, "worker-burst"),
         WorkerCpu(100, 500, 50, "worker-paced"),
     ]
@@ -132,8 +141,16 @@ GOALS = (
     Goal("… alone: p50 ms", "publish-1", "p50_ms", None, 1),
     Goal("NDJSON of 100: CPU µs an event", "publish-lines", "cpu_us", None, 12),
     Goal("100 stalled beside 100 healthy: p99 × without them", "stalled", "p99_ratio", None, 1.2),
+    Goal("100,000 listeners: KiB each in user space", "crowd", "kib_per_listener", None, 2),
+    Goal("… heartbeats, share of a core", "crowd", "heartbeat_share", None, 0.12),
+    Goal("… an event at all of them, s", "crowd", "one_event_seconds", None, 1.5),
+    Goal("… a killed process's listeners back, s", "crowd", "killed_back_seconds", None, 8),
     Goal("a delta's way, 100 generations: p50 ms", "delta-way", "p50_ms", None, 0.7),
     Goal("… p99 ms", "delta-way", "p99_ms", None, 4),
+    Goal("1,000 generations × 10/s in one worker: p99 ms", "delta-way-1000", "p99_ms", None, 100),
+    Goal("added to the time to the first delta, 20 requests/s: p50 ms", "first-delta",
+         "added_20_ms", None, 4),
+    Goal("… × LiteLLM's proxy", "first-delta", "added_20_ms", "litellm", 0.5),
     Goal("worker CPU per delta, burst: × reading with openai", "worker-burst", "cpu_us",
          "openai-threads", 0.3),
     Goal("… 100 generations × 50 deltas/s", "worker-paced", "cpu_us",

@@ -59,6 +59,10 @@ class Process:
         """User and system time of the process, its children and those it has reaped."""
         return sum(_cpu_ticks(pid) for pid in self._tree()) / _TICKS
 
+    def children(self) -> list[int]:
+        """The ids of the processes that it and its children started."""
+        return self._tree()[1:]
+
     def memory_kib(self) -> float:
         """Proportional set size of the process and its children: what they occupy in truth.
         Socket buffers are the kernel's and not in it."""

@@ -38,6 +38,13 @@ _READING = (
     Column("cpu_us", "CPU µs per delta", 1),
     Column("deltas_per_event", "deltas per event", 1),
 )
+_WAY = (
+    _P50, _P99, Column("max_ms", "max ms", 1), Column("worker_us", "CPU µs: worker", 1),
+    Column("redis_us", "Redis", 1), Column("web_us", "web", 1),
+    Column("worker_share", "worker, cores", 2),
+    Column("provider_late_ms", "provider late ms", 1),
+    Column("deltas_per_event", "deltas per event", 2),
+)  # fmt: skip
 COLUMNS = {
     "paced-1000": _PACED,
     "paced-5000": _PACED,
@@ -71,11 +78,28 @@ COLUMNS = {
         Column("p50_beside_ms", "p50 ms beside", 2), Column("p99_beside_ms", "p99 ms beside", 2),
         Column("p99_ratio", "p99 ratio", 2),
     ),
-    "delta-way": (
-        _P50, _P99, Column("max_ms", "max ms", 1), Column("worker_us", "CPU µs: worker", 1),
-        Column("redis_us", "Redis", 1), Column("web_us", "web", 1),
-        Column("provider_late_ms", "provider late ms", 1),
-        Column("deltas_per_event", "deltas per event", 2),
+    "crowd": (
+        Column("arrival_us", "CPU µs per arrival", 0),
+        Column("arrival_seconds", "s until all are there"),
+        Column("kib_per_listener", "KiB a listener", 2),
+        Column("kernel_kib_per_listener", "+ in the kernel, both ends", 2),
+        Column("heartbeat_share", "heartbeats, cores", 3),
+        Column("one_event_seconds", "an event at all, s", 2),
+        Column("one_event_us", "CPU µs per delivery", 1),
+        Column("ten_a_second_p99_ms", "10 events/s: p99 ms", 0),
+        Column("ten_a_second_share", "cores", 2),
+        Column("killed_back_seconds", "a killed process's back, s", 1),
+        Column("killed_all_have_it_seconds", "… and have what came meanwhile, s", 1),
+        Column("restart_seconds", "all restarted in turn, s", 0),
+    ),
+    "delta-way": _WAY,
+    "delta-way-1000": _WAY,
+    "first-delta": (
+        Column("added_20_ms", "20/s: ms added", 2), Column("added_20_p99_ms", "p99", 1),
+        Column("there_20_ms", "of it to the provider", 2),
+        Column("cpu_20_ms", "CPU ms a request", 1),
+        Column("added_1_ms", "1/s: ms added", 2), Column("added_100_ms", "100/s: ms added", 2),
+        Column("added_100_p99_ms", "p99", 1), Column("failed_100", "failed", 0),
     ),
     "worker-burst": _READING,
     "worker-paced": _READING,

@@ -19,6 +19,11 @@
  *   paths COUNT                             PATHs follow, one a line: one listener each
  *   wait SECONDS LINGER_MS                  answered when every listener has what it is to receive,
  *                                           and LINGER_MS more have shown nothing in excess
+ *   returns ID                              from now on a listener whose stream is ended by the server
+ *                                           comes back to the same path with ID as Last-Event-ID, as
+ *                                           many at once as `at-once` says
+ *   back                                    how many streams have ended and how many of them are back
+ *                                           since `returns`, and when the last one was
  *   head                                    the first bytes that the first listener received
  *   close                                   end all listeners
  *
@@ -49,7 +54,7 @@ enum { LISTENERS = 65536, BUFFER = 256 * 1024, TOKEN = 25, BUCKETS = 64 * 40 };
 
 typedef struct {
     int fd;
-    uint8_t state, chunked, chunk_state, stalls, asks;
+    uint8_t state, chunked, chunk_state, stalls, asks, again, cut_off;
     uint32_t next, target;
     uint32_t frame_length, token_at; /* of the last block, where it held one token */
     uint64_t chunk_left;
@@ -58,7 +63,7 @@ typedef struct {
     uint32_t kept_length, kept_room;
 } Listener;
 
-static struct sockaddr_in server;
+static struct sockaddr_in server, own_address;
 static int poller;
 static Listener listeners[LISTENERS];
 static uint32_t at_once = 1000; /* requests under way while listeners are opened */
@@ -70,6 +75,10 @@ static uint64_t open_began, open_ended, oldest_stamp, first_arrival, last_arriva
 static uint64_t histogram[BUCKETS], latency_sum, latency_max;
 static uint64_t clock_began;
 static double cpu_began;
+static int returning; /* those that are cut off come back */
+static uint32_t under_way; /* on their way back */
+static uint32_t queue[LISTENERS], queue_first, queue_last; /* listeners that want to come back */
+static uint64_t last_back;
 static uint32_t trouble_expected, trouble_found; /* of the first event out of its place */
 static char last_id[256], sample[2048];
 static char buffer[BUFFER + 65536];
@@ -237,6 +246,7 @@ static void keep(Listener *l, const char *data, size_t length) {
 /* ------------------------------------------------------------------ connections */
 
 static void open_more(void);
+static void come_back(void);
 
 static void drop(Listener *l) {
     if (l->state == CLOSED) return;
@@ -269,14 +279,33 @@ static char *read_head(Listener *l, char *at, char *end) {
         l->state = STALLED;
         epoll_ctl(poller, EPOLL_CTL_DEL, l->fd, NULL);
     }
-    count_answer(l->asks ? 0 : 1);
+    if (l->again) {
+        l->again = 0;
+        under_way--;
+        last_back = now_us();
+        come_back();
+    } else {
+        count_answer(l->asks ? 0 : 1);
+    }
     return body;
+}
+
+/* The server has ended the stream: it is wanted again. */
+static void want_back(Listener *l) {
+    if (l->again) under_way--; /* on its way it was cut off once more */
+    drop(l);
+    l->again = l->cut_off = 1, l->chunked = 0, l->chunk_state = SIZE_LINE, l->kept_length = 0;
+    queue[queue_last++ % LISTENERS] = l - listeners; /* until the next tick */
 }
 
 static void receive(Listener *l) {
     size_t kept = l->kept_length, room = l->stalls ? 512 : BUFFER;
     ssize_t got = recv(l->fd, buffer + kept, room, 0);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (got <= 0 && returning && (l->state == STREAM || l->again)) {
+        want_back(l);
+        return;
+    }
     if (got <= 0) {
         if (l->state < STREAM) {
             bad_status++;
@@ -318,6 +347,10 @@ static void send_request(Listener *l) {
                           "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n"
                           "Cache-Control: no-cache\r\n%s\r\n", l->path, resume);
     if (send(l->fd, request, length, MSG_NOSIGNAL) != length) {
+        if (l->again) {
+            want_back(l);
+            return;
+        }
         bad_status++;
         drop(l);
         count_answer(1);
@@ -326,7 +359,7 @@ static void send_request(Listener *l) {
     l->state = HEAD;
     struct epoll_event wanted = {.events = EPOLLIN, .data.ptr = l};
     epoll_ctl(poller, EPOLL_CTL_MOD, l->fd, &wanted);
-    count_answer(l->asks ? 1 : 0);
+    if (!l->again) count_answer(l->asks ? 1 : 0);
 }
 
 static void open_one(Listener *l) {
@@ -335,6 +368,9 @@ static void open_one(Listener *l) {
     int one = 1, small = 4096;
     setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     if (l->stalls) setsockopt(l->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    if (own_address.sin_addr.s_addr &&
+        bind(l->fd, (struct sockaddr *)&own_address, sizeof own_address))
+        fail("bind");
     l->state = CONNECTING;
     if (connect(l->fd, (struct sockaddr *)&server, sizeof server) && errno != EINPROGRESS)
         fail("connect");
@@ -345,6 +381,13 @@ static void open_one(Listener *l) {
 static void open_more(void) {
     while (opened < listener_count && opened - answered < at_once)
         open_one(&listeners[opened++]);
+}
+
+static void come_back(void) {
+    while (queue_first != queue_last && under_way < at_once) {
+        under_way++;
+        open_one(&listeners[queue[queue_first++ % LISTENERS]]);
+    }
 }
 
 static Listener *add(const char *path, int stalls, int asks) {
@@ -377,6 +420,8 @@ static void close_all(void) {
         free(listeners[at].path);
         free(listeners[at].kept);
     }
+    returning = 0;
+    under_way = queue_first = queue_last = 0;
     listener_count = opened = answered = bad_status = first_status = unfinished = 0;
     sample[0] = 0;
     printf("{}\n");
@@ -463,6 +508,18 @@ static void command(char *line) {
     } else if (sscanf(line, "wait %lf %u", &seconds, &a) == 2) {
         waiting = 1, lingering = 0;
         wait_until = now_us() + (uint64_t)(seconds * 1e6), linger_us = a * 1000ull;
+    } else if (sscanf(line, "returns %255s", last_id) == 1) {
+        returning = 1;
+        for (uint32_t at = 0; at < listener_count; at++) listeners[at].cut_off = 0;
+        printf("{}\n");
+    } else if (!strcmp(line, "back")) {
+        uint32_t cut_off = 0, back = 0;
+        for (uint32_t at = 0; at < listener_count; at++) {
+            Listener *l = &listeners[at];
+            cut_off += l->cut_off;
+            back += l->cut_off && l->state == STREAM;
+        }
+        printf("{\"cut_off\": %u, \"back\": %u, \"last_back_us\": %lu}\n", cut_off, back, last_back);
     } else if (!strcmp(line, "head")) {
         answer_head();
     } else if (!strcmp(line, "close")) {
@@ -501,10 +558,12 @@ static void read_commands(void) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 2) {
-        fprintf(stderr, "usage: listen PORT\n");
+    if (argc != 2 && argc != 3) {
+        fprintf(stderr, "usage: listen PORT [OWN_ADDRESS]\n");
         return 2;
     }
+    own_address.sin_family = AF_INET;
+    if (argc == 3 && inet_pton(AF_INET, argv[2], &own_address.sin_addr) != 1) return 2;
     struct rlimit files;
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
@@ -517,7 +576,7 @@ int main(int argc, char **argv) {
     struct epoll_event input = {.events = EPOLLIN, .data.ptr = NULL}, ready[512];
     if (epoll_ctl(poller, EPOLL_CTL_ADD, 0, &input)) fail("epoll_ctl");
     for (;;) {
-        int count = epoll_wait(poller, ready, 512, waiting ? 5 : -1);
+        int count = epoll_wait(poller, ready, 512, waiting ? 5 : queue_first != queue_last ? 20 : -1);
         if (count < 0 && errno != EINTR) fail("epoll_wait");
         for (int at = 0; at < count; at++) {
             Listener *l = ready[at].data.ptr;
@@ -529,5 +588,6 @@ int main(int argc, char **argv) {
             else if (l->state == HEAD || l->state == STREAM) receive(l);
         }
         check_wait();
+        come_back();
     }
 }

@@ -8,6 +8,7 @@
  *
  *     waiting               how many streams wait for that
  *     go DELTAS PER_SECOND  each: so many deltas at that pace, 0 for as fast as they are taken
+ *     at-once DELTAS PER_SECOND  from now on streams do not wait: the first delta follows the role
  *     sent                  how many deltas were sent since `go`, and how late the latest was
  */
 #define _GNU_SOURCE
@@ -40,7 +41,7 @@ typedef struct {
 } Stream;
 
 static Stream *streams[CONNECTIONS];
-static int poller, timer;
+static int poller, timer, at_once;
 static uint32_t deltas, waiting;
 static double per_second;
 static uint64_t began, total_sent, latest_us;
@@ -161,6 +162,14 @@ static void answer(Stream *s) {
     flush(s);
 }
 
+/* Where streams do not wait: begin this one. */
+static void begin(Stream *s) {
+    s->state = STREAMING;
+    s->offset_us = now_us() - began;
+    waiting--;
+    advance_all();
+}
+
 static void receive(Stream *s) {
     ssize_t got = recv(s->fd, s->request + s->length, REQUEST - s->length - 1, 0);
     if (got < 0 && errno == EAGAIN) return;
@@ -171,6 +180,7 @@ static void receive(Stream *s) {
     s->length += got;
     s->request[s->length] = 0;
     if (s->state == READING) answer(s);
+    if (s->state == WAITING && at_once) begin(s);
 }
 
 static void start_all(void) {
@@ -193,6 +203,10 @@ static void command(void) {
     line[got] = 0;
     if (sscanf(line, "go %u %lf", &deltas, &per_second) == 2) {
         start_all();
+        printf("{}\n");
+    } else if (sscanf(line, "at-once %u %lf", &deltas, &per_second) == 2) {
+        at_once = 1;
+        began = now_us();
         printf("{}\n");
     } else if (!strncmp(line, "waiting", 7)) {
         printf("{\"waiting\": %u}\n", waiting);

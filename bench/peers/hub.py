@@ -58,10 +58,12 @@ class Hub:
         )
 
 
-def web(port: int, redis_port: int, log: Path, **settings: str) -> Process:
+def web(
+    port: int, redis_port: int, log: Path, *, core: int = SERVER_CORE, **settings: str
+) -> Process:
     return Process(
         [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:app"],
-        core=SERVER_CORE,
+        core=core,
         log=log,
         cwd=BENCH.parent,
         env={
@@ -93,6 +95,10 @@ class Appends:
         return Handover(
             ("127.0.0.1", self._port), calls, b"stored", f"EVALSHA of {self._events}, pipelined"
         )
+
+    def newest(self, channel: str) -> str:
+        """The id of the channel's last event."""
+        return self._history.inspect(channel).last
 
     def _call(self, channel: str, size: int) -> bytes:
         keys, arguments = self._history.append_call(

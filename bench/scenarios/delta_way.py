@@ -9,6 +9,7 @@ from typing import Any
 from bench.environment import Environment
 from bench.generating import generating
 from bench.peers.peer import Peer
+from bench.processes import SERVER_CORE
 from bench.session import integrity, load_share
 
 
@@ -20,18 +21,23 @@ class DeltaWay:
     per_second: float
     seconds: float
     name: str = "delta-way"
+    web_core: int = SERVER_CORE
     peers: tuple[str, ...] = ("hub",)
 
     @property
     def title(self) -> str:
         return (
             f"a delta's way, {self.generations} generations × {self.per_second:g} deltas/s, "
-            "a listener each"
+            "a listener each" + self._apart
         )
+
+    @property
+    def _apart(self) -> str:
+        return "" if self.web_core == SERVER_CORE else ", the worker alone on its core"
 
     def measure(self, environment: Environment, peer: Peer) -> dict[str, Any]:
         deltas = int(self.per_second * self.seconds)
-        with generating(environment) as g:
+        with generating(environment, self.web_core) as g:
             g.load.expect(0, deltas)
             g.ask(self.generations)
             g.load.expect(0, deltas)
