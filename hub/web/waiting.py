@@ -5,7 +5,7 @@ They cost a client nothing, so they are counted and bounded, for each address an
 makes room, never the newcomer: whoever sends a request at once is served beside two thousand who do
 not, from the same address, too. One that came only a moment ago stays meanwhile, from one
 address or from many, up to twice what all may be: or a crowd that returns all at once would drive
-itself out.
+itself out. So does one whose request has come and only waits to be looked at.
 
     head    accepted, or kept alive, and no request yet: closed without a word
     body    a request whose body is not there yet: 503, and its sender may try again
@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Any
 
 from hub.errors import Overloaded
+from hub.store.peek import peek
 
 WAITING = "hubbub.waiting"
 """In a request's environment: the `WaitingConnection` that it came on."""
@@ -153,10 +154,13 @@ class WaitingConnections:
     def _make_room(self, waiting: Order, most: int) -> None:
         settled = time.monotonic() - SETTLED_SECONDS
         crowd = _TWICE * self._most or math.inf
-        while len(waiting) > most > 0:
-            oldest = next(iter(waiting))
-            if oldest.since > settled and len(self._all) <= crowd:
+        if not len(waiting) > most > 0:
+            return
+        for oldest in list(waiting):
+            if len(waiting) <= most or (oldest.since > settled and len(self._all) <= crowd):
                 return
+            if peek(oldest.sock):
+                continue  # it has come, and this process has not looked yet
             self.made_room += 1
             self._end(oldest)
 

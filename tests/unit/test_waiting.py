@@ -70,6 +70,17 @@ def test_the_one_that_has_waited_longest_makes_room_never_the_newcomer(
     assert connections.figures() == {"waiting": 3, "made_room": 1}
 
 
+def test_one_whose_request_has_come_does_not_make_room_though_nobody_has_looked_yet(
+    ends: Ends, connections: WaitingConnections, long_ago: None
+) -> None:
+    """A process that gets no processor finds thousands of requests, and none of them is late."""
+    _, first = ends.connect()
+    first.send(b"GET / HTTP/1.1")
+    _, second = ends.connect()
+    _, newcomer = ends.connect()
+    assert [closed(each) for each in (first, second, newcomer)] == [False, True, False]
+
+
 def test_all_addresses_together_are_bounded_too(
     ends: Ends, connections: WaitingConnections, long_ago: None
 ) -> None:
