@@ -28,6 +28,10 @@ SERVERS = {
     ],
     "flask": ["flask", "--app", PROGRAM, "run", "--port", "{port}"],
     "waitress": ["waitress", "--listen", "127.0.0.1:{port}", "--threads", "16", "--call", PROGRAM],
+    "uwsgi": [
+        "tests.extension.uwsgi", "--http-socket", "127.0.0.1:{port}", "--master", "--need-app",
+        "--enable-threads", "--threads", "16", "--die-on-term", "--module", f"{PROGRAM}()",
+    ],
 }  # fmt: skip
 
 Serve = Callable[[str], str]
