@@ -5,7 +5,7 @@
 #                   (AT_ONCE=0: one after the other)
 #   make test-fast  the tests that need no browser, no model and no cluster
 #   make test-compose   the compose file under a container engine; as root, one of its own
-#   make test-clients    clients in Go, where Go 1.26 is installed
+#   make test-clients    clients in Go, Rust and Java, where Go 1.26, cargo, a JDK 17 and mvn are
 #   make test-keys  the end-to-end tests once more, on hubs that ask for tokens
 #   make coverage   which branches of the delivery the tests reach
 #   make figures    the source, counted
@@ -44,7 +44,7 @@ RUN := $(VENV)/.run $(VENV)/.embedded
 MODEL := $(VENV)/.model
 DEV := $(RUN) $(VENV)/.dev
 
-.PHONY: run test test-fast test-keys test-compose test-clients check format bench soak fuzz clean chromium redis proxies prometheus tools
+.PHONY: run test test-fast test-keys test-compose test-clients clients check format bench soak fuzz clean chromium redis proxies prometheus tools
 .NOTPARALLEL:
 
 run: $(RUN) $(MODEL)
@@ -66,9 +66,14 @@ test-fast: $(DEV)
 test-compose: $(DEV)
 	$(BIN)/python -m pytest -n 0 --compose tests/compose $(PYTEST_OPTIONS)
 
-test-clients: $(DEV)
+test-clients: $(DEV) clients
+	$(BIN)/python -m pytest -n 0 --compiled tests/clients/test_compiled.py $(PYTEST_OPTIONS)
+
+clients: $(DEV)
 	cd tests/clients/go && go build -o $(abspath $(VENV))/go-clients .
-	$(BIN)/python -m pytest -n 0 --go tests/clients/test_go.py $(PYTEST_OPTIONS)
+	cd tests/clients/rust && cargo build --quiet --locked --target-dir $(abspath $(VENV))/rust-clients
+	cd tests/clients/java && mvn -q -B -Dplace=$(abspath $(VENV))/java-clients \
+	    package dependency:copy-dependencies
 
 check: $(DEV)
 	$(BIN)/ruff format --check $(SOURCES)

@@ -68,7 +68,7 @@ if keys.ON:
     keys.show_with_every_request()
 
 
-APART = {"--compose": TESTS / "compose", "--go": TESTS / "clients" / "test_go.py"}
+APART = {"--compose": TESTS / "compose", "--compiled": TESTS / "clients" / "test_compiled.py"}
 """What runs only where it is asked for: it needs a container engine, or a compiler."""
 
 
@@ -79,9 +79,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run the tests of tests/compose, which need a container engine, or root to start one",
     )
     parser.addoption(
-        "--go",
+        "--compiled",
         action="store_true",
-        help="run the clients in Go, which `make test-clients` has built",
+        help="run the clients in Go, Rust and Java, which `make test-clients` has built",
     )
 
 

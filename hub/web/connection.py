@@ -103,6 +103,13 @@ class Connection:
         self._take(data)
 
     def _take(self, data: bytes) -> None:
+        try:
+            self._serve(data)
+        except Exception:  # nobody else would answer: it must not stay open without a word
+            log.exception("a connection of %s could not be served", self.peer)
+            self.close()
+
+    def _serve(self, data: bytes) -> None:
         plain = plain_request(data)
         if plain is None:
             self._leave(Rest(data))
@@ -136,15 +143,15 @@ class Connection:
                 or not sent.whole
                 or plain.body_bytes > _AT_ONCE_BYTES
                 or head.media_type == _LINES
+                or not self._door.sends_at_once
                 or not self.publishing.may_at_once(channel, caller)
             ):
                 gevent.spawn(self._publish_in_time, head, channel, caller, sent)
                 return
             publish = self.publishing.read(channel, head, caller, sent)
+            self._door.sender.ready(Posting(self, head, publish))
         except Exception as error:
             self.failed(head, error, whole=sent.whole)
-            return
-        self._door.sender.ready(Posting(self, head, publish))
 
     def _publish_in_time(
         self, head: RequestHead, channel: str, caller: Caller | None, sent: ArrivingBody
@@ -157,10 +164,9 @@ class Connection:
                 return
             publish = self.publishing.read(channel, head, caller, sent)
             self.publishing.count(publish, caller)
+            self._door.sender.ready(Posting(self, head, publish))
         except Exception as error:
             self.failed(head, error, whole=sent.whole)
-            return
-        self._door.sender.ready(Posting(self, head, publish))
 
     @property
     def publishing(self) -> Publishing:

@@ -37,6 +37,8 @@ class Door:
         self.publishing = publishing
         delivery = entrance.delivery
         self.sender = Sender(delivery.history, delivery.loops)
+        # In a Cluster the layout may have to be asked for first, which takes its time.
+        self.sends_at_once = not delivery.history.link.cluster
         self.counted: Callable[[], bool] = _keep
         self._connections: set[Connection] = set()
 

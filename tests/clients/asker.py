@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.clients.client import askers_python, command, node
+from tests.clients.client import COMPILED, askers_python, command, node
 from tests.support.real import ROOT
 from tests.support.stack import clean_environ
 
@@ -37,7 +37,7 @@ class Kind:
     def command(self) -> list[str]:
         if self.program.endswith(".mjs"):
             return [node(), str(_PROGRAMS / self.program)]
-        if self.program.endswith(".go"):
+        if self.program.rpartition(".")[2] in COMPILED:
             return command(self.program)
         return [askers_python(), "-m", f"tests.clients.askers.{self.program.removesuffix('.py')}"]
 

@@ -15,7 +15,13 @@ from tests.support.real import ROOT, missing, node_binary
 from tests.support.stack import clean_environ
 
 PROGRAMS = Path(__file__).parent / "programs"
-GO = ROOT / ".venv" / "go-clients"
+_JAVA = ROOT / ".venv" / "java-clients"
+COMPILED = {
+    "go": [str(ROOT / ".venv" / "go-clients")],
+    "rs": [str(ROOT / ".venv" / "rust-clients" / "debug" / "clients")],
+    "java": ["java", "-cp", f"{_JAVA / 'classes'}:{_JAVA / 'dependency'}/*", "Clients"],
+}
+"""What `make test-clients` has built, by language."""
 """One program with all clients in Go, built by `make test-clients`."""
 IN_ASKERS = ("requests_sse_client.py", "aiosseclient_client.py")
 NODE_MODULES = Path(__file__).parent / "node_modules"
@@ -35,8 +41,9 @@ def command(program: str) -> list[str]:
     """How to start one of `programs/`."""
     if program.endswith(".mjs"):
         return [node(), str(PROGRAMS / program)]
-    if program.endswith(".go"):
-        return [str(GO), program.removesuffix(".go")]
+    name, _, language = program.rpartition(".")
+    if language in COMPILED:
+        return [*COMPILED[language], name]
     python = askers_python() if program in IN_ASKERS else sys.executable
     return [python, "-m", f"tests.clients.programs.{program.removesuffix('.py')}"]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import socket
+from contextlib import ExitStack, closing
+from urllib.parse import urlsplit
 
 import pytest
 
 from hub.store.keys import Keys
 from tests.conftest import StartStack
+from tests.contract.test_door import answers, request
 from tests.faults.conftest import MakeAudience, StartPublisher
 from tests.faults.publisher import numbers_in_history
 from tests.faults.topology import SLOTS, Cluster, slot_of
@@ -141,3 +144,23 @@ def test_a_web_process_starts_while_the_cluster_is_away_and_works_when_it_comes(
     hub.publish("news", "x")
     assert hub.finished(hub.generate("hello"))["choices"][0]["content"] == text_for("hello")
     assert worker.running
+
+
+def test_publishes_that_come_in_one_piece_are_answered_while_primaries_die(
+    cluster: Cluster, stack: StartStack
+) -> None:
+    """The loop itself reads them, and must not ask for the layout."""
+    hub = stack(workers=0, redis_url=cluster.url)
+    parts = urlsplit(hub.url)
+    channels = [channel_of(cluster, number) for number in range(3)]
+    with closing(socket.create_connection((parts.hostname, parts.port), 30)) as sock:
+
+        def publish(name: str) -> int:
+            sock.sendall(request(f"/channels/{name}/events", b"x"))
+            ((status, _),) = answers(sock, 1)
+            return status
+
+        assert [publish(name) for name in channels] == [201, 201, 201]
+        cluster.nodes[0].end()
+        assert {publish(name) for name in channels} <= {201, 503}
+        eventually(lambda: [publish(name) for name in channels] == [201, 201, 201], 40)

@@ -1,4 +1,5 @@
-"""Clients in Go, built and run by `make test-clients`: event streams, and OpenAI's interface."""
+"""Clients in Go, Rust and Java, built and run by `make test-clients`: event streams, and OpenAI's
+interface."""
 
 from __future__ import annotations
 
@@ -18,7 +19,14 @@ from tests.support.shared import Shared
 
 LONG = "long " * 100_000
 """A snapshot of it is one line, longer than what bufio reads unless told otherwise."""
-STREAMS = {"tmaxmax.go": "204", "r3labs.go": "completed", "launchdarkly.go": "completed"}
+STREAMS = {
+    "tmaxmax.go": "204",
+    "r3labs.go": "completed",
+    "launchdarkly.go": "completed",
+    "reqwest-eventsource.rs": "204",
+    "okhttp-eventsource.java": "completed",
+}
+"""How each knows the end."""
 
 
 @pytest.mark.parametrize("program", STREAMS)
@@ -36,7 +44,7 @@ def test_a_client_of_an_event_stream_gets_the_whole_text_and_ends(
         assert client.text == text
 
 
-@pytest.fixture(scope="module", params=["go-openai.go", "openai-go.go"])
+@pytest.fixture(scope="module", params=["go-openai.go", "openai-go.go", "async-openai.rs"])
 def asker(
     request: pytest.FixtureRequest,
     whole_package: Shared,
