@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.support import keys
 from tests.support.deadline import answers, eventually
 from tests.support.process import Process, ReservedPort
 from tests.support.real import ROOT, missing
@@ -33,6 +34,10 @@ class Prometheus:
         binary = shutil.which("prometheus") or missing("prometheus (.ci/prometheus)")
         page = (DEPLOY / "prometheus" / "prometheus.yml").read_text()
         page = page.replace("127.0.0.1:8000", hub).replace("15s", "1s")
+        if keys.ON:  # by the line that the file has for it
+            (folder / "admin-token").write_text(keys.TOKEN)
+            page = page.replace("# authorization:", "authorization:")
+            page = page.replace("/etc/hubbub", str(folder))
         (folder / "prometheus.yml").write_text(page)
         (folder / "alerts.yml").write_text(re.sub(r"\n +for: .*", "", ALERTS))
         port = ReservedPort()
