@@ -34,7 +34,7 @@ from hub.store.redis_link import RedisLink
 from tests.support import keys
 from tests.support.process import Process
 from tests.support.provider import ScriptedProvider
-from tests.support.real import CHROMIUM_FLAGS, chromium
+from tests.support.real import CHROMIUM_FLAGS, ROOT, chromium
 from tests.support.stack import LocalModel, Stack
 from tests.support.stream import EventStream
 from tests.support.valkey import Valkey
@@ -237,7 +237,7 @@ def listen() -> Iterator[Callable[..., EventStream]]:
 def stack(
     request: pytest.FixtureRequest, processes: list[Process], tmp_path: Path
 ) -> Iterator[StartStack]:
-    """`stack(env=None, webs=1, workers=1, redis_url=…, provider=…)`.
+    """`stack(env=None, webs=1, workers=1, redis_url=…, provider=…, tree=ROOT)`.
 
     Without `redis_url` it runs on the session's Valkey. `provider` is a base URL; without one it is
     this test's `provider` fixture, if workers run.
@@ -252,6 +252,7 @@ def stack(
         workers: int = 1,
         redis_url: str = "",
         provider: str = "",
+        tree: Path = ROOT,
     ) -> Stack:
         directory = tmp_path / f"stack{next(number)}"
         directory.mkdir()
@@ -261,7 +262,7 @@ def stack(
         }
         if provider or workers:
             settings["OPENAI_BASE_URL"] = provider or request.getfixturevalue("provider").base_url
-        hub = Stack(directory, {**settings, **(env or {})}, webs=webs, workers=workers)
+        hub = Stack(directory, {**settings, **(env or {})}, webs=webs, workers=workers, tree=tree)
         stacks.append(hub)
         try:
             return hub.start()

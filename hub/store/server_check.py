@@ -1,7 +1,8 @@
 """What a Redis is and may do for us: asked by a process at its start, by `/readyz` and `doctor`.
 
     stops       a version that is too old, a command or pub/sub channel that the user may not use, a
-                password that is not accepted: nothing but an operator mends that
+                password that is not accepted, another version's data (`data_version`): nothing
+                but an operator mends that
     waits       no answer, loading, a replica: `RedisUnavailable`, and asked again
     is told     an eviction policy that may take events away, nothing kept on disk: the hub works,
                 with less of its promise
@@ -24,6 +25,7 @@ from redis.cluster import RedisCluster
 from redis.exceptions import ResponseError
 
 from hub.errors import RedisRefused, RedisUnavailable, RedisUnfit
+from hub.store.data_version import other_data
 from hub.store.redis_link import TRY_SECONDS, RedisLink, Script
 
 log = logging.getLogger("hub.redis")
@@ -57,10 +59,12 @@ def check_server(
         facts: dict[str, Any] = link.call(_facts, try_seconds=try_seconds, doing="INFO")
         version = str(facts.get("redis_version", ""))
         missing = [*_too_old(version, link.cluster), *_not_permitted(link, packages, try_seconds)]
+        if facts.get("role") == "slave":
+            raise RedisUnavailable("the server that answers is a replica")
+        if not missing and (other := other_data(link, try_seconds)):
+            missing.append(other)
     except RedisRefused as refused:
         return ServerCheck("", (refused.detail,))
-    if facts.get("role") == "slave":
-        raise RedisUnavailable("the server that answers is a replica")
     return ServerCheck(version, tuple(missing), tuple(_warnings(facts)))
 
 

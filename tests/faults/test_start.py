@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hub.errors import RedisUnavailable
+from hub.store.data_version import DATA_VERSION
 from hub.store.redis_link import RedisLink
 from hub.store.server_check import check_server
 from tests.faults.topology import Cluster
@@ -156,6 +157,32 @@ def test_a_worker_whose_redis_will_not_do_ends_with_one_line(
 
     [line] = worker.log().splitlines()
     assert "its user may not run xreadgroup" in line
+
+
+def test_data_of_another_format_stop_a_process_with_one_line(
+    start_valkey: StartValkey, tmp_path: Path, processes: list[Process]
+) -> None:
+    server = start_valkey(tcp=True)
+    web = Web(tmp_path / "web.log", environ(server.url))
+    worker = Worker(tmp_path / "worker.log", environ(server.url))
+    processes += [web, worker]
+    web.start()
+    worker.start()
+    eventually(lambda: web.get("/readyz").status_code == 200, 30)
+    with server.client() as client:
+        assert client.get("hub:{data}:version") == str(DATA_VERSION).encode()
+        client.set("hub:{data}:version", "999")
+    worker.kill()
+    worker.log_path.unlink()
+
+    worker.start()
+
+    assert worker.wait(30) == 1
+    [line] = worker.log().splitlines()
+    assert "its data has format 999" in line
+    answer = web.get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (503, "redis-unfit")
+    assert "format 999" in answer.json()["detail"]
 
 
 def test_redis_that_comes_later_is_waited_for(

@@ -31,14 +31,18 @@ class Web(Process):
     """One gunicorn on a port that stays its own over restarts."""
 
     def __init__(
-        self, log: Path, env: Mapping[str, str], name: str = "web", application: str = "app:app"
+        self,
+        log: Path,
+        env: Mapping[str, str],
+        name: str = "web",
+        application: str = "app:app",
+        tree: Path = ROOT,
     ) -> None:
         self.reserved = ReservedPort()
         self.url = f"http://127.0.0.1:{self.reserved.number}"
         command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", application]
-        super().__init__(
-            name, command, log, env={**env, "HOST": "127.0.0.1", "PORT": str(self.reserved.number)}
-        )
+        bound = {"HOST": "127.0.0.1", "PORT": str(self.reserved.number)}
+        super().__init__(name, command, log, env={**env, **bound}, cwd=tree)
 
     def start(self) -> Web:
         super().start()
@@ -107,9 +111,14 @@ class Worker(Process):
     """One worker process. Whether it is at work is `/readyz`'s to say."""
 
     def __init__(
-        self, log: Path, env: Mapping[str, str], name: str = "worker", module: str = "workers"
+        self,
+        log: Path,
+        env: Mapping[str, str],
+        name: str = "worker",
+        module: str = "workers",
+        tree: Path = ROOT,
     ) -> None:
-        super().__init__(name, [sys.executable, "-m", module], log, env=env)
+        super().__init__(name, [sys.executable, "-m", module], log, env=env, cwd=tree)
 
 
 class LocalModel(Process):
@@ -135,11 +144,19 @@ class LocalModel(Process):
 
 class Stack:
     """Web processes and workers with one environment. Everything of the first web process is also
-    reachable on the stack itself: `stack.url`, `stack.publish(…)`, `stack.events(…)`."""
+    reachable on the stack itself: `stack.url`, `stack.publish(…)`, `stack.events(…)`. `tree` is the
+    checkout that runs."""
 
     def __init__(
-        self, directory: Path, env: Mapping[str, str], *, webs: int = 1, workers: int = 1
+        self,
+        directory: Path,
+        env: Mapping[str, str],
+        *,
+        webs: int = 1,
+        workers: int = 1,
+        tree: Path = ROOT,
     ) -> None:
+        self.tree = tree
         self.directory = directory
         self.env = {
             **clean_environ(),
@@ -165,13 +182,15 @@ class Stack:
 
     def add_web(self, application: str = "app:app", **env: str) -> Web:
         name = f"web{len(self.webs)}"
-        web = Web(self.directory / f"{name}.log", {**self.env, **env}, name, application)
+        log = self.directory / f"{name}.log"
+        web = Web(log, {**self.env, **env}, name, application, self.tree)
         self.webs.append(web)
         return web.start()
 
     def add_worker(self, module: str = "workers", **env: str) -> Worker:
         name = f"worker{len(self.workers)}"
-        worker = Worker(self.directory / f"{name}.log", {**self.env, **env}, name, module)
+        log = self.directory / f"{name}.log"
+        worker = Worker(log, {**self.env, **env}, name, module, self.tree)
         self.workers.append(worker)
         worker.start()
         return worker
