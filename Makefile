@@ -10,7 +10,7 @@
 #   make coverage   which branches of the delivery the tests reach
 #   make figures    the source, counted
 #   make mutants    promises broken one at a time, each of which a fast test must notice
-#   make check      format, lint, types, import rules
+#   make check      format, lint (Python and JavaScript), types, import rules
 #   make pictures   the pages as pictures, for docs/
 #   make docs       docs/ as a site, in .venv/site
 #   make bench      the benchmark        make soak SECONDS=600   faults at random for that long
@@ -79,6 +79,7 @@ check: $(DEV)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy $(TYPED)
+	@.ci/biome lint --error-on-warnings
 	$(BIN)/python -m pytest -q tests/test_imports.py
 
 format: $(DEV)

@@ -96,7 +96,9 @@ export class Hub {
         ...this.#origin,
       }),
     );
-    return new Subscription(() => ids.forEach((id) => this.#link.unsubscribe(id)));
+    return new Subscription(() => {
+      for (const id of ids) this.#link.unsubscribe(id);
+    });
   }
 
   /** Do not wait for the next try; `refused`: ask again where the hub refused (a token came). */
@@ -240,7 +242,8 @@ class Link {
 
   /** @param {(message: Message) => void} deliver @param {SubscribeRequest} wanted @returns {number} */
   subscribe(deliver, wanted) {
-    const id = (this.#ids += 1);
+    this.#ids += 1;
+    const id = this.#ids;
     this.#open.set(id, { wanted, deliver });
     this.#port?.postMessage({ op: "subscribe", id, ...wanted });
     return id;

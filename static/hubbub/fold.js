@@ -243,7 +243,8 @@ function carry(choice, name, value) {
     choice[name] = value;
     return;
   }
-  const list = (choice[name] = [...before]);
+  const list = [...before];
+  choice[name] = list;
   for (const one of value) {
     const at = one?.index === undefined ? -1 : list.findIndex((other) => other?.index === one.index);
     if (at < 0) list.push(one);
@@ -266,7 +267,8 @@ function mergeToolCall(calls, piece) {
   }
   if (piece.id) call.id = piece.id;
   if (piece.type) call.type = piece.type;
-  const to = (call.function ??= {});
+  call.function ??= {};
+  const to = call.function;
   if (piece.function?.name) to.name = (to.name ?? "") + piece.function.name;
   if (piece.function?.arguments) to.arguments = (to.arguments ?? "") + piece.function.arguments;
 }

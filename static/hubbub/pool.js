@@ -208,7 +208,10 @@ export class Pool {
     let last = entry.position;
     try {
       for await (const events of history(this.#options, entry.name, subscriber.after)) {
-        for (const event of events) seen.add((last = event.id));
+        for (const event of events) {
+          last = event.id;
+          seen.add(last);
+        }
         subscriber.deliver({ kind: "events", channel: entry.name, events });
       }
     } catch {

@@ -340,7 +340,7 @@ export class GenerationView {
     if (status === "failed") this.#note(failure(error));
     if (ended) {
       this.#hooks.watchers?.(this.channel, 0, 0);
-      this.#choices.forEach((view, index) => view.finish(this.#fold.choices[index]));
+      for (const [index, view] of this.#choices.entries()) view.finish(this.#fold.choices[index]);
       this.#speech.finish(`${STATUS[status]}.`);
     }
     this.#drawStanding();

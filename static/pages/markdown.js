@@ -34,7 +34,7 @@ const ATTRIBUTES = ["href", "title", "align", "start", "type", "checked", "disab
 const DEFINITION = /^ {0,3}\[[^\]\n]+\]:/m;
 
 /** @param {string} text */
-function escape(text) {
+function escaped(text) {
   return text
     .replaceAll("&", "&amp;")
     .replaceAll("<", "&lt;")
@@ -45,10 +45,10 @@ function escape(text) {
 const marked = new Marked();
 marked.use({
   gfm: true,
-  extensions: mathematics(escape),
+  extensions: mathematics(escaped),
   renderer: {
-    html: (/** @type {any} */ { text }) => escape(text),
-    image: (/** @type {any} */ { href, text }) => `<a href="${escape(href)}">${escape(text || href)}</a>`,
+    html: (/** @type {any} */ { text }) => escaped(text),
+    image: (/** @type {any} */ { href, text }) => `<a href="${escaped(href)}">${escaped(text || href)}</a>`,
   },
 });
 

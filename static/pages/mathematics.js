@@ -25,16 +25,16 @@ const ATTRIBUTES = (
 
 /** Money and code are no formulas: no space and no backtick inside the dollars, no digit behind. */
 const INLINE = /^(?:\$(?!\s)((?:\\.|[^\\\n$`])+?)(?<!\s)\$(?!\d)|\\\(((?:(?!\\\)).)+?)\\\))/;
-const DISPLAY = /^ {0,3}(?:\$\$((?:(?!\$\$)(?!\n[ \t]*\n)[^])+?)\$\$|\\\[((?:(?!\\\])(?!\n[ \t]*\n)[^])+?)\\\])[ \t]*(?:\n+|$)/;
+const DISPLAY = /^ {0,3}(?:\$\$((?:(?!\$\$)(?!\n[ \t]*\n)[\s\S])+?)\$\$|\\\[((?:(?!\\\])(?!\n[ \t]*\n)[\s\S])+?)\\\])[ \t]*(?:\n+|$)/;
 
 const INLINED = "mathematics";
 const DISPLAYED = "displayed mathematics";
 
-/** @param {string} text @param {(text: string) => string} escape @param {string} kind */
-const marked = (text, escape, kind) => `<code class="math-${kind}">${escape(text)}</code>`;
+/** @param {string} text @param {(text: string) => string} escaped @param {string} kind */
+const marked = (text, escaped, kind) => `<code class="math-${kind}">${escaped(text)}</code>`;
 
-/** What marked is told of it. @param {(text: string) => string} escape @returns {any[]} */
-export function mathematics(escape) {
+/** What marked is told of it. @param {(text: string) => string} escaped @returns {any[]} */
+export function mathematics(escaped) {
   return [
     {
       name: DISPLAYED,
@@ -44,7 +44,7 @@ export function mathematics(escape) {
         const found = DISPLAY.exec(text);
         return found && { type: DISPLAYED, raw: found[0], text: (found[1] ?? found[2]).trim() };
       },
-      renderer: (/** @type {any} */ { text }) => `<p>${marked(text, escape, "display")}</p>`,
+      renderer: (/** @type {any} */ { text }) => `<p>${marked(text, escaped, "display")}</p>`,
     },
     {
       name: INLINED,
@@ -54,7 +54,7 @@ export function mathematics(escape) {
         const found = INLINE.exec(text);
         return found && { type: INLINED, raw: found[0], text: (found[1] ?? found[2]).trim() };
       },
-      renderer: (/** @type {any} */ { text }) => marked(text, escape, "inline"),
+      renderer: (/** @type {any} */ { text }) => marked(text, escaped, "inline"),
     },
   ];
 }
