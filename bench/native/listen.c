@@ -368,9 +368,13 @@ static void open_one(Listener *l) {
     int one = 1, small = 4096;
     setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     if (l->stalls) setsockopt(l->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
-    if (own_address.sin_addr.s_addr &&
-        bind(l->fd, (struct sockaddr *)&own_address, sizeof own_address))
-        fail("bind");
+    if (own_address.sin_addr.s_addr) {
+        /* One address has 28,000 ports, and from the half of them on a free one is hard to find. */
+        struct sockaddr_in own = own_address;
+        own.sin_addr.s_addr = htonl(ntohl(own.sin_addr.s_addr) + 256 * ((l - listeners) / 10000));
+        setsockopt(l->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+        if (bind(l->fd, (struct sockaddr *)&own, sizeof own)) fail("bind");
+    }
     l->state = CONNECTING;
     if (connect(l->fd, (struct sockaddr *)&server, sizeof server) && errno != EINPROGRESS)
         fail("connect");
@@ -559,7 +563,7 @@ static void read_commands(void) {
 
 int main(int argc, char **argv) {
     if (argc != 2 && argc != 3) {
-        fprintf(stderr, "usage: listen PORT [OWN_ADDRESS]\n");
+        fprintf(stderr, "usage: listen PORT [OWN_ADDRESS]\n"); /* the first of several */
         return 2;
     }
     own_address.sin_family = AF_INET;

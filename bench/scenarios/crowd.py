@@ -176,7 +176,7 @@ class _Place:
 
 
 def _web(port: int, redis_port: int, log: Path) -> Process:
-    return web(port, redis_port, log, HUB_MAX_LISTENERS="19000", HUB_GRACE_SECONDS="5")
+    return web(port, redis_port, log, HUB_MAX_LISTENERS="17500", HUB_GRACE_SECONDS="5")
 
 
 def _kernel_kib() -> float:
