@@ -14,7 +14,6 @@ own timeout is re-armed by every byte.
 
 from __future__ import annotations
 
-import http.client
 import os
 import re
 import socket
@@ -37,11 +36,12 @@ from workers.provider import failure
 from workers.provider.config import ProviderConfig
 from workers.provider.deadline import Deadline
 from workers.provider.failure import ProviderFailure
+from workers.provider.response import Response
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 DRAIN_TIMEOUT_SECONDS = 0.02
 READ_BYTES = 65536
-_MAX_STATUSES = 16
+_ENCODING = "Content-Encoding"
 MAX_IDLE = 1000
 """Connections kept for the next generations, at most."""
 
@@ -83,25 +83,12 @@ class _Noted:
         return super().getresponse()  # type: ignore[misc]
 
 
-class _Response(http.client.HTTPResponse):
-    """http.client's own skips `100 Continue` for as long as one comes, without a pause for others
-    where they come fast."""
-
-    _statuses = 0
-
-    def _read_status(self) -> Any:
-        self._statuses += 1
-        if self._statuses > _MAX_STATUSES:
-            raise http.client.BadStatusLine("too many interim answers")
-        return super()._read_status()  # type: ignore[misc]
-
-
 class _NotedHTTPConnection(_Noted, HTTPConnection):
-    response_class = _Response
+    response_class = Response
 
 
 class _NotedHTTPSConnection(_Noted, HTTPSConnection):
-    response_class = _Response
+    response_class = Response
 
 
 class _HTTPPool(HTTPConnectionPool):
@@ -163,6 +150,7 @@ class Exchange:
         self._owner = owner
         self._response: requests.Response | None = None
         self._raw: Any = None
+        self._chunks: Response | None = None
         self.connection: Any = None
         self.socket: socket.socket | None = None
         self.is_cut = False
@@ -217,11 +205,17 @@ class Exchange:
         finally:
             _exchange.reset(token)
         self._raw = self._response.raw
+        body = getattr(self._raw, "_fp", None)
+        if isinstance(body, Response) and body.chunked and not self._raw.headers.get(_ENCODING):
+            self._chunks = body
         return self._response
 
     def read(self) -> bytes:
         """What has come, at least a byte; empty at the end. Raises `Silence` or `Cut`."""
         try:
+            # Past urllib3, which has nothing to decode here, for as long as something comes.
+            if self._chunks is not None and (came := self._chunks.read1(READ_BYTES)):
+                return came
             data: bytes = self._raw.read1(READ_BYTES, decode_content=True)
         except Exception:
             # ProtocolError, SSLError, a decoder's error, or whatever a socket shut down beneath
