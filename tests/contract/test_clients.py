@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from tests.support import keys
 from tests.support.deadline import eventually
 from tests.support.stack import Web, descendants
 from tests.support.stream import EventStream
@@ -123,17 +124,30 @@ def test_a_second_request_on_the_connection_never_reaches_the_stream(
     assert bytes(stream.raw[at:]) == f"id: {event_id}\ndata: x\n\n".encode()
 
 
+def shown_token(path: str) -> str:
+    """The lines of a request's head that show one, where the hub asks for it."""
+    return "".join(f"{name}: {value}\r\n" for name, value in keys.headers({}, path).items())
+
+
+def until(connection: socket.socket, wanted: bytes) -> bytes:
+    """What comes, up to the bytes wanted and perhaps beyond."""
+    received = b""
+    while wanted not in received:
+        data = connection.recv(65536)
+        assert data, f"the connection ended after {received!r}"
+        received += data
+    return received
+
+
 def test_two_requests_in_one_packet_give_one_stream(hub: Web, channel: str) -> None:
     parts = urlsplit(hub.url)
-    request = f"GET /channels/{channel}/events?heartbeat=300 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    path = f"/channels/{channel}/events?heartbeat=300"
+    request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{shown_token(path)}\r\n"
     with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
         connection.sendall((request + "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").encode())
-        received = b""
-        while b"subscribed" not in received:
-            received += connection.recv(65536)
+        received = until(connection, b"subscribed")
         hub.publish(channel, "the end")
-        while b"the end\n\n" not in received:
-            received += connection.recv(65536)
+        received += until(connection, b"the end\n\n")
     assert received.count(b"HTTP/1.1 ") == 1
     assert b"status" not in received.partition(b"\r\n\r\n")[2]
 
@@ -181,11 +195,11 @@ def test_a_flood_from_a_listener_ends_its_stream_at_most(
 def test_http_1_0_is_served(hub: Web, channel: str) -> None:
     parts = urlsplit(hub.url)
     hub.publish(channel, "x")
+    path = f"/channels/{channel}/events?from=start"
     with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
-        connection.sendall(f"GET /channels/{channel}/events?from=start HTTP/1.0\r\n\r\n".encode())
-        received = b""
-        while b"data: x\n\n" not in received:
-            received += connection.recv(65536)
+        head = f"GET {path} HTTP/1.0\r\n{shown_token(path)}\r\n"
+        connection.sendall(head.encode())
+        received = until(connection, b"data: x\n\n")
     assert b"transfer-encoding" not in received.lower()
 
 
