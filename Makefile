@@ -11,6 +11,8 @@
 #   make figures    the source, counted
 #   make mutants    promises broken one at a time, each of which a fast test must notice
 #   make check      format, lint (Python and JavaScript), types, import rules
+#   make lock       requirements.txt anew, with digests, from requirements.in
+#   make audit      known faults of what requirements.txt installs
 #   make pictures   the pages as pictures, for docs/
 #   make docs       docs/ as a site, in .venv/site
 #   make bench      the benchmark        make soak SECONDS=600   faults at random for that long
@@ -121,7 +123,7 @@ $(VENV)/.run: requirements.txt | $(VENV)/.made
 	@$(PIP) -r requirements.txt
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.txt requirements.txt | $(VENV)/.made
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.run | $(VENV)/.made
 	@echo "Installing what the tests and checks need (once)"
 	@$(PIP) -r requirements-dev.txt
 	@touch $@
@@ -172,6 +174,18 @@ coverage: $(DEV)
 		-m "not browser and not model" $(addprefix tests/,$(DELIVERED)) $(PYTEST_OPTIONS)
 	@$(BIN)/python -m coverage combine -q
 	@$(BIN)/python -m coverage report
+
+# The packages of requirements.in with all that they bring, and the digest of every file of each, for
+# every Python and platform. Versions that stand there stay: `make lock UPGRADE=-U` takes the newest.
+.PHONY: lock audit
+UPGRADE ?=
+lock: $(DEV)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes $(UPGRADE) \
+		--custom-compile-command "make lock" requirements.in -o requirements.txt
+
+# Known faults of those versions. A package that PyPI's database does not know fails it, too.
+audit: $(DEV)
+	$(BIN)/pip-audit --strict --no-deps --disable-pip -r requirements.txt
 
 # Promises broken one at a time, each of which a fast test must notice.
 .PHONY: mutants

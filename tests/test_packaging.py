@@ -82,7 +82,10 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("installed")
     subprocess.run([sys.executable, "-m", "venv", str(place)], check=True, timeout=60)
     pip = [str(place / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    versions = ["--constraint", str(ROOT / "requirements.txt")]
+    # Without the digests: with them, pip would ask for one of the wheel that was just made.
+    constraints = place / "constraints.txt"
+    constraints.write_text("".join(f"{name}=={version}\n" for name, version in pinned().items()))
+    versions = ["--constraint", str(constraints)]
     subprocess.run(
         [*pip, "install", "--quiet", "--only-binary", ":all:", *versions, f"{wheel}[local]"],
         check=True,
