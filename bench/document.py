@@ -10,6 +10,8 @@ from bench.results import Results
 DOCS = Path(__file__).parent.parent / "docs"
 NOTES = Path(__file__).parent / "notes.md"
 """What a person has to say about the figures that are kept in `docs/`."""
+EARLIER = Path(__file__).parent / "earlier.md"
+"""Tables of an earlier run, of what the last one did not measure."""
 _METHOD = """\
 # Performance
 
@@ -32,13 +34,14 @@ Absolute figures are this machine's; what carries over are the ratios.
   what was measured.
 * CPU is the server's processes' user and system time, from `/proc`; Redis is counted apart.
 * Each peer is published to in the cheapest way that keeps its events in order: Redis' `PUBLISH`,
-  pipelined, for flask-sse and FastAPI; `POST`, pipelined on one connection, for nchan; lines on a
-  socket for the bare loops. For Hubbub it is the append script, as a worker or another program
+  pipelined, for flask-sse and FastAPI; `POST`, pipelined on one connection, for nchan, Centrifugo
+  and Mercure; lines on a socket for the bare loops. For Hubbub it is the append script, as a worker or another program
   sends it: one event a call when paced, {burst} a call at full speed (nchan and `PUBLISH` have no
   such call). Everyone's commands are composed beforehand.
 * Memory is the proportional set size of the server's processes; socket buffers belong to the kernel
-  and are in nobody's figure. Hubbub's listeners are ordinary ones with verdict and heartbeats; no
-  key is configured, so nobody shows a token.
+  and are in nobody's figure. Hubbub's listeners are ordinary ones with verdict and heartbeats.
+  Hubbub, Centrifugo and Mercure are shown a token at each arrival, Hubbub and Mercure at each
+  publish, Centrifugo its key; the others ask for none.
 * The peers are set up as their documentation has it, with what makes them fast: gunicorn's gevent
   worker for flask-sse, uvicorn with uvloop and httptools, hiredis, one nginx worker without an
   access log, limits raised. "Own pub/sub" is the recipe of tutorials, a Redis subscription for each
@@ -61,10 +64,12 @@ _REPEAT = """
     make bench                                   everything, three rounds (about an hour)
     bench/run --quick                            a smoke run of about a minute
     bench/run --only storm,memory --rounds 1     some of it; --peers nchan,hub for some peers
+    bench/run --only crowd --keep --docs         one anew, the others as they were
     bench/run --report --docs                    this page anew, from bench/out/results.json
 
-It needs two cores, 11,000 open files (`ulimit -n`), a C compiler, and installs its peers into
-`bench/out/`; nginx with nchan comes from the system's packages (`nginx libnginx-mod-nchan`). A
+It needs two cores, 11,000 open files (`ulimit -n`; 20,000 for the crowd), a C compiler, and
+installs its peers into `bench/out/`; nginx with nchan comes from the system's packages (`nginx
+libnginx-mod-nchan`), Centrifugo is built from its Go module. A
 machine that does something else at the same time shows in the spans, in latencies most of all.
 """
 
@@ -87,6 +92,8 @@ def write(results: Results, burst_events: int) -> None:
             f"\n### {results.titles['scenarios'][scenario]}\n\n"
             f"{tables.scenario_table(results, scenario)}\n"
         )
+    if EARLIER.exists():
+        parts.append(f"\n{EARLIER.read_text()}")
     parts.append(f"\n{NOTES.read_text()}")
     parts.append(_REPEAT)
     DOCS.mkdir(exist_ok=True)

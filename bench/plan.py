@@ -77,7 +77,7 @@ def scenarios(*, quick: bool) -> list[Scenario]:
         Publish(64, 300, "publish-64"),
         Publish(8, 60, "publish-lines", 100, ("hub",)),
         Stalled(100, 100, 100, 8),
-        Crowd(6, 16_700, 30, 10),
+        Crowd(6, 16_700, 16, 5),
         DeltaWay(100, 50, 10),
         DeltaWay(1000, 10, 10, "delta-way-1000", LOAD_CORE),
         FirstDelta((1, 20, 100), 6),

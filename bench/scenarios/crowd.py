@@ -25,7 +25,7 @@ from bench.session import integrity
 
 EVENT_BYTES = 200
 AT_ONCE = 500
-SETTLE_SECONDS = 3.0
+SETTLE_SECONDS = 1.5
 _PATH = f"/channels/crowd-0/events?token={TOKEN}"
 _PAGE_KIB = os.sysconf("SC_PAGE_SIZE") / 1024
 
@@ -176,7 +176,7 @@ class _Place:
 
 
 def _web(port: int, redis_port: int, log: Path) -> Process:
-    return web(port, redis_port, log, HUB_MAX_LISTENERS="17500", HUB_GRACE_SECONDS="5")
+    return web(port, redis_port, log, HUB_MAX_LISTENERS="17500", HUB_GRACE_SECONDS="3")
 
 
 def _kernel_kib() -> float:
