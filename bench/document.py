@@ -36,8 +36,8 @@ Absolute figures are this machine's; what carries over are the ratios.
 * Each peer is published to in the cheapest way that keeps its events in order: Redis' `PUBLISH`,
   pipelined, for flask-sse and FastAPI; `POST`, pipelined on one connection, for nchan, Centrifugo
   and Mercure; lines on a socket for the bare loops. For Hubbub it is the append script, as a worker
-  or another program sends it: one event a call when paced, {burst} a call at full speed (nchan and `PUBLISH` have no
-  such call). Everyone's commands are composed beforehand.
+  or another program sends it: one event a call when paced, {burst} a call at full speed (nchan and
+  `PUBLISH` have no such call). Everyone's commands are composed beforehand.
 * Memory is the proportional set size of the server's processes; socket buffers belong to the kernel
   and are in nobody's figure. Hubbub's listeners are ordinary ones with verdict and heartbeats.
   Hubbub, Centrifugo and Mercure are shown a token at each arrival, Hubbub and Mercure at each
