@@ -54,12 +54,12 @@ class JsonLimits:
     nodes: int
 
 
-def _go_on() -> None:
+def go_on() -> None:
     pass
 
 
 def parse_json(
-    text: bytes, limits: JsonLimits, field: str = "body", step: Callable[[], None] = _go_on
+    text: bytes, limits: JsonLimits, field: str = "body", step: Callable[[], None] = go_on
 ) -> Any:
     """The value. Raises `FieldError`, which names the field where a number is none."""
     doubtful = _check_shape(text, limits, field, step)
@@ -76,7 +76,7 @@ def parse_json(
 def _decode_again(text: bytes, field: str, step: Callable[[], None]) -> Any:
     """What msgspec refuses: with halves of pairs, with numbers that are none, or no JSON at all."""
     try:
-        text = _mended(text, step)
+        text = with_whole_characters(text, step)
         return _decode(text)
     except ValueError:
         if len(text) <= _NAMED_BYTES:
@@ -96,22 +96,27 @@ def _name_number(text: bytes, field: str, step: Callable[[], None]) -> None:
 def _check_shape(text: bytes, limits: JsonLimits, field: str, step: Callable[[], None]) -> bool:
     """Count what stands outside of strings; whether a number there needs a second look."""
     nodes, depth, doubtful = 1, 0, False
-    for outside in _outside_strings(text, step):
+    for outside in outside_strings(text, step):
         nodes += outside.count(b",") + outside.count(b"[") + outside.count(b"{")
         if nodes > limits.nodes:
             problem = f"holds more than {limits.nodes} values"
             raise FieldError(field, problem, code="invalid-json")
-        levels = list(accumulate(map(_LEVEL.__getitem__, outside.translate(None, _NO_BRACKETS))))
-        if levels:
-            if depth + max(levels) > limits.depth:
-                problem = f"is nested more than {limits.depth} deep"
-                raise FieldError(field, problem, code="invalid-json")
-            depth += levels[-1]
+        deepest, change = levels(outside)
+        if depth + deepest > limits.depth:
+            problem = f"is nested more than {limits.depth} deep"
+            raise FieldError(field, problem, code="invalid-json")
+        depth += change
         doubtful = doubtful or _DOUBTFUL.search(outside) is not None
     return doubtful
 
 
-def _outside_strings(text: bytes, step: Callable[[], None]) -> Iterator[bytes]:
+def levels(outside: bytes) -> tuple[int, int]:
+    """How far a window without strings leads down at most, and at its end."""
+    found = list(accumulate(map(_LEVEL.__getitem__, outside.translate(None, _NO_BRACKETS))))
+    return (max(0, *found), found[-1]) if found else (0, 0)
+
+
+def outside_strings(text: bytes, step: Callable[[], None]) -> Iterator[bytes]:
     """What stands outside of the strings, a window of the text at a time."""
     inside, at = 0, 0
     while at < len(text):
@@ -127,7 +132,8 @@ def _outside_strings(text: bytes, step: Callable[[], None]) -> Iterator[bytes]:
         step()
 
 
-def _mended(text: bytes, step: Callable[[], None]) -> bytes:
+def with_whole_characters(text: bytes, step: Callable[[], None]) -> bytes:
+    """The text with U+FFFD in the place of each escape that is half a character."""
     mended: list[bytes] = []
     parts: list[bytes] = []
     at = 0

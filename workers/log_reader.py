@@ -9,15 +9,18 @@ bytes that are not what they were (a failover that has lost some, and new ones i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
 
 from hub.fanout.pace import Pace
 from hub.store.history import History, Record
 
 PAGE_BYTES = 512 * 1024
 _OVERLAP_BYTES = 64
+
+_decode = msgspec.json.Decoder().decode
 
 
 class Folding(Protocol):
@@ -78,10 +81,13 @@ class LogReader(Generic[F]):
         if not end:
             self._line += rest
             return
-        lines = (self._line + whole).decode().split("\n")
+        begun, *lines = whole.split(b"\n")
+        lines.insert(0, self._line + begun)
         self._line = rest
         add = self.fold.add
         for line in lines:
             if line:
-                add(json.loads(line))
+                value = _decode(line)
+                pace.step()
+                add(value)
             pace.step()

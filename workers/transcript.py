@@ -61,12 +61,14 @@ class Choice:
         self._calls: dict[int, JoinedCall] = {}
         self._logprobs: dict[str, list[Any]] = {}
         self._parts: list[tuple[int, Any]] = []
+        self._content_chars = 0
         self.carried = Joined()
 
     def add(self, delta: Mapping[str, Any]) -> None:
         for kind in TEXT_KINDS:
             if kind in delta:
                 self._pieces[kind].append(delta[kind])
+        self._content_chars += len(delta.get("content", ""))
         for piece in delta.get("tool_calls") or ():
             index = piece["index"]
             self._calls.setdefault(index, JoinedCall(index)).add(piece)
@@ -76,8 +78,7 @@ class Choice:
         if not PLAIN.issuperset(delta):
             for (place, name), value in unflat(delta).items():
                 if place == CONTENT:
-                    at = len(_joined(self._pieces["content"]))
-                    self._parts += [(at, part) for part in value]
+                    self._parts += [(self._content_chars, part) for part in value]
                 else:
                     self.carried.add(place, name, value)
 
@@ -119,7 +120,7 @@ class Transcript:
 
     def add(self, delta: Mapping[str, Any]) -> None:
         """Take the data of a `delta` event, or `{"part": …}` with that of a `data` event."""
-        if "part" in delta:
+        if "index" not in delta:  # a provider may call something of its own `part`, too
             part = delta["part"]
             key = len(self._parts) if part["id"] is None else part["id"]
             self._parts[key] = part

@@ -194,17 +194,21 @@ class Group:
         self._items = items
         self._positions_before = self.positions
         self.positions = list(self.positions)
+        # Others run while what is large is rendered. A listener that leaves meanwhile has had
+        # nothing of it, and one that joins stands behind it.
+        self._turn = list(self.members.values())
+        self._turn_listeners = list(self.members)
+        self._turn_at = self._turn_events = 0
+        self._data = b""
         self._data, self._next_wire = self.rendering.render(items, self.positions)
         events = sum(chunk.count for _, chunk in items)
         self.events += events
         self.bytes += len(self._data)
         self._turn_events = events
-        self._counters.served(len(self.members), events, items[0][1].published_us)
+        self._counters.served(len(self._turn), events, items[0][1].published_us)
         if self._data or self._next_wire is None:
-            self._turn = list(self.members.values())
-            self._turn_listeners = list(self.members)
-            self._turn_at = 0
             return True
+        self._end_turn()
         return bool(self._inbox) and self._begin()  # the dialect has nothing to say of it
 
     def _serve(self) -> None:
@@ -227,9 +231,12 @@ class Group:
             if sent != size or last:
                 self._let_go(self._turn_listeners[at], sent)
         if end == len(turn):
-            self._turn = []
-            self._turn_listeners = []
-            self._turn_index = {}
+            self._end_turn()
+
+    def _end_turn(self) -> None:
+        self._turn = []
+        self._turn_listeners = []
+        self._turn_index = {}
 
     def _let_go(self, listener: Listener, sent: int) -> None:
         del self.members[listener]

@@ -21,12 +21,14 @@ from gevent.event import Event
 from hub.backoff import Backoff
 from hub.errors import RedisFailure, RedisUnavailable
 from hub.fanout.loops import Loop, Loops
+from hub.fanout.pace import Pace
 from hub.store.history import APPEND, History
 from hub.store.pipe import Call, Pipe
 
 log = logging.getLogger("hub.sender")
 
 ROUND_CALLS = 128
+_ROUND_BYTES = 1 << 20
 _PAUSE_SECONDS = 0.02
 _MAX_PAUSE_SECONDS = 0.5
 
@@ -159,9 +161,19 @@ class _Lane:
             pass  # it does not stand still
 
     def _round(self, loop: Loop) -> None:
+        pace = Pace()
         batch, self._waiting = self._waiting[:ROUND_CALLS], self._waiting[ROUND_CALLS:]
         self._in_hand = dict.fromkeys(batch)
-        round_ = [sending for publisher in batch if (sending := self._sending(publisher))]
+        round_, size = [], 0
+        for number, publisher in enumerate(batch, 1):
+            sending = self._sending(publisher, pace)
+            if sending is not None:
+                round_.append(sending)
+                size += len(sending.packed)
+            pace.step()
+            if size > _ROUND_BYTES:
+                self._wait_for_the_next(batch[number:])
+                break
         if not round_:
             return
         try:
@@ -180,9 +192,16 @@ class _Lane:
                 self._settle(sending.publisher, reply)
         self._slowly(troubled, loop)
 
-    def _sending(self, publisher: Ready) -> _Sending | None:
+    def _wait_for_the_next(self, publishers: list[Ready]) -> None:
+        """Together with these a round would take long to copy."""
+        for publisher in publishers:
+            del self._in_hand[publisher]
+        self._waiting = [*publishers, *self._waiting]
+
+    def _sending(self, publisher: Ready, pace: Pace) -> _Sending | None:
         try:
             call = publisher.call()
+            pace.step()
             if call is not None:
                 return _Sending(publisher, call, self._pipe.pack(call))
             del self._in_hand[publisher]

@@ -19,12 +19,13 @@ from hub import sse
 from hub.channel import BEFORE_FIRST, order
 from hub.errors import KeyReused, Refused, TooLarge
 from hub.event import Event
+from hub.json_text import go_on
 from hub.process import PerProcess, fresh_name
 from hub.settings import Settings
 from hub.store.batch import Call, run_many
 from hub.store.follow import found
 from hub.store.frame import ChannelState, Page, parse_page, parse_state
-from hub.store.redis_link import TRY_SECONDS, RedisLink, Script
+from hub.store.redis_link import TRY_SECONDS, RedisLink, Script, Step
 
 IDEMPOTENCY_SECONDS = 600
 PAGE_EVENTS = 1000
@@ -134,19 +135,23 @@ class History:
         record: RecordWrite | None = None,
         ends: bool = False,
         try_seconds: float = TRY_SECONDS,
+        step: Step = go_on,
     ) -> Appended:
         """Store and announce `events` in order, all or none; write `record` in the same step.
 
         `ends` makes the last event the channel's terminal one. Raises `TooLarge`, `KeyReused`,
         `Refused`, `RedisRefused`, or `RedisUnavailable` (then nobody knows whether it was stored;
-        sending the same `producer` batch again is safe).
+        sending the same `producer` batch again is safe). `step` is called between things that
+        take a while together, so that others can be let run.
         """
         while True:
             by = producer or self.take_producer()
             keys, args = self.append_call(
-                channel, events, producer=by, key=key, record=record, ends=ends
+                channel, events, producer=by, key=key, record=record, ends=ends, step=step
             )
-            reply = self.link.run(APPEND, keys, args, try_seconds=try_seconds, durable=True)
+            reply = self.link.run(
+                APPEND, keys, args, try_seconds=try_seconds, durable=True, step=step
+            )
             if producer is None:
                 if is_of_a_copy(reply):
                     continue  # its name is not taken again
@@ -259,17 +264,20 @@ class History:
         key: IdempotencyKey | None = None,
         record: RecordWrite | None = None,
         ends: bool = False,
+        step: Step = go_on,
     ) -> tuple[list[str], list[object]]:
         """Keys and arguments of `APPEND` for one append, for those who send many at once; what
         comes back is for `appended`.
 
         Without a `producer` a repetition is `Refused`, and known by what is found: something that
         `record` expects must be what it writes."""
-        bodies = [sse.encode_body(event) for event in events]
+        bodies = []
         for event in events:
             size = len(event.data) if event.data.isascii() else len(event.data.encode())
             if size > self._settings.max_event_bytes:
                 raise TooLarge(f"data: {size} bytes, at most {self._settings.max_event_bytes}")
+            bodies.append(sse.encode_body(event))
+            step()
         wire_id = events[0].wire_id if len(events) == 1 else None
         assert wire_id is not None or not any(event.wire_id for event in events)
         bucket = int(producer.started // _BUCKET_SECONDS) if producer else ""

@@ -18,6 +18,7 @@ import hiredis
 from redis.exceptions import RedisError
 
 from hub.errors import RedisUnavailable
+from hub.store import resp
 from hub.store.redis_link import RedisLink, Script
 
 _READ_BYTES = 1 << 16
@@ -41,7 +42,10 @@ class Pipe:
     def pack(self, call: Call) -> bytes:
         """The call as it goes on the wire. Raises what packing raises (half a character)."""
         keys, args = call
-        packed: bytes = hiredis.pack_command(("EVALSHA", self._script.sha, len(keys), *keys, *args))
+        command = ("EVALSHA", self._script.sha, len(keys), *keys, *args)
+        if resp.is_large(args):
+            return b"".join(resp.packed(command))
+        packed: bytes = hiredis.pack_command(command)
         return packed
 
     def run(self, packed: Sequence[bytes]) -> list[Any]:
@@ -60,7 +64,7 @@ class Pipe:
             data = b"".join(packed)
             sent = self._socket.send(data)  # `sendall` costs more, and this is nearly always all
             if sent < len(data):
-                self._socket.sendall(data[sent:])
+                self._socket.sendall(memoryview(data)[sent:])
             replies = self._read(len(packed))
             if wait is not None:
                 self._link.check_waited(replies.pop())

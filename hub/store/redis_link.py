@@ -19,7 +19,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha1
@@ -39,14 +39,17 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from hub.backoff import Backoff
 from hub.errors import RedisFailure, RedisUnavailable
+from hub.json_text import go_on
 from hub.process import PerProcess
 from hub.settings import Settings
-from hub.store import redis_client
+from hub.store import redis_client, resp
 from hub.store.keys import Keys
 from hub.store.redis_failure import DEMOTED, LASTING, TooFewReplicas, code_of, failure_of
 
 log = logging.getLogger("hub.redis")
 
+Step = Callable[[], None]
+"""What is called between the steps of what is large: it may let others run."""
 TRY_SECONDS = 4.0
 """How long a call goes on trying: a restart or a failover within it is not noticed."""
 QUEUE_SECONDS = 30.0
@@ -137,15 +140,18 @@ class RedisLink:
         *,
         try_seconds: float = TRY_SECONDS,
         durable: bool = False,
+        step: Step = go_on,
     ) -> Any:
         """Run a script, again and again within `try_seconds`. It must bear being repeated.
 
         `durable`: it is done when `wait_replicas` replicas have it; until then it is repeated, and
-        each time it must write something, or there would be nothing to wait for.
+        each time it must write something, or there would be nothing to wait for. Large arguments
+        are packed and sent in pieces, between which `step` is called.
         """
-        if durable and self.wait_replicas:
+        wait = self.wait_command if durable else None
+        if wait is not None or resp.is_large(args):
             return self.call(
-                lambda _: self._run_durably(script, keys, args),
+                lambda _: self._run_bare(script, keys, args, wait, step),
                 try_seconds=try_seconds,
                 doing=script.name,
             )
@@ -257,18 +263,28 @@ class RedisLink:
             if not self.cluster:  # redis-py leaves a pool open that it was given
                 client.connection_pool.disconnect()
 
-    def _run_durably(self, script: Script, keys: Sequence[str], args: Sequence[object]) -> Any:
+    def _run_bare(
+        self,
+        script: Script,
+        keys: Sequence[str],
+        args: Sequence[object],
+        wait: tuple[object, ...] | None,
+        step: Step,
+    ) -> Any:
+        """On one connection, past redis-py's own sending: with a `WAIT` behind it, or in pieces."""
+        behind = [] if wait is None else [wait]
         try:
             pool = self._pool(keys[0])
             for command in (("EVALSHA", script.sha), ("EVAL", script.text)):
-                reply, replicas = exchange(
-                    pool, [(*command, len(keys), *keys, *args), self.wait_command]
+                reply, *waited = exchange(
+                    pool, [(*command, len(keys), *keys, *args), *behind], step
                 )
                 if not isinstance(reply, NoScriptError):
                     break
             if isinstance(reply, Exception):
                 raise reply
-            self.check_waited(replicas)
+            for replicas in waited:
+                self.check_waited(replicas)
             return reply
         except (MovedError, RedisConnectionError, RedisTimeoutError):
             if self.cluster:  # redis-py does this for its own commands
@@ -281,12 +297,17 @@ class RedisLink:
         return self.client.get_redis_connection(self.client.get_node_from_key(key)).connection_pool
 
 
-def exchange(pool: Any, commands: Sequence[tuple[object, ...] | None]) -> list[Any]:
-    """Send commands in one write on one connection; their replies, errors among them."""
+def exchange(pool: Any, commands: Sequence[tuple[object, ...]], step: Step = go_on) -> list[Any]:
+    """Send commands together on one connection; their replies, errors among them. With a `step`
+    they leave in pieces, between which it is called."""
     connection = pool.get_connection()
     replies: list[Any] = []
     try:
-        connection.send_packed_command([b"".join(connection.pack_commands(commands))])
+        if step is go_on:
+            packed = connection.pack_commands(commands)
+        else:
+            packed = _stepping(resp.pieces(commands), step)
+        connection.send_packed_command(packed)
         while len(replies) < len(commands):
             try:
                 replies.append(connection.read_response())
@@ -297,6 +318,12 @@ def exchange(pool: Any, commands: Sequence[tuple[object, ...] | None]) -> list[A
         if len(replies) < len(commands):  # nobody may read what is left on it
             connection.disconnect()
         pool.release(connection)
+
+
+def _stepping(pieces: Iterable[bytes], step: Step) -> Iterator[bytes]:
+    for piece in pieces:
+        yield piece
+        step()
 
 
 def _evaluate(client: Any, script: Script, keys: Sequence[str], args: Sequence[object]) -> Any:

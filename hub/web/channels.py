@@ -6,13 +6,14 @@ from flask import Blueprint, Response, request
 
 from hub.channel import BEFORE_FIRST, check_channel
 from hub.fanout.delivery import Delivery
+from hub.fanout.pace import Pace
 from hub.identity import Action
 from hub.query import whole
 from hub.store.follow import continues
 from hub.store.frame import StoredEvent
 from hub.timestamp import rfc3339
 from hub.web.caller import caller_of
-from hub.web.json_response import json_answer
+from hub.web.json_response import json_answer, long_json_answer
 from hub.web.publishing import Publishing, check_free
 from hub.web.request_head import head_of
 from hub.web.stream_response import listed_channels, subscribe
@@ -61,9 +62,12 @@ def channels_blueprint(delivery: Delivery, publishing: Publishing) -> Blueprint:
         complete = continues(page)
         if not page.position:  # an id that says nothing: what is left, from its beginning
             page = history.read(channel, BEFORE_FIRST, limit=limit)
-        events = [StoredEvent.of(frame) for frame in page.frames]
+        pace, events = Pace(), []
+        for frame in page.frames:
+            events.append(StoredEvent.of(frame))
+            pace.step()
         more = bool(events) and events[-1].id != page.state.last
-        return json_answer(
+        return long_json_answer(
             {
                 "events": [
                     {

@@ -42,7 +42,8 @@ class Publishing:
         `RedisUnavailable`, and nobody knows."""
         publish = self.read(channel, head, caller, sent)
         self.count(publish, caller)
-        stored = self.delivery.history.append(channel, publish.events, key=publish.key)
+        history, step = self.delivery.history, Pace().step
+        stored = history.append(channel, publish.events, key=publish.key, step=step)
         return self.answer(publish, stored)
 
     def may_at_once(self, channel: str, caller: Caller) -> bool:

@@ -21,6 +21,7 @@ from hub.web.gunicorn_worker import MARK
 
 _INPUT_BYTES = 64 * 1024
 _BUFFER_BYTES = 256 * 1024
+_PIECE_BYTES = 256 * 1024
 _READ, _WRITE = 1, 2
 
 
@@ -148,8 +149,8 @@ class ResponseTransport:
                 data = b"".join(self._buffer)
                 self._buffer.clear()
                 self._size = 0
-                if data:
-                    yield data
+                for at in range(0, len(data), _PIECE_BYTES):  # a server copies what it is given
+                    yield data[at : at + _PIECE_BYTES]
                 writable, self._writable = self._writable, None
                 if writable is not None:
                     writable()

@@ -65,7 +65,8 @@ class Script:
     """How one prompt is answered. `gate` waits before each delta, `pace_seconds` passes after it.
 
     `status` other than 200 answers an error at once; `cut_after` breaks the connection after that
-    many deltas; `chunks` are sent in place of the deltas, as they are (whole `data:` payloads).
+    many deltas; `chunks` are sent in place of the deltas, as they are (whole `data:` payloads; what
+    is bytes, whole events).
     """
 
     text: str = ""
@@ -202,8 +203,11 @@ class _Handler(BaseHTTPRequestHandler):
                 raise Gone
 
     def _send(self, chunk: object) -> None:
-        payload = chunk if isinstance(chunk, str) else json.dumps(chunk)
-        data = f"data: {payload}\n\n".encode()
+        if isinstance(chunk, bytes):
+            data = chunk
+        else:
+            payload = chunk if isinstance(chunk, str) else json.dumps(chunk)
+            data = f"data: {payload}\n\n".encode()
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
 
     def _answer(self, status: int, value: object, headers: Mapping[str, str] | None = None) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any, TypeVar
+
+import msgspec
 
 from hub import sse
 from hub.event import Event, compact_json
@@ -14,6 +15,9 @@ from hub.store.frame import Frame
 from workers.run.claim import WORKER_LOST
 
 V = TypeVar("V")
+
+_decode = msgspec.json.Decoder().decode
+"""Of what we have written ourselves: nobody need look at its numbers, or for halves."""
 
 TERMINAL = frozenset({"completed", "failed", "cancelled"})
 
@@ -34,7 +38,7 @@ def parsed(frame: Frame) -> tuple[str, Any]:
     if frame.value is not None:
         return "snapshot", frame.value
     event = sse.decode(frame.data)
-    return event.event, json.loads(event.data)
+    return event.event, _decode(event.data)
 
 
 def in_turn(

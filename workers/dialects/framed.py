@@ -16,9 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-from hub.event import compact_json
 from hub.store.frame import Frame
-from workers.dialects.block import TERMINAL, block, broken, parsed
+from workers.dialects.block import TERMINAL, block, broken, in_turn, json_block, parsed
 from workers.dialects.segments import NOTHING, Segments, Step
 
 Words = dict[str, Any]
@@ -39,13 +38,7 @@ class Framed:
     """What the last block says, where it is no JSON."""
 
     def render(self, frames: Sequence[Frame]) -> tuple[bytes, Self | None]:
-        out: list[bytes] = []
-        view: Self | None = self
-        for frame in frames:
-            if view is None:
-                break
-            view = view._render(frame, out)
-        return b"".join(out), view
+        return in_turn(self, frames, type(self)._render)
 
     def _render(self, frame: Frame, out: list[bytes]) -> Self | None:
         event, data = parsed(frame)
@@ -70,11 +63,12 @@ class Framed:
         elif event == "cancelled":
             said += view._closing() + view._cancel(data)
         ended = problem is not None or event in TERMINAL
-        texts = [compact_json(words) for words in said]
+        blocks: list[Words | str] = [*said]
         if ended and self.last is not None:
-            texts.append(self.last)
-        for number, text in enumerate(texts, 1):
-            out.append(block(frame.id if number == len(texts) else frame.prev, text))
+            blocks.append(self.last)
+        for number, words in enumerate(blocks, 1):
+            at = frame if number == len(blocks) else frame._replace(id=frame.prev)
+            out.append(block(at.id, words) if isinstance(words, str) else json_block(at, words))
         return None if ended else view
 
     def _has_said(self) -> bool:

@@ -129,7 +129,9 @@ class Segments:
 
     def _call(self, index: int, piece: Mapping[str, Any], steps: list[Step]) -> Segments:
         called = piece.get("function") or piece.get("custom") or {}
-        at = next((n for n, call in enumerate(self.calls) if call.index == index), None)
+        at: int | None = index  # so they are counted, nearly always
+        if not 0 <= index < len(self.calls) or self.calls[index].index != index:
+            at = next((n for n, call in enumerate(self.calls) if call.index == index), None)
         if at is None:
             at = len(self.calls)
             call = Call(index, piece.get("id") or f"call_{index}", called.get("name") or "")

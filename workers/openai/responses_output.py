@@ -12,10 +12,11 @@ the response.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hub.json_text import go_on
 from workers.openai.responses_items import (
     ANNOTATIONS,
     CALLS,
@@ -58,9 +59,14 @@ class Output:
     name: str
     items: tuple[Item, ...] = ()
     around: Pieces = None
+    settled: int = 0
+    """So many items at the front are done: they are not looked at any more."""
 
-    def add(self, delta: Mapping[str, Any]) -> tuple[Output, list[Said]]:
-        """Take the data of a `delta` event of choice 0."""
+    def add(
+        self, delta: Mapping[str, Any], step: Callable[[], None] = go_on
+    ) -> tuple[Output, list[Said]]:
+        """Take the data of a `delta` event of choice 0. `step` is called between things of which a
+        delta can hold many."""
         said: list[Said] = []
         output = self
         for kind in ("reasoning", "content", "refusal"):
@@ -68,23 +74,32 @@ class Output:
                 output = output._text(kind, delta[kind], delta.get("logprobs"), said)
         for piece in delta.get("tool_calls") or ():
             output = output._call(piece, said)
+            step()
         if not PLAIN.issuperset(delta):
             for (place, name), value in unflat(delta).items():
                 output = output._carried(place, name, value, said)
+                step()
         return output, said
 
-    def finish(self) -> tuple[Output, list[Said]]:
+    def finish(self, step: Callable[[], None] = go_on) -> tuple[Output, list[Said]]:
         """Every item is complete."""
         said: list[Said] = []
         output = self
         for item in self.items:
             if not item.done:
                 output = output._done(item, said)
+                step()
         return output, said
 
-    def to_json(self, status: str = "completed") -> list[dict[str, Any]]:
+    def to_json(
+        self, status: str = "completed", step: Callable[[], None] = go_on
+    ) -> list[dict[str, Any]]:
         """`status` is that of the items that are not done."""
-        return [item.to_json("completed" if item.done else status) for item in self.items]
+        shown = []
+        for item in self.items:
+            shown.append(item.to_json("completed" if item.done else status))
+            step()
+        return shown
 
     def beside(self) -> dict[str, Any]:
         """What was carried beside the items, by name."""
@@ -119,7 +134,7 @@ class Output:
         """The open item of that kind; other text items are complete when one of another kind
         begins. (Tool calls stay open: their pieces may come by turns.)"""
         output = self
-        for item in self.items:
+        for item in self.items[self.settled :]:
             if item.kind == kind and not item.done:
                 return self, item
             if item.kind in ("message", "reasoning") and not item.done:
@@ -130,7 +145,7 @@ class Output:
         kind = "custom_tool_call" if "custom" in piece else "function_call"
         called = piece.get("custom") or piece.get("function") or {}
         output, item = self, None
-        for known in self.items:
+        for known in self.items[self.settled :]:
             if known.kind in CALLS and known.call_index == piece["index"]:
                 item = known
             elif known.kind in ("message", "reasoning") and not known.done:
@@ -176,9 +191,9 @@ class Output:
     def _home_of(self, name: str, said: list[Said]) -> tuple[Output, Item | None]:
         """The item that a carried member belongs to; None: the response itself."""
         kind = "reasoning" if name in OF_REASONING else "message"
-        items = [item for item in self.items if item.kind == kind]
-        if items:
-            return self, items[-1]
+        for item in reversed(self.items):
+            if item.kind == kind:
+                return self, item
         if kind == "reasoning" or name in _ANSWERS:
             return self._new(kind, said)
         return self, None
@@ -217,7 +232,10 @@ class Output:
 
     def _with(self, item: Item) -> Output:
         items = (*self.items[: item.index], item, *self.items[item.index + 1 :])
-        return replace(self, items=items)
+        settled = self.settled
+        while settled < len(items) and items[settled].done:
+            settled += 1
+        return replace(self, items=items, settled=settled)
 
 
 def _with_part(item: Item, part: Part, said: list[Said]) -> Item:

@@ -14,7 +14,7 @@ from typing import Any
 
 from hub import sse
 from hub.event import Event, compact_json
-from hub.fanout.pace import LONG_TEXT, joined, json_parts
+from hub.fanout.pace import LONG_TEXT, Pace, joined, json_parts
 from hub.store.frame import Frame
 from hub.store.history import History
 from workers.dialects.block import in_turn, parsed
@@ -95,7 +95,7 @@ class ResponseView:
     def _delta(self, data: Mapping[str, Any], out: list[bytes]) -> ResponseView:
         if data["index"] != 0:
             return self
-        output, said = self.output.add(data)
+        output, said = self.output.add(data, Pace().step)
         return replace(self, output=output)._say(said, out)
 
     def _restarted(self, event_id: str, out: list[bytes]) -> ResponseView | None:
@@ -127,7 +127,10 @@ class ResponseView:
 
     def _end(self, terminal: Terminal, event_id: str, out: list[bytes]) -> None:
         view = self if self.number else self._say(self._opening(), out)
-        output, said = view.output.finish() if terminal.type == "completed" else (view.output, [])
+        output = view.output
+        said: list[Said] = []
+        if terminal.type == "completed":
+            output, said = output.finish(Pace().step)
         ended = replace(
             view.generation, status=terminal.type, terminal=terminal, finished_ms=_ms(event_id)
         )
@@ -161,7 +164,9 @@ def response_json(generation: Generation, output: Output) -> dict[str, Any]:
         "error": _error(generation),
         "incomplete_details": incomplete,
         "model": generation.model or "",
-        "output": output.to_json("incomplete" if status in _CUT_SHORT else "in_progress"),
+        "output": output.to_json(
+            "incomplete" if status in _CUT_SHORT else "in_progress", Pace().step
+        ),
         "usage": _usage(generation),
         "store": generation.request.store,
         "tools": [_shown_tool(tool) for tool in echo.get("tools", [])],
@@ -236,7 +241,7 @@ def read_items(
     if record.state.end:  # by the clock of the events, as the stream tells it
         generation = replace(generation, finished_ms=_ms(record.state.end))
     output = reader.fold.output
-    return generation, output.finish()[0] if generation.status == "completed" else output
+    return generation, output.finish(Pace().step)[0] if generation.status == "completed" else output
 
 
 def _ms(event_id: str) -> int:

@@ -23,10 +23,10 @@ class Chunks:
     """`n`: the number of the generation's choices."""
 
     def __init__(self, n: int) -> None:
-        self._answer = Answer(n)
+        self._pace = Pace()
+        self._answer = Answer(n, self._pace.step)
         self._reader = SseReader()
         self._number = 0
-        self._pace = Pace()
         self._ended = False
 
     def feed(self, data: bytes) -> Iterator[Line]:

@@ -22,8 +22,20 @@ from hub.json_text import JsonLimits, parse_json
 from workers.generation import Terminal
 from workers.producers.line import Completed, Line
 from workers.provider import Data, Delta, Said, json_door
-from workers.provider.json_door import TEXTS, Halves, Unsound, checked, mended, mended_text, short
-from workers.provider.members import CHOICE, COMPLETION, DELTA, unflat
+from workers.provider.beside import MAX_CARRIED
+from workers.provider.choice_reader import MAX_PARTS
+from workers.provider.json_door import (
+    LARGE_BYTES,
+    TEXTS,
+    Halves,
+    Unsound,
+    checked,
+    may_be_deep,
+    mended,
+    mended_text,
+    short,
+)
+from workers.provider.members import CHOICE, COMPLETION, DELTA, PARTS, unflat
 from workers.provider.sse_reader import MAX_EVENT_BYTES
 from workers.provider.tool_calls import ToolCalls
 
@@ -43,6 +55,7 @@ class Lines:
 
     def __init__(self, n: int, limits: JsonLimits) -> None:
         self._n = n
+        self._others = 0
         self._limits = limits
         self._pieces: list[bytes] = []
         self._held = 0
@@ -92,9 +105,10 @@ class Lines:
         where = f"line {self._number}"
         value = parse_json(line, self._limits, where, self._pace.step)
         try:
-            if json_door.is_torn(line):  # halves at the ends of texts may be one character
+            # Halves at the ends of texts may be one character; nobody cuts a long one there.
+            if len(line) <= LARGE_BYTES and json_door.is_torn(line):
                 value = mended(json_door.read(line), TEXTS)
-            yield self._said(checked(value, line), where)
+            yield self._said(checked(value) if may_be_deep(line) else value, where)
         except Unsound as problem:
             raise FieldError(where, str(problem)) from None
 
@@ -143,7 +157,7 @@ class Lines:
         for position, piece in enumerate(value):
             if not isinstance(piece.get("function") or piece.get("custom") or {}, Mapping):
                 raise FieldError(f"{where}[{position}].function", "must be an object")
-        return self._calls.setdefault(index, ToolCalls()).read(value, torn=True)
+        return self._calls.setdefault(index, ToolCalls(self._pace.step)).read(value, torn=True)
 
     def _with_what_is_beside(
         self, index: int, found: list[Delta], value: dict[str, Any], where: str
@@ -161,6 +175,13 @@ class Lines:
             for (place, name), inner in unflat(value).items()
             if inner is not None
         }
+        parts = value.get(PARTS)
+        if parts is not None and not _are_objects(parts):
+            raise FieldError(f"{where}.{PARTS}", "must be a list of objects")
+        self._others += len(parts or ())
+        if len(carried) > MAX_CARRIED or self._others > MAX_PARTS:
+            problem = f"holds more than {MAX_CARRIED} members, or all lines {MAX_PARTS} parts"
+            raise FieldError(where, problem)
         if not found and (logprobs is not None or carried):
             kind: Any = "content" if logprobs is not None else "carried"
             found = [Delta(index, kind, "")]
@@ -193,6 +214,10 @@ class Lines:
             raise FieldError(f"{where}.cost", "must be a number")
         usage = value.get("usage")
         return Completed(reasons, None if usage is None else _usage(usage, f"{where}.usage"), cost)
+
+
+def _are_objects(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(each, dict) for each in value)
 
 
 def _failed(value: object, where: str) -> Terminal:

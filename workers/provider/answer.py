@@ -5,6 +5,8 @@
     parts = answer.end()           # raises if the stream was cut
     parts = answer.summary()       # Finish for each choice, then Usage
 
+What a provider can make long is read in steps, between which `step` is called.
+
 What a chunk may leave out, null, move or repeat is listed in docs/providers.md. Finish reasons are
 kept until the end: some servers say `stop` in every chunk, some take it back, and usage follows
 them anyway. What the hub does not know (`members`) leaves with the next piece of its choice, and
@@ -13,15 +15,24 @@ never before the answer has begun: until then it may be asked for anew.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from hub.json_text import go_on
 from workers.provider import failure, json_door
 from workers.provider.beside import QUIET, Beside
 from workers.provider.choice_reader import ChoiceReader
 from workers.provider.failure import ProviderFailure
-from workers.provider.json_door import TEXTS, Halves, NotJson, Unsound, checked, mended, short
+from workers.provider.json_door import (
+    LARGE_BYTES,
+    TEXTS,
+    Halves,
+    NotJson,
+    Unsound,
+    checked,
+    mended,
+    short,
+)
 from workers.provider.members import CHOICE, COMPLETION
 from workers.provider.parts import Delta, Finish, Model, Part, Usage
 from workers.provider.sse_reader import MAX_EVENT_BYTES, EventTooLong, SseReader, WireEvent
@@ -29,6 +40,8 @@ from workers.provider.usage import usage_of
 
 MAX_LOGPROBS_BYTES = 262_144
 """Of one chunk's."""
+_MANY = 100
+_SHOWN_BYTES = 1000
 _PLAIN_CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs"})
 
 
@@ -39,8 +52,9 @@ class _NotAChunk(ProviderFailure):
 class Answer:
     """One answer as it comes. `n` is the number of choices that were asked for."""
 
-    def __init__(self, n: int = 1) -> None:
+    def __init__(self, n: int = 1, step: Callable[[], None] = go_on) -> None:
         self._n = n
+        self._step = step
         self._reader = SseReader()
         self._model = ""
         self._usage: Usage | None = None
@@ -48,6 +62,7 @@ class Answer:
         self._choices: dict[int, ChoiceReader] = {}
         self._halves = Halves()
         self._data = b""  # of the event that is being read
+        self._deep: bool | None = None  # whether what it holds may be nested too deeply
         self._torn = False
         self._began = False
         self._beside = Beside()
@@ -64,6 +79,7 @@ class Answer:
             events = self._reader.feed(data)
         except EventTooLong:
             raise _unsound(f"one event is longer than {MAX_EVENT_BYTES} bytes") from None
+        self._step()
         return self.take(events)
 
     def take(self, events: list[WireEvent]) -> list[Part]:
@@ -93,6 +109,8 @@ class Answer:
             if self.done:
                 break
             self._event(event, parts)
+            if len(events) > _MANY:
+                self._step()
 
     def _last(self, parts: list[Part]) -> None:
         for event in self._reader.end():
@@ -125,9 +143,9 @@ class Answer:
             parts.append(self._usage)
         return parts
 
-    def _malformed(self, data: object) -> ProviderFailure:
+    def _malformed(self, data: bytes) -> ProviderFailure:
         """A broken chunk may be whole the next time; another kind of document will not."""
-        shown = data.decode("utf-8", "replace") if isinstance(data, bytes) else json.dumps(data)
+        shown = data[:_SHOWN_BYTES].decode("utf-8", "replace")
         return _NotAChunk(
             failure.MALFORMED,
             f"the provider sent what is not a chat completion: {shown[:200]}",
@@ -150,13 +168,23 @@ class Answer:
     def _event(self, event: WireEvent, parts: list[Part]) -> None:
         data = event.data
         try:
-            chunk = json_door.read(data)
             self._data = data
-            if b"\\u" in data and json_door.is_torn(data):
-                chunk = mended(checked(chunk, data), TEXTS)
-                self._torn = True
-            else:
+            if len(data) > LARGE_BYTES:
+                if json_door.begins_a_row(data):
+                    raise NotJson
+                self._step()
+                chunk = json_door.read_large(data, self._step)
+                self._deep = False
                 self._torn = bool(self._halves)
+                self._step()
+            else:
+                chunk = json_door.read(data)
+                self._deep = None
+                if b"\\u" in data and json_door.is_torn(data):
+                    chunk = mended(checked(chunk), TEXTS)
+                    self._torn = True
+                else:
+                    self._torn = bool(self._halves)
             if event.name == "error":
                 raise failure.from_payload(chunk) or failure.from_error(chunk)
             if event.name in ("", "message") or (type(chunk) is dict and "choices" in chunk):
@@ -177,12 +205,13 @@ class Answer:
             for line in data.split(b"\n"):
                 if line and not self.done:
                     self._event(WireEvent(event.name, line), parts)
+                    self._step()
         elif data and event.name in ("", "message"):
             raise self._malformed(data)
 
     def _chunk(self, chunk: Any, parts: list[Part]) -> None:
         if type(chunk) is not dict:
-            raise failure.from_payload(chunk) or self._malformed(chunk)
+            raise failure.from_payload(chunk) or self._malformed(self._data)
         choices = chunk.get("choices")
         if not choices:
             self._around(chunk)
@@ -198,6 +227,7 @@ class Answer:
         for position, choice in enumerate(choices if type(choices) is list else ()):
             if type(choice) is dict:
                 self._choice(position, choice, parts)
+                self._step()
 
     def _around(self, chunk: Mapping[str, Any]) -> None:
         """What stands beside the choices: an error, the usage, and what is carried."""
@@ -214,7 +244,7 @@ class Answer:
         index = self._index(choice.get("index"), position)
         reader = self._choices.get(index)
         if reader is None:
-            reader = ChoiceReader(index, self._halves, self._beside)
+            reader = ChoiceReader(index, self._halves, self._beside, self._step)
             self._choices[index] = reader
         if not _PLAIN_CHOICE.issuperset(choice):
             self._read_usage(choice.get("usage"))
@@ -256,7 +286,11 @@ class Answer:
 
     def _sound(self, value: Any) -> Any:
         """`value` as it may be passed on. Raises `Unsound`."""
-        return checked(mended(value) if self._torn else value, self._data)
+        if self._torn:
+            value = mended(value)
+        if self._deep is None:
+            self._deep = json_door.may_be_deep(self._data)
+        return checked(value) if self._deep else value
 
     def _logprobs(self, logprobs: Any) -> dict[str, Any] | None:
         if logprobs is None:
@@ -264,11 +298,12 @@ class Answer:
         if type(logprobs) is not dict:
             raise Unsound("its logprobs are no object")
         if len(self._data) > MAX_LOGPROBS_BYTES:
+            self._step()
             size = json_door.encoded_size(logprobs)
             if size > MAX_LOGPROBS_BYTES:
                 raise Unsound(f"its logprobs are longer than {MAX_LOGPROBS_BYTES} bytes")
-        found: dict[str, Any] = mended(logprobs) if self._torn else logprobs
-        return checked(found, self._data) if found else found
+        found: dict[str, Any] = self._sound(logprobs) if logprobs else logprobs
+        return found
 
     def _finish(self, index: int, reason: object, choice: Mapping[str, Any]) -> None:
         if reason == "error":

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from workers.provider.json_door import short
+from workers.provider.json_door import Unsound, short
 from workers.provider.members import (
     APPENDED,
     COMPLETION,
@@ -26,6 +26,8 @@ from workers.provider.parts import Delta, Part
 
 QUIET = frozenset({"id", "object", "created", "model", "choices", "obfuscation"})
 """Members of a chunk that need no look."""
+MAX_CARRIED = 1000
+"""Members of one choice that leave together."""
 
 
 class Beside:
@@ -55,6 +57,8 @@ class Beside:
         for name, value in members.items():
             if name in names or value is None or not self._is_news(index, place, name, value):
                 continue
+            if len(self._waiting.get(index, ())) >= MAX_CARRIED:
+                raise Unsound(f"it holds more than {MAX_CARRIED} members that are not known")
             key = (place, short(name, "a member's name"))
             value = sound(value)
             waiting = self._waiting.setdefault(index, {})

@@ -10,11 +10,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from workers.provider.beside import Beside
-from workers.provider.json_door import Halves
+from workers.provider.json_door import Halves, Unsound
 from workers.provider.members import CONTENT, DELTA, PARTS, UNDERSTOOD
 from workers.provider.parts import Delta, Kind, Part
 from workers.provider.thought import ThoughtSplitter
 from workers.provider.tool_calls import ToolCalls
+
+MAX_PARTS = 1024
+"""Parts of one choice's content that are no text."""
 
 _TEXT_PARTS = ("text", "output_text", None)
 
@@ -23,16 +26,22 @@ class ChoiceReader:
     """`halves` waits for the other halves of characters. Everywhere: `torn`: texts may begin or end
     with half a character; `sound` lets a value pass as it is, or raises `Unsound`.
 
-    (Neither is kept: a reader that knew its answer would leave it, and the exchange that is read,
-    to the garbage collector.)
+    `step` is called between things of which a provider can say many.
+
+    (Neither `torn` nor `sound` is kept: a reader that knew its answer would leave it, and the
+    exchange that is read, to the garbage collector.)
     """
 
-    def __init__(self, index: int, halves: Halves, beside: Beside) -> None:
+    def __init__(
+        self, index: int, halves: Halves, beside: Beside, step: Callable[[], None]
+    ) -> None:
         self._index = index
         self._halves = halves
         self._beside = beside
         self._splitter = ThoughtSplitter()
-        self._calls = ToolCalls()
+        self._calls = ToolCalls(step)
+        self._step = step
+        self._others = 0
         self.plain = False
         """The content that follows is text and no thought: a delta of it alone needs no look."""
 
@@ -56,6 +65,7 @@ class ChoiceReader:
         elif isinstance(content, list):
             for item in content:
                 self._part(item, parts, torn, sound)
+                self._step()
         refusal = delta.get("refusal")
         if isinstance(refusal, str):
             self._text("refusal", refusal, parts, torn)
@@ -112,6 +122,9 @@ class ChoiceReader:
                 self.content(part["text"], parts, torn=torn)
             if name is None or any(part[key] for key in part if key not in ("type", name)):
                 rest = part if name is None else {**part, name: ""}
+                self._others += 1
+                if self._others > MAX_PARTS:
+                    raise Unsound(f"its content holds more than {MAX_PARTS} parts that are no text")
                 carried = {(CONTENT, PARTS): [sound(rest)]}
                 parts.append(Delta(self._index, "carried", "", None, carried))
 

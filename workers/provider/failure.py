@@ -212,6 +212,8 @@ def from_error(error: object) -> ProviderFailure:
 
 def _sound(error: object) -> object:
     """An error may be told by a chunk that is not looked at any further."""
+    if isinstance(error, Mapping | list) and _is_vast(error):
+        error = _plain(error) if isinstance(error, Mapping) else ""
     if json_door.depth(error) > json_door.MAX_DEPTH:
         return "the provider reported an error that is nested too deeply to be shown"
     return json_door.mended(error)
@@ -235,9 +237,26 @@ def _scrubbed(value: Any, secrets: tuple[str, ...]) -> Any:
 
 def _bounded(said: dict[str, Any]) -> dict[str, Any]:
     """The error object, or what OpenAI's has of it where it is too long."""
-    if json_door.encoded_size(said) <= _MAX_SAID:
-        return said
-    return {name: said[name] for name in ("message", "type", "param", "code") if name in said}
+    return said if json_door.encoded_size(said) <= _MAX_SAID else _plain(said)
+
+
+def _is_vast(error: object) -> bool:
+    """Whether it holds so much that no look is taken at each value."""
+    left = [error]
+    found = 0
+    while left and found + len(left) <= _MAX_SAID:
+        value = left.pop()
+        if isinstance(value, Mapping):
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+        found += 1
+    return bool(left)
+
+
+def _plain(said: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {name: said[name] for name in ("message", "type", "param", "code") if name in said}
+    return {name: value for name, value in plain.items() if not isinstance(value, Mapping | list)}
 
 
 def _error_of(payload: object) -> object | None:
@@ -265,16 +284,15 @@ def _unwrapped(error: object, payload: Mapping[str, Any]) -> object:
 
 
 def _words(error: object) -> str:
-    if isinstance(error, str):
-        return error
     if isinstance(error, Mapping):
         for name in ("message", "detail", "msg", "error", "title"):
             value = error.get(name)
-            if isinstance(value, str) and value:
-                return value
-            if isinstance(value, Mapping | list) and value:
-                return json.dumps(value, ensure_ascii=False)
-    return json.dumps(error, ensure_ascii=False) if error else ""
+            if isinstance(value, str | Mapping | list) and value:
+                error = value
+                break
+    if not isinstance(error, str):
+        error = json.dumps(error, ensure_ascii=False) if error else ""
+    return error[:_MAX_READ]
 
 
 def _page_words(body: str) -> str:
@@ -323,6 +341,6 @@ def _code(status: int, error: object, words: str) -> str:
 def _json(body: bytes) -> object:
     try:
         value = json_door.read(body)
-        return json_door.mended(json_door.checked(value, body))
+        return json_door.mended(json_door.checked(value))
     except (NotJson, Unsound):
         return None

@@ -11,8 +11,10 @@ thousands of them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from hub.json_text import go_on
 from workers.provider.members import (
     APPENDED,
     CALL,
@@ -84,13 +86,16 @@ class JoinedCall:
         return found
 
 
-def joined_calls(pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def joined_calls(
+    pieces: list[dict[str, Any]], step: Callable[[], None] = go_on
+) -> list[dict[str, Any]]:
     """Pieces of tool calls, each call named once: clients join between chunks, not in one."""
     if len(pieces) < 2:
         return pieces
     calls: dict[int, JoinedCall] = {}
     for piece in pieces:
         calls.setdefault(piece["index"], JoinedCall(piece["index"])).add(piece)
+        step()
     return [call.piece() for call in calls.values()] if len(calls) < len(pieces) else pieces
 
 
@@ -125,23 +130,25 @@ class _Object:
 
 class _List:
     """Elements with an `index` join the one that has it; a thought without one goes on until its
-    signature has come; all else is appended."""
+    signature has come; all else is appended, as it is."""
 
-    __slots__ = ("_at", "items")
+    __slots__ = ("_at", "grows", "items")
 
     def __init__(self) -> None:
         self.items: list[Any] = []
+        self.grows = False
         self._at: dict[int, _Object] = {}
 
     def add(self, value: list[Any]) -> None:
         for element in value:
-            if not isinstance(element, dict):
+            if not isinstance(element, dict) or not _may_grow(element):
                 self.items.append(element)
                 continue
             open_one = self._open(element)
             if open_one is None:
                 open_one = _Object()
                 self.items.append(open_one)
+                self.grows = True
                 if type(element.get("index")) is int:
                     self._at[element["index"]] = open_one
             open_one.add(element)
@@ -155,6 +162,10 @@ class _List:
             return None
         same = last.members.get("type") == element["type"] and "index" not in last.members
         return last if same and not last.members.get("signature") else None
+
+
+def _may_grow(element: dict[str, Any]) -> bool:
+    return "index" in element or element.get("type") in _THOUGHTS
 
 
 def _grown(before: Any, value: Any, place: Place, name: str) -> Any:
@@ -179,7 +190,11 @@ def _grown(before: Any, value: Any, place: Place, name: str) -> Any:
 
 
 def _added(before: Any, value: Any, kind: type[_List] | type[_Object]) -> Any:
-    node = before if isinstance(before, kind) else kind()
+    if before is None and kind is _Object:
+        return value  # most come once: it becomes a node when it grows
+    node: Any = before if isinstance(before, kind) else kind()
+    if kind is _Object and isinstance(before, dict):
+        node.add(before)
     node.add(value)
     return node
 
@@ -191,6 +206,8 @@ def _whole(node: Any) -> Any:
         return node.pieces[0] if node.pieces else ""
     if isinstance(node, _Object):
         return {name: _whole(inner) for name, inner in node.members.items()}
-    if isinstance(node, _List):
+    if isinstance(node, _List) and node.grows:
         return [_whole(inner) for inner in node.items]
+    if isinstance(node, _List):
+        return list(node.items)
     return list(node) if isinstance(node, list) else node

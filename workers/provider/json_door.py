@@ -3,7 +3,8 @@
     value = read(data)           # raises NotJson, Unsound
     if is_torn(data):            # some of its texts may begin or end with half a character
         value = mended(value)
-    checked(value, data)         # raises Unsound: nested too deeply to be passed on
+    if may_be_deep(data):
+        checked(value)           # raises Unsound: nested too deeply to be passed on
 
 What is checked, once, and why:
 
@@ -12,25 +13,41 @@ What is checked, once, and why:
 | bytes that are not UTF-8 | nothing behind could encode them | U+FFFD |
 | half of a surrogate pair (`"\\ud83d"`), in keys, too | the same | U+FFFD, but see below |
 | `NaN`, `Infinity`, `1e999` | no JSON, and no reader's parser takes them | `Unsound` |
+| more than `MAX_CONTAINERS`, … | each of them costs its readers time | `Unsound` |
 | nesting beyond `MAX_DEPTH` | readers recurse, and theirs is not our stack | `Unsound` |
 
 A server that cuts its text by UTF-16 units sends the halves of a character in two deltas. So texts
 that are concatenated (`TEXTS`) keep halves at their ends, and `Halves` joins them.
 
 A chunk without `\\u` and without a structure that travels costs one search of its bytes here: this
-runs for every delta.
+runs for every delta. One that is long is read by `read_large`, which lets others run between its
+steps and mends all halves alike: nobody cuts a text there.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from json.decoder import JSONDecoder
 from typing import Any
 
+import msgspec
+
+from hub.json_text import levels, outside_strings, with_whole_characters
+from workers.provider.sse_reader import MAX_EVENT_BYTES
+
 MAX_DEPTH = 64
+LARGE_BYTES = 128 * 1024
+"""From here on an event is read by `read_large`."""
+MAX_CONTAINERS = 60_000
+"""Objects and lists in one event."""
+MAX_MEMBERS = 130_000
+"""Members of objects in one event: 20,000 pieces of tool calls have room."""
+MAX_VALUES = 250_000
+"""Values in one event: lists of numbers may be long, as the ids of a prompt's tokens are."""
 MAX_SHORT_CHARS = 65_536
 """Of an id, a name, a reason: some carry a signature in them, none a text."""
 TEXTS = frozenset(
@@ -72,14 +89,85 @@ def read(data: bytes) -> Any:
     return value
 
 
+def read_large(data: bytes, step: Callable[[], None]) -> Any:
+    """`read` for an event that is long, in steps between which `step` is called. What comes back is
+    mended, and nested no deeper than `MAX_DEPTH`. Raises `NotJson`, `Unsound`."""
+    _check_shape(data, step)
+    try:
+        return _decode_fast(data)
+    except msgspec.ValidationError:
+        raise Unsound("it holds a number that no double can hold") from None
+    except RecursionError:
+        raise Unsound(f"it is nested deeper than {MAX_DEPTH} levels") from None
+    except ValueError:
+        step()
+    data = b"".join(_valid_utf8(data, step))
+    if len(data) > MAX_EVENT_BYTES:  # three bytes stand for each that was none
+        raise Unsound("it is not UTF-8")
+    step()
+    data = with_whole_characters(data, step)
+    step()
+    try:
+        return _decode_fast(data)
+    except ValueError:
+        raise NotJson from None
+
+
+def _check_shape(data: bytes, step: Callable[[], None]) -> None:
+    containers = members = values = depth = 0
+    for outside in outside_strings(data, step):
+        inner = outside.count(b"{") + outside.count(b"[")
+        containers += inner
+        members += outside.count(b":")
+        values += inner + outside.count(b",")
+        if containers > MAX_CONTAINERS or members > MAX_MEMBERS or values > MAX_VALUES:
+            raise Unsound(
+                f"it holds more than {MAX_CONTAINERS} objects and lists, "
+                f"{MAX_MEMBERS} members or {MAX_VALUES} values"
+            )
+        deepest, change = levels(outside)
+        if depth + deepest > MAX_DEPTH:
+            raise Unsound(f"it is nested deeper than {MAX_DEPTH} levels")
+        depth += change
+        constant = _CONSTANT.search(outside)
+        if constant is not None:
+            raise Unsound(f"it holds {constant[0].decode()}, which is not JSON")
+
+
+def _valid_utf8(data: bytes, step: Callable[[], None]) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    for at in range(0, len(data), LARGE_BYTES):
+        yield decoder.decode(data[at : at + LARGE_BYTES]).encode()
+        step()
+    yield decoder.decode(b"", final=True).encode()
+
+
+def begins_a_row(data: bytes) -> bool:
+    """Whether the first of several lines is a whole JSON value: the lines are chunks, which no
+    blank line parts."""
+    line, end, _ = data.partition(b"\n")
+    if not end:
+        return False
+    try:
+        _decode_fast(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def is_torn(data: bytes) -> bool:
     """Whether a string in this JSON holds half a surrogate pair."""
     return b"\\u" in data and _ESCAPED_HALF.search(data) is not None
 
 
-def checked(value: Any, data: bytes) -> Any:
-    """`value`, which came in `data` and is passed on as it is. Raises `Unsound`."""
-    if data.count(b"{") + data.count(b"[") > MAX_DEPTH and depth(value) > MAX_DEPTH:
+def may_be_deep(data: bytes) -> bool:
+    """Whether what came in `data` is worth a look at its depth."""
+    return data.count(b"{") + data.count(b"[") > MAX_DEPTH
+
+
+def checked(value: Any) -> Any:
+    """`value`, which is passed on as it is. Raises `Unsound`."""
+    if depth(value) > MAX_DEPTH:
         raise Unsound(f"it is nested deeper than {MAX_DEPTH} levels")
     return value
 
@@ -163,6 +251,8 @@ def _no_constant(name: str) -> float:
     raise Unsound(f"it holds {name}, which is not JSON")
 
 
+_CONSTANT = re.compile(rb"NaN|-?Infinity")
+_decode_fast = msgspec.json.Decoder().decode
 _decode = JSONDecoder(parse_float=_finite, parse_constant=_no_constant).raw_decode
 
 

@@ -210,7 +210,7 @@ def _default_first(names: Sequence[str], preferred: str | None) -> tuple[str, ..
 
 def _names(body: bytes) -> tuple[str, ...]:
     try:
-        listed = mended(checked(read(body), body))
+        listed = mended(checked(read(body)))
     except (NotJson, Unsound):
         listed = None
     data = listed.get("data") if isinstance(listed, dict) else listed

@@ -14,10 +14,9 @@ import logging
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any, Protocol
 
-from hub.fanout.pace import STEP_SECONDS, Pace
+from hub.fanout.pace import Pace
 from workers.provider import failure
 from workers.provider.answer import Answer
 from workers.provider.failure import ProviderFailure
@@ -31,6 +30,7 @@ _log = logging.getLogger(__name__)
 
 _MAX_ERROR_BYTES = 65536
 _ERROR_BODY_SECONDS = 5.0
+_MANY = 100
 _MAX_HELD = 1000
 """Parts that wait for the answer to begin."""
 
@@ -155,9 +155,10 @@ class Stream:
         try:
             if self._closing.is_set():
                 return
-            answer = Answer(self._request.n)
+            pace = Pace()
+            answer = Answer(self._request.n, pace.step)
             self._send(candidate, exchange)
-            yield from self._read(exchange, answer)
+            yield from self._read(exchange, answer, pace)
             if self._closing.is_set():
                 return
             reuse = True
@@ -199,12 +200,11 @@ class Stream:
         """As much as comes soon: the status says enough without it."""
         return exchange.read_body(_MAX_ERROR_BYTES, _ERROR_BODY_SECONDS)[0]
 
-    def _read(self, exchange: Exchange, answer: Answer) -> Parts:
+    def _read(self, exchange: Exchange, answer: Answer, pace: Pace) -> Parts:
         """The parts as they come. Until the answer begins it may be asked anew, so what comes
         before its first delta (the model's name) is held."""
         feed, read, stall = answer.feed, exchange.read, self._at.stall_timeout_seconds
         held: list[Part] = []
-        pace = Pace()
         while not answer.done:
             try:
                 data = read()
@@ -216,17 +216,20 @@ class Stream:
                 raise
             if self._closing.is_set():
                 return
-            began = perf_counter()
             parts = feed(data) if data else answer.end()
-            if perf_counter() - began > STEP_SECONDS:
-                pace.step()  # an event of megabytes was parsed; what it says is a step of its own
+            pace.step()  # it may have been long, and what it says is a step of its own
             if parts and (self._began or any(type(part) is Delta for part in parts)):
                 exchange.not_due()
                 self._began = True
                 if held:
                     yield from held
                     held = []
-                yield from parts
+                if len(parts) < _MANY:
+                    yield from parts
+                else:
+                    for part in parts:
+                        yield part
+                        pace.step()
                 exchange.due(stall)
             else:
                 held += parts

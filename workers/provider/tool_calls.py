@@ -8,10 +8,11 @@ said again only when it has changed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hub.event import compact_json
+from hub.json_text import go_on
 from workers.provider.joining import joined_calls
 from workers.provider.json_door import Halves, Unsound, mended, short
 from workers.provider.members import CALL, UNDERSTOOD
@@ -23,7 +24,8 @@ MAX_CALLS = 1024
 class ToolCalls:
     """The tool calls of one choice, piece by piece."""
 
-    def __init__(self) -> None:
+    def __init__(self, step: Callable[[], None] = go_on) -> None:
+        self._step = step
         self._at: dict[str, int] = {}
         self._names: list[str] = []
         self._said: list[dict[str, Any]] = []
@@ -36,8 +38,13 @@ class ToolCalls:
         if not isinstance(pieces, list):
             return []
         torn = torn or bool(self._halves)
-        read = [self._piece(piece, torn) for piece in pieces if isinstance(piece, Mapping)]
-        return joined_calls([piece for piece in read if piece is not None])
+        read = []
+        for piece in pieces:
+            found = self._piece(piece, torn) if isinstance(piece, Mapping) else None
+            if found is not None:
+                read.append(found)
+            self._step()
+        return joined_calls(read, self._step)
 
     def end(self) -> list[dict[str, Any]]:
         """What is left of characters whose second half did not come."""

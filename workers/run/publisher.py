@@ -18,13 +18,15 @@ holds the model back for a while, and gives up when Redis does not return in tim
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from gevent import GreenletExit
 from gevent.event import Event as Signal
 
 from hub.errors import Refused
 from hub.event import Event, compact_json
+from hub.fanout.pace import Pace
 from hub.fanout.sender import Way
 from hub.process import fresh_name
 from hub.store.history import History, Producer, RecordWrite
@@ -136,7 +138,7 @@ class Publisher:
         if self._over.is_set() or self.failure is not None:
             return False
         index, kind, value, logprobs, carried = delta
-        self._count(value, logprobs, carried)
+        size = self._count(value, logprobs, carried)
         if isinstance(value, str):
             if len(value) > self._limit:
                 cut = (len(value) - 1) // self._limit * self._limit
@@ -144,15 +146,15 @@ class Publisher:
                     self._gather(index, kind, value[at : at + self._limit], None, self._limit)
                 value = value[cut:]
             if carried is not None:
-                size = len(value) + _size(carried)
                 self._gather(index, kind, value, logprobs, size, carried)
             elif value or logprobs is not None:
                 self._gather(index, kind, value, logprobs, len(value))
         else:
-            *first, last = _bounded(value, self._limit)
+            *first, last = _bounded(value, self._limit) if size > self._limit else (value,)
             for calls in first:
                 self._gather(index, kind, calls, None, _size(calls))
-            self._gather(index, kind, last, logprobs, _size(last), carried)
+                size -= _size(calls)
+            self._gather(index, kind, last, logprobs, max(0, size), carried)
         if self._is_full and not self._wait_for_room():
             return False
         return not self._over.is_set() and self.failure is None
@@ -199,15 +201,17 @@ class Publisher:
         self._over.set()
         self._room.set()
 
-    def _count(self, value: object, *beside: object) -> None:
-        self.bytes_left -= _size(value)
+    def _count(self, value: object, *beside: object) -> int:
+        size = _size(value)
         for each in beside:
             if each is not None:
-                self.bytes_left -= _size(each)
+                size += _size(each)
+        self.bytes_left -= size
         if self.bytes_left < 0:
             raise ProviderFailure(
                 failure.ANSWER_TOO_LARGE, "the answer is larger than HUB_MAX_ANSWER_BYTES allows"
             )
+        return size
 
     def _gather(
         self,
@@ -263,7 +267,7 @@ class Publisher:
             return None
         if self._under_way is None:
             self._under_way = self._next()
-        return self._under_way
+        return None if self._over.is_set() else self._under_way
 
     def settle(self, reply: Any) -> bool:
         """It was carried out, or refused; True where there is more (`sender.Ready`)."""
@@ -301,8 +305,19 @@ class Publisher:
         return True
 
     def _next(self) -> Call:
+        pieces = self._take_pieces()
+        try:
+            return self._call(pieces)
+        except GreenletExit:  # the sender is begun again, and asks once more
+            self._pieces[:0] = pieces
+            raise
+
+    def _call(self, pieces: Sequence[_Piece]) -> Call:
+        """Others run while what is long is encoded. Behind that nobody does: the count of batches
+        and the call that bears it are one."""
+        pace = Pace()
         events, lines, self._sizes = [], [], 0
-        for piece in self._take_pieces():
+        for piece in pieces:
             data = _data(piece)
             if piece.kind == "data":
                 events.append(Event(data, "data"))
@@ -311,6 +326,9 @@ class Publisher:
                 events.append(Event(data, "delta"))
             lines.append(data)
             self._sizes += piece.size
+            pace.step()
+        log = "".join([line + "\n" for line in lines]) if lines else None
+        pace.step()
         now = self._now()
         self._batch += 1
         before, self.token = self.token, f"{self._batch}:{fresh_name()}"
@@ -327,7 +345,6 @@ class Publisher:
             expect["batch"] = before
         else:  # nobody knows whether the batch before was carried out
             producer = Producer(self._name, self._batch, now, self.token.partition(":")[2])
-        log = "".join([line + "\n" for line in lines]) if lines else None
         return self._history.append_call(
             self.channel,
             events,
@@ -378,10 +395,7 @@ def _data(piece: _Piece) -> str:
 
 
 def _bounded(calls: list[dict[str, Any]], limit: int) -> Iterator[list[dict[str, Any]]]:
-    """The pieces of tool calls, those with long arguments cut: the parts add up to the same."""
-    if len(str(calls)) <= limit:
-        yield calls
-        return
+    """The pieces of tool calls one by one, and long arguments cut: they add up to the same."""
     for call in calls:
         kind = "custom" if "custom" in call else "function"
         name = "input" if kind == "custom" else "arguments"
@@ -393,12 +407,25 @@ def _bounded(calls: list[dict[str, Any]], limit: int) -> Iterator[list[dict[str,
 
 
 def _size(value: object) -> int:
-    """About what it takes as UTF-8, for counting. What is carried may be megabytes: no text is made
-    of it."""
+    """About what it takes as UTF-8, for counting. What is carried may be megabytes, or thousands of
+    values: no text is made of it, and others run meanwhile."""
     if isinstance(value, str):
-        return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
-    if isinstance(value, Mapping):
-        return sum(map(_size, value)) + sum(map(_size, value.values()))
-    if isinstance(value, list | tuple):
-        return sum(map(_size, value))
-    return len(str(value))
+        return _text_size(value)
+    pace, size, left = Pace(), 0, [value]
+    while left:
+        inner = left.pop()
+        if isinstance(inner, str):
+            size += _text_size(inner)
+        elif isinstance(inner, list | tuple):
+            left += inner
+        elif isinstance(inner, dict):
+            left += inner  # its names
+            left += inner.values()
+        else:
+            size += len(str(inner))
+        pace.step()
+    return size
+
+
+def _text_size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
