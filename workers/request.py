@@ -7,14 +7,16 @@ nothing has been stored yet.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from hub.errors import FieldError
 from hub.event import compact_json
+from hub.fanout.pace import LONG_TEXT, paced, pause
 
 MAX_CHOICES = 16
 MAX_TOKENS = 10_000_000
@@ -28,6 +30,8 @@ QUESTION_SHOWN = 2_000
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _ASKING = ("system", "developer", "user")
+_decode = msgspec.json.Decoder().decode
+
 MODEL_NAME = re.compile(r"[^\s\x00-\x1f\x7f]{1,256}")
 _FIELDS = frozenset(
     {
@@ -68,7 +72,9 @@ class Request:
     @classmethod
     def from_json(cls, text: str) -> Request:
         """Members of a later version are passed over: workers of two versions may share a Redis."""
-        return cls(**{n: value for n, value in json.loads(text).items() if n in cls.__slots__})
+        if len(text) > LONG_TEXT:
+            pause()  # it has just been read
+        return cls(**{n: value for n, value in _decode(text).items() if n in cls.__slots__})
 
     def brief(self) -> Request:
         """What lists, pages and streams show of a request: small, whatever it holds. No provider
@@ -139,7 +145,9 @@ def check_messages(
     it."""
     if not isinstance(value, list) or not value:
         raise FieldError(field, "must be a list of at least one message")
-    return [_message(message, f"{field}[{i}]", may_be_empty) for i, message in enumerate(value)]
+    return [
+        _message(message, f"{field}[{i}]", may_be_empty) for i, message in enumerate(paced(value))
+    ]
 
 
 def _producer(value: object) -> bool:

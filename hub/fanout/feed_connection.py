@@ -24,6 +24,7 @@ from redis.exceptions import ResponseError
 from hub.backoff import Backoff
 from hub.errors import RedisRefused, RedisUnavailable
 from hub.fanout.loops import Loop, Loops
+from hub.fanout.pace import Pace
 from hub.store.peek import peek
 from hub.store.redis_link import RedisLink
 
@@ -181,7 +182,7 @@ class FeedConnection:
     def _read(self, connection: Any, sock: Any, loop: Loop) -> None:
         # One buffer for ever: a fresh one for each reading tore holes into the heap that nothing
         # else fitted into, and the process grew with every room that came and went.
-        reader, buffer = hiredis.Reader(), bytearray(_READ_BYTES)
+        reader, buffer, pace = hiredis.Reader(), bytearray(_READ_BYTES), Pace()
         dispatch, feed = self._feed.dispatch, self._feed
         while not self._stopped:
             try:
@@ -195,6 +196,8 @@ class FeedConnection:
                 raise ConnectionResetError
             self._heard_at = time.monotonic()
             reader.feed(buffer, 0, size)
+            if size == _READ_BYTES:  # more is there: a message of megabytes
+                pace.step()
             message = reader.gets()
             while message is not False:
                 if isinstance(message, hiredis.ReplyError):

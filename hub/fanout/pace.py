@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from io import BytesIO
 from json.encoder import encode_basestring
-from typing import Any
+from typing import Any, TypeVar
 
 import gevent
 
@@ -31,6 +31,23 @@ _LONG_LIST = 1000
 _DOZENS = 32
 
 
+def pause() -> None:
+    """Hand over to the others once: between two things that take a while."""
+    if gevent.getcurrent() is not gevent.get_hub():
+        gevent.sleep(_A_MOMENT)
+
+
+_T = TypeVar("_T")
+
+
+def paced(items: Iterable[_T]) -> Iterator[_T]:
+    """`items`, between which others run where what is done with them takes a while."""
+    pace = Pace()
+    for item in items:
+        yield item
+        pace.step()
+
+
 class Pace:
     """Hands over to the others when `STEP_SECONDS` of work are done since it last did; not where
     the loop itself is at work, for whom nobody could take over."""
@@ -42,8 +59,7 @@ class Pace:
 
     def step(self) -> None:
         if time.perf_counter() - self._since > STEP_SECONDS:
-            if gevent.getcurrent() is not gevent.get_hub():
-                gevent.sleep(_A_MOMENT)
+            pause()
             self._since = time.perf_counter()
 
 

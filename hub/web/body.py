@@ -75,7 +75,10 @@ def read_json(
     """The body as it came, and the JSON value that it is. Raises as `read_body` and
     `parse_json` do."""
     body = read_body(request, limit, settings, too_large=too_large)
-    return body, parse_json(body, json_limits(settings), step=Pace().step)
+    pace = Pace()
+    value = parse_json(body, json_limits(settings), step=pace.step)
+    pace.step()  # what is made of it takes a while again
+    return body, value
 
 
 def read_question(request: Sent, settings: Settings) -> tuple[bytes, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from hub.errors import FieldError
+from hub.fanout.pace import Pace
+from hub.json_text import JsonLimits, parse_json
 from workers.dialects.framed import Framed, Words
 from workers.dialects.segments import CallClosed, CallOpened, CallSaid, Closed, Opened, Said, Step
 
@@ -83,10 +85,13 @@ def _tool(call: str, name: str) -> Words:
     return {"toolCallId": call, "toolName": name, "dynamic": True}
 
 
+_ARGUMENTS = JsonLimits(depth=128, nodes=100_000)
+
+
 def _available(call: str, name: str, text: str) -> Words:
     try:
-        given: Any = json.loads(text or "{}")
-    except ValueError:
+        given = parse_json((text or "{}").encode(), _ARGUMENTS, "input", Pace().step)
+    except FieldError:
         words = "the model's arguments are not JSON"
         return {"type": "tool-input-error", **_tool(call, name), "input": text, "errorText": words}
     return {"type": "tool-input-available", **_tool(call, name), "input": given}

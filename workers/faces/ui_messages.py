@@ -16,6 +16,7 @@ from typing import Any
 
 from hub.errors import FieldError
 from hub.event import compact_json
+from hub.fanout.pace import paced
 
 _ROLES = ("system", "user", "assistant")
 _DONE = ("output-available", "output-error", "output-denied")
@@ -32,7 +33,7 @@ def openai_messages(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
         parts = message.get("parts")
         if not isinstance(parts, list):
             raise FieldError(f"{field}.parts", "must be a list")
-        for at, part in enumerate(parts):
+        for at, part in enumerate(paced(parts)):
             if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
                 raise FieldError(f"{field}.parts[{at}]", "must be an object with a type")
         if role == "assistant":

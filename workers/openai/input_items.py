@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hub.errors import FieldError
+from hub.fanout.pace import paced
 from hub.query import one_of, whole
 from workers.openai.responses_items import PREFIXES as _PREFIXES
 from workers.request import Request
@@ -23,10 +24,10 @@ MAX_LIMIT = 100
 def input_items(request: Request, name: str) -> list[dict[str, Any]]:
     """The items of a request, the oldest first; its instructions are not among them."""
     messages = request.messages[1 if request.echo.get("instructions") else 0 :]
-    items = [item for message in messages for item in _items(message)]
+    items = [item for message in paced(messages) for item in _items(message)]
     return [
         {"id": f"{_PREFIXES.get(item['type'], 'msg')}_{name}_in{n}", "status": "completed", **item}
-        for n, item in enumerate(items)
+        for n, item in enumerate(paced(items))
     ]
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from hub.errors import FieldError
+from hub.fanout.pace import paced
 from workers.openai.chat_request import (
     Asked,
     allow,
@@ -112,7 +113,7 @@ def _conversation(given: Mapping[str, Any], past: Past) -> Conversation:
     if isinstance(question, str):
         messages.append({"role": "user", "content": string(question, "input")})
     elif isinstance(question, list) and question:
-        for number, item in enumerate(question):
+        for number, item in enumerate(paced(question)):
             conversation.add(item, f"input[{number}]")
     else:
         raise FieldError("input", "must be a string or a list of items")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hub.event import compact_json
+from hub.fanout.pace import joined, json_parts
 from hub.settings import Settings
 from workers.provider import failure
 from workers.provider.config import ProviderConfig, load_providers
@@ -63,7 +63,7 @@ class Provider:
         whole = False
         try:
             asked = {**body, "model": self.model_for(body.get("model"), exchange)}
-            response = exchange.send("POST", "embeddings", compact_json(asked).encode(), seconds)
+            response = exchange.send("POST", "embeddings", joined(json_parts(asked)), seconds)
             answer, whole = exchange.read_body(max_bytes, seconds)
         except (Silence, Cut):
             raise _silent(self.config.name, seconds) from None

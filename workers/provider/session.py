@@ -30,6 +30,7 @@ from requests.utils import get_environ_proxies
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from hub.fanout.pace import Pace
 from hub.settings import is_loopback
 from hub.trace import current
 from workers.provider import failure
@@ -227,7 +228,7 @@ class Exchange:
 
     def read_body(self, max_bytes: int, within_seconds: float) -> tuple[bytes, bool]:
         """A short body, and whether it is whole: what came of it within the bounds."""
-        body = bytearray()
+        body, pace = bytearray(), Pace()
         self.due(within_seconds)
         try:
             while len(body) < max_bytes and not self.overdue:
@@ -235,6 +236,7 @@ class Exchange:
                 if not data:
                     return bytes(body), True
                 body += data
+                pace.step()
         except (Silence, Cut):
             pass
         return bytes(body), False

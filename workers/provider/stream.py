@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from hub.fanout.pace import Pace
+from hub.fanout.pace import Pace, joined, json_parts
 from workers.provider import failure
 from workers.provider.answer import Answer
 from workers.provider.failure import ProviderFailure
@@ -176,7 +176,7 @@ class Stream:
         """Ask; returns once a 200 has come."""
         model = candidate.model_for(self._request.model, exchange)
         asked = amended(self._request.body(model), candidate.amendments)
-        body = mended_text(json.dumps(asked, ensure_ascii=False)).encode()
+        body = _encoded(asked)
         if len(body) > self._at.max_request_bytes:
             raise ProviderFailure(
                 failure.REQUEST_TOO_LARGE,
@@ -255,6 +255,13 @@ class Stream:
             )
         seconds = self._at.first_delta_timeout_seconds
         return ProviderFailure(failure.FIRST_DELTA_TIMEOUT, f"no answer began within {seconds:g} s")
+
+
+def _encoded(asked: dict[str, Any]) -> bytes:
+    try:
+        return joined(json_parts(asked))
+    except ValueError:  # from code, past the doors: half a character, or NaN
+        return mended_text(json.dumps(asked, ensure_ascii=False)).encode()
 
 
 def amended(body: dict[str, Any], amendments: set[str]) -> dict[str, Any]:
