@@ -172,3 +172,23 @@ def test_a_million_pieces_of_arguments_cost_a_million_steps() -> None:
         piece = {"index": 0, "id": "a", "function": {"name": "x", "arguments": "0123456789"}}
         segments, _ = segments.add({"tool_calls": [piece]})
     assert len(segments.calls[0].text) == 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word", "given"),
+    [
+        ('{"a":NaN}', "tool-input-error", '{"a":NaN}'),
+        ("[" * 5_000, "tool-input-error", "[" * 5_000),
+        ("[" + "[]," * 200_000 + "0]", "tool-input-error", "[" + "[]," * 200_000 + "0]"),
+        ('{"a":1e999}', "tool-input-error", '{"a":1e999}'),
+        ('{"a":"\\ud800"}', "tool-input-available", {"a": "\ufffd"}),
+    ],
+    ids=["NaN", "deep", "many values", "beyond a double", "half a character"],
+)
+def test_ai_sdk_s_stream_goes_on_whatever_a_model_gives_a_tool(
+    arguments: str, word: str, given: object
+) -> None:
+    told = said(AI, STARTED, call(0, arguments, id="a"), COMPLETED)
+    (closed,) = [words for words in told if words["type"] == word]
+    assert closed["input"] == given
+    assert told[-1]["type"] == "finish"

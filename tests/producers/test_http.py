@@ -418,3 +418,14 @@ def test_what_ended_is_counted(hub: Web) -> None:
     begun = begin(hub)
     send(hub, begun, {"content": "a"}, {"completed": {}})
     assert completed() == before + 1
+
+
+@pytest.mark.parametrize("parts", [5, "x", {}, ["x"], [{}, 1]])
+def test_parts_of_content_that_are_no_objects_are_refused_and_nothing_is_stored(
+    hub: Web, parts: object
+) -> None:
+    begun = begin(hub, prompt="Why?")
+    answer = send(hub, begun, {"content": "a", "content_parts": parts})
+    assert answer.status_code == 400
+    assert answer.json()["field"] == "line 1.content_parts"
+    assert content(hub, begun) == ""

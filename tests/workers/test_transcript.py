@@ -211,3 +211,11 @@ def test_an_answer_of_a_hundred_thousand_carried_pieces_is_folded_in_linear_time
     piece = carried(reasoning_details=[{"index": 0, "text": "x" * 100}])
     (choice,) = read(piece * 100_000)
     assert len(choice["reasoning_details"][0]["text"]) == 10_000_000
+
+
+def test_a_provider_s_own_member_called_part_is_no_part_of_an_application_s() -> None:
+    transcript = Transcript()
+    transcript.add({"index": 0, "content": "a", "part": 1})
+    transcript.add({"part": {"name": "progress", "data": 1, "id": None}})
+    assert transcript.choices_json()[0]["part"] == 1
+    assert [part["name"] for part in transcript.data_json()] == ["progress"]

@@ -7,6 +7,8 @@ answer's own text and stays.
 from __future__ import annotations
 
 _TAGS = ("thought", "think")
+_LEADING_SPACE = 1024
+"""Characters of white space behind which a tag is still looked for."""
 _OPENINGS = tuple(f"<{tag}>" for tag in _TAGS)
 
 
@@ -33,7 +35,8 @@ class ThoughtSplitter:
             if start.startswith(opening):
                 self._closing = f"</{opening[1:]}"
                 return self._thought(start[len(opening) :])
-        if any(opening.startswith(start) for opening in _OPENINGS):
+        may_begin = any(opening.startswith(start) for opening in _OPENINGS)
+        if may_begin and len(text) <= _LEADING_SPACE:
             self._held = text
             return []
         self.plain = True
