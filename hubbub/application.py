@@ -45,6 +45,7 @@ from workers.queue import Queue
 from workers.roster import Roster
 from workers.status import status
 from workers.store import SCRIPT_PACKAGES, Generations
+from workers.telemetry import spans_of
 from workers.thread_views import threads_blueprint
 from workers.threads import Threads
 from workers.views import generations_blueprint
@@ -88,7 +89,7 @@ def application_of(
     caller.register(app)
     headers.register(app)
     cors.register(app, settings.cors_origins)
-    tracing.register(app)
+    tracing.register(app, spans_of(os.environ, "hubbub-web"))
     access = Access(settings, delivery)
     limits = Limits(link, settings)
     threads = Threads(history, settings.history_seconds)

@@ -59,6 +59,7 @@ MAY_IMPORT = {
     "click": ("hubbub.commands", "hubbub.extension"),
     "jwt": ("hub.access",),
     "limits": ("hub.access.limits",),
+    "opentelemetry": ("workers.telemetry.otlp",),
 }
 """Libraries that leave their mark on whatever touches them, and who may: a module or a folder."""
 

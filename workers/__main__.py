@@ -21,6 +21,7 @@ from hub import logs  # noqa: E402
 from hub.errors import RedisFailure, RedisUnfit  # noqa: E402
 from hub.fanout.longest_step import LongestStep  # noqa: E402
 from hub.settings import SettingError, Settings  # noqa: E402
+from hub.spans import Spans  # noqa: E402
 from hub.store.history import History  # noqa: E402
 from hub.store.redis_link import RedisLink  # noqa: E402
 from hub.store.server_check import wait_until_fit  # noqa: E402
@@ -33,6 +34,7 @@ from workers.roster import Roster, report_for_ever  # noqa: E402
 from workers.run.answerer import Answerer  # noqa: E402
 from workers.run.worker import Worker  # noqa: E402
 from workers.store import SCRIPT_PACKAGES, Generations  # noqa: E402
+from workers.telemetry import spans_of  # noqa: E402
 
 log = logging.getLogger("workers")
 
@@ -52,7 +54,8 @@ def main(arguments: Sequence[str] = ()) -> int:
         log.warning(line)
     link = RedisLink.from_settings(settings)
     name = consumer_name()
-    worker = make_worker(settings, providers, generators, link, name)
+    spans = spans_of(os.environ, "hubbub-worker")
+    worker = make_worker(settings, providers, generators, link, name, spans)
     asked, hurry = Event(), Event()
 
     def stop() -> None:
@@ -77,17 +80,24 @@ def main(arguments: Sequence[str] = ()) -> int:
     asked.wait()
     worker.stop(settings.grace_seconds, hurry)
     _forget(roster, name)
+    if spans is not None:
+        spans.close()
     log.info("worker ends")
     return 0
 
 
 def make_worker(
-    settings: Settings, providers: Providers, generators: Generators, link: RedisLink, name: str
+    settings: Settings,
+    providers: Providers,
+    generators: Generators,
+    link: RedisLink,
+    name: str,
+    spans: Spans | None = None,
 ) -> Worker:
     queue = Queue(link, settings.lease_seconds, name)
     generations = Generations(History(link, settings), queue, settings)
     answerer = Answerer(providers, generators, generations.answers, generations.settings)
-    return Worker(generations, answerer)
+    return Worker(generations, answerer, spans=spans)
 
 
 def _forget(roster: Roster, name: str) -> None:

@@ -10,12 +10,14 @@ from typing import Any
 
 from flask import Flask, Response, request
 
+from hub.spans import Span, Spans
 from hub.trace import Trace, current
 from hub.web.guards import SAFE_METHODS
 from hub.web.request_head import RequestHead, head_of
 
 REQUEST_ID = "X-Request-ID"
 _KEY = "hubbub.trace"
+_SPAN = "hubbub.span"
 
 
 def remember_trace(trace: Trace, environ: dict[str, Any]) -> None:
@@ -30,8 +32,9 @@ def shown(trace: Trace, head: RequestHead) -> list[tuple[str, str]]:
     return [(REQUEST_ID, trace.request_id)] if named or head.method not in SAFE_METHODS else []
 
 
-def register(app: Flask) -> None:
-    """Let the answers of `app` name their requests."""
+def register(app: Flask, spans: Spans | None = None) -> None:
+    """Let the answers of `app` name their requests, and have a span of `spans` around each request
+    that changes something, until its answer begins."""
 
     @app.after_request
     def name(answer: Response) -> Response:
@@ -39,4 +42,29 @@ def register(app: Flask) -> None:
         if trace is not None:
             for header, value in shown(trace, head_of(request.environ)):
                 answer.headers.setdefault(header, value)
+        return answer
+
+    if spans is not None:
+        _register_spans(app, spans)
+
+
+def _register_spans(app: Flask, spans: Spans) -> None:
+    @app.before_request
+    def begin() -> None:
+        trace: Trace | None = request.environ.get(_KEY)
+        if trace is None or request.method in SAFE_METHODS:
+            return
+        # The route, not the path: it names a kind of request, and shows no id.
+        route = request.url_rule.rule if request.url_rule else "(no route)"
+        attributes = {"http.request.method": request.method, "http.route": route}
+        span = spans.begin(f"{request.method} {route}", trace, "server", attributes)
+        request.environ[_SPAN] = span
+        current.set(span.trace)
+
+    @app.after_request
+    def end(answer: Response) -> Response:
+        span: Span | None = request.environ.pop(_SPAN, None)
+        if span is not None:
+            error = str(answer.status_code) if answer.status_code >= 500 else ""
+            span.end({"http.response.status_code": answer.status_code}, error)
         return answer

@@ -21,6 +21,7 @@ import gevent
 from hub.errors import RedisFailure, Refused
 from hub.fanout.sender import Sender
 from hub.settings import Settings
+from hub.spans import Spans
 from hub.store.history import RecordWrite
 from hub.trace import current
 from workers.generation import Generation, Terminal
@@ -40,6 +41,7 @@ from workers.run import fault
 from workers.run.claim import Claim
 from workers.run.publisher import Publisher
 from workers.store import Generations
+from workers.telemetry.attempt import AttemptSpans
 from workers.totals import ended
 
 log = logging.getLogger("workers.run")
@@ -75,8 +77,10 @@ class Run:
         sender: Sender,
         opener: Opener,
         settings: Settings,
+        spans: Spans | None = None,
     ) -> None:
         self.claim = claim
+        self._spans = spans
         self.stopped = ""
         self._generations = generations
         self._settings = settings
@@ -103,7 +107,9 @@ class Run:
     def run(self) -> str:
         """Run to an end; returns the generation's status, or why it was stopped."""
         generation = self.claim.generation
-        current.set(generation.trace)  # in this greenlet, for its lines and the provider's calls
+        spans = AttemptSpans.begin(self._spans, generation) if self._spans else None
+        # In this greenlet, for its lines and the provider's calls.
+        current.set(spans.provider.trace if spans else generation.trace)
         began = time.monotonic()
         log.info("generation starts id=%s attempt=%d", generation.id, generation.attempt)
         terminal = self._answer()
@@ -113,12 +119,15 @@ class Run:
             self._close(outcome)
         else:
             outcome = self.stopped or "stopped"
+        code = terminal.data.get("code") if terminal else None
+        if spans:
+            spans.end(outcome, code or "", self._publisher.first_delta_at)
         log.info(
             "generation ends id=%s attempt=%d outcome=%s code=%s seconds=%.1f",
             generation.id,
             generation.attempt,
             outcome,
-            terminal.data.get("code") if terminal else None,
+            code,
             time.monotonic() - began,
         )
         return outcome

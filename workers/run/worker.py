@@ -36,6 +36,7 @@ from hub.fanout.feed import Feed
 from hub.fanout.loops import Loop, Loops
 from hub.fanout.sender import Sender
 from hub.fanout.turns import Turns
+from hub.spans import Spans
 from workers.generation import Generation, Terminal
 from workers.queue import Job
 from workers.run import fault
@@ -59,7 +60,10 @@ class Worker:
         generations: Generations,
         opener: Opener,
         chance: Callable[[], float] = random.random,
+        *,
+        spans: Spans | None = None,
     ) -> None:
+        self._spans = spans
         self.outcomes: Counter[str] = Counter()
         self._generations = generations
         self._queue = generations.queue
@@ -167,7 +171,8 @@ class Worker:
             if claim is None:
                 self.outcomes["not run"] += 1
                 return
-            run = Run(claim, self._generations, self._sender, self._opener, self._settings)
+            generations, settings = self._generations, self._settings
+            run = Run(claim, generations, self._sender, self._opener, settings, self._spans)
             self._runs[job.entry] = run
             self.outcomes[run.run()] += 1
         except RedisUnavailable as error:
