@@ -5,6 +5,14 @@ the groups; or it is known already; or something is missing, and history is read
 (`_sync`) before anybody is told anything. The same happens whenever the subscription was confirmed
 anew, because then nobody knows what went by. Only if history itself has lost the continuation do
 the listeners leave the head: each is then led on by its own position, and told.
+
+    state     in_step  _syncing  failing   an announcement     leaves it
+    waiting   no       no        no        is held             confirmed: reading
+    reading   no       yes       no        is held             at the head: current; error: failing
+    failing   no       yes       yes       is held             read after a pause: current
+    current   yes      no        no        goes to the groups  missing, confirmed, behind: reading
+
+The first reading (`_primed` is not set) takes the state's head alone: nobody stood before it.
 """
 
 from __future__ import annotations
