@@ -1,23 +1,39 @@
 // A page with `useChat()` of the AI SDK. There is no server code: it talks to the hub itself.
 import { useChat } from "@ai-sdk/react";
-import { DefaultChatTransport } from "ai";
-import { useState } from "react";
+import { DefaultChatTransport, lastAssistantMessageIsCompleteWithToolCalls } from "ai";
+import { useRef, useState } from "react";
 import { createRoot } from "react-dom/client";
 
 const HUB = document.body.dataset.hub;
+const query = new URLSearchParams(location.search);
 // The same chat in every tab that has this address.
-const id = new URLSearchParams(location.search).get("chat") ?? "example";
+const id = query.get("chat") ?? "example";
+
+// What this page can do for the model.
+const TOOLS = { window_size: () => `${innerWidth} x ${innerHeight}` };
+const tools = [
+  { name: "window_size", description: "How large the user's window is, in pixels.", parameters: { type: "object", properties: {} } },
+].map((described) => ({ type: "function", function: described }));
 
 function Chat() {
-  const { messages, sendMessage, regenerate, status, error } = useChat({
+  const asked = useRef(false);
+  const { messages, sendMessage, regenerate, addToolOutput, status, error } = useChat({
     id,
     resume: true, // a reload in mid-answer goes on with it
-    transport: new DefaultChatTransport({ api: `${HUB}/api/chat` }),
+    transport: new DefaultChatTransport({ api: `${HUB}/api/chat`, body: { model: query.get("model") ?? undefined, tools } }),
+    // Every tab sees the call; the one that asked answers it.
+    onToolCall: ({ toolCall }) => {
+      const { toolName: tool, toolCallId } = toolCall;
+      if (asked.current && tool in TOOLS) addToolOutput({ tool, toolCallId, output: TOOLS[tool]() });
+    },
+    sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithToolCalls,
   });
   const [text, setText] = useState("Why is the sea salty?");
   const ask = (event) => {
     event.preventDefault();
-    sendMessage({ text });
+    const { files } = event.target.elements.files;
+    asked.current = true;
+    sendMessage({ text, files: files.length ? files : undefined });
     setText("");
   };
   // The SDK's own stop() closes this page's request alone; this stops the answer, for all.
@@ -35,6 +51,9 @@ function Chat() {
         <label className="wide">
           Question <textarea value={text} rows="2" onChange={(e) => setText(e.target.value)} />
         </label>
+        <label className="wide">
+          Files <input type="file" name="files" multiple />
+        </label>
         <button>Ask</button>
         <button type="button" onClick={stop}>
           Stop
@@ -51,7 +70,7 @@ function Chat() {
 function Part({ part }) {
   if (part.type === "text") return <p className="text">{part.text}</p>;
   if (part.type === "reasoning") return <p className="reasoning">{part.text}</p>;
-  if (part.type === "dynamic-tool") return <pre>{`${part.toolName} ${JSON.stringify(part.input)}`}</pre>;
+  if (part.type === "dynamic-tool") return <pre>{[part.toolName, JSON.stringify(part.input), part.output].join(" ")}</pre>;
   if (part.type.startsWith("data-")) return <pre>{JSON.stringify(part.data)}</pre>;
   return null;
 }

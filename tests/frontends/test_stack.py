@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,7 +14,7 @@ import requests
 from tests.clients.client import NODE_MODULES, PROGRAMS, node
 from tests.support.deadline import eventually
 from tests.support.provider import Gate, Script
-from tests.support.shared import Shared, shared_stack
+from tests.support.shared import Shared
 from tests.support.stack import clean_environ
 
 pytestmark = pytest.mark.slow
@@ -23,19 +23,6 @@ VERSIONS = (5, 6, 7)
 QUESTION = [{"id": "m1", "role": "user", "parts": [{"type": "text", "text": "salt"}]}]
 
 Say = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def whole_module() -> Iterator[Shared]:
-    generators = "plain=tests.generators.sample:plain"
-    with shared_stack({"HUB_GENERATORS": generators}) as shared:
-        yield shared
-
-
-@pytest.fixture
-def shared(whole_module: Shared) -> Shared:
-    whole_module.reset()
-    return whole_module
 
 
 def run(program: str, *arguments: str) -> dict[str, Any]:
@@ -213,6 +200,42 @@ def test_a_wrong_run_input_is_400(shared: Shared) -> None:
         body = {name: value for name, value in whole.items() if name != without}
         assert shared.hub.post("/ag-ui", json=body).status_code == 400, without
     assert shared.hub.post("/ag-ui/connect", json={"threadId": "nowhere"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [
+        ({"role": "robot", "content": "x"}, "messages[1].role"),
+        ({"role": "user", "content": 5}, "messages[1].content"),
+        ({"role": "user"}, "messages[1].content"),
+        ({"role": "user", "content": [{"type": "text"}]}, "messages[1].content[0].text"),
+        ({"role": "user", "content": [{"type": "image"}]}, "messages[1].content[0]"),
+        ({"role": "tool", "content": "x"}, "messages[1].toolCallId"),
+        ({"role": "assistant", "toolCalls": {}}, "messages[1].toolCalls"),
+        ({"role": "assistant", "toolCalls": [{}]}, "messages[1].toolCalls[0].function"),
+        (
+            {"role": "assistant", "toolCalls": [{"id": "a", "function": {"name": "x"}}]},
+            "messages[1].toolCalls[0].function.arguments",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_run_input_is_named_as_the_protocol_names_it(
+    shared: Shared, message: dict[str, Any], field: str
+) -> None:
+    """`context` becomes a message in front of the others: their numbers stay the client's."""
+    body = {
+        "threadId": "t",
+        "runId": "r",
+        "context": [{"description": "where", "value": "at sea"}],
+        "messages": [{"role": "user", "content": "x"}, message],
+    }
+    answer = shared.hub.post("/ag-ui", json=body)
+    assert answer.status_code == 400
+    assert answer.json()["field"] == field
+    del body["messages"][1]  # type: ignore[attr-defined]
+    answer = shared.hub.post("/ag-ui", json={**body, "tools": [{"description": "x"}]})
+    assert (answer.status_code, answer.json()["field"]) == (400, "tools[0].name")
+    assert shared.provider.requests == []
 
 
 def _in_threads(

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+import base64
+from typing import Any
 
 import pytest
-import requests
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import BrowserContext, Page
 
-from tests.clients.client import NODE_MODULES, node
-from tests.support.deadline import answers, eventually
-from tests.support.process import Process, ReservedPort
+from tests.frontends.conftest import ServePage
+from tests.support.deadline import eventually
 from tests.support.provider import Gate, Script
-from tests.support.real import ROOT
-from tests.support.shared import Shared, shared_stack
-from tests.support.stack import clean_environ
+from tests.support.shared import Shared
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -27,63 +22,12 @@ ALIASES = {
 }
 ANSWER = "Because of the rivers."
 
-OpenPage = Callable[[str], Page]
-
-
-@pytest.fixture(scope="module")
-def port() -> Iterator[ReservedPort]:
-    reserved = ReservedPort()
-    yield reserved
-    reserved.close()
-
-
-@pytest.fixture(scope="module")
-def whole_module(port: ReservedPort) -> Iterator[Shared]:
-    origin = f"http://127.0.0.1:{port.number}"
-    with shared_stack({"HUB_CORS_ORIGINS": origin}) as shared:
-        yield shared
-
-
-@pytest.fixture
-def shared(whole_module: Shared) -> Shared:
-    whole_module.reset()
-    return whole_module
-
 
 @pytest.fixture(params=sorted(ALIASES), ids=lambda version: f"ai-{version}")
-def page_url(
-    request: pytest.FixtureRequest,
-    shared: Shared,
-    port: ReservedPort,
-    tmp_path: Path,
-    processes: list[Process],
-) -> str:
+def page_url(request: pytest.FixtureRequest, serve_page: ServePage) -> str:
     """The example's page, made with one version of the SDK."""
-    node()
-    env = {
-        **clean_environ(),
-        "EXAMPLE_PORT": str(port.number),
-        "EXAMPLE_ALIASES": ALIASES[request.param],
-        "HUB_URL": shared.hub.url,
-        "NODE_PATH": str(NODE_MODULES),
-    }
-    command = [sys.executable, "-m", "examples.ai_sdk"]
-    server = Process("page", command, tmp_path / "page.log", env=env, cwd=ROOT)
-    processes.append(server)
-    server.start()
-    url = f"http://127.0.0.1:{port.number}"
-    answers(lambda: requests.get(url, timeout=2).raise_for_status(), 30)
+    url = serve_page("ai_sdk", ALIASES[request.param])
     return f"{url}/?chat=chat-of-{request.param}"
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context()
-    problems: list[str] = []
-    context.on("weberror", lambda error: problems.append(str(error.error)))
-    yield context
-    context.close()
-    assert problems == []
 
 
 def opened(context: BrowserContext, url: str) -> Page:
@@ -97,6 +41,21 @@ def answer(page: Page) -> str:
     return "".join(page.locator("article.assistant .text").all_text_contents())
 
 
+def asked(page: Page, question: str) -> None:
+    page.get_by_label("Question").fill(question)
+    page.get_by_role("button", name="Ask").click()
+
+
+def chunk(finish: str | None = None, **delta: Any) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+
+
+def calls(name: str) -> list[dict[str, Any]]:
+    function = {"name": name, "arguments": "{}"}
+    piece = {"index": 0, "id": "call_1", "type": "function", "function": function}
+    return [chunk(tool_calls=[piece]), chunk("tool_calls")]
+
+
 def status(page: Page) -> str:
     return page.locator("[role=status]").inner_text()
 
@@ -107,8 +66,7 @@ def test_a_chat_survives_a_reload_in_mid_answer_and_is_the_same_in_every_tab(
     gate = Gate()
     shared.provider.scripts["salt"] = Script(text=ANSWER, gate=gate)
     page = opened(context, page_url)
-    page.get_by_label("Question").fill("salt")
-    page.get_by_role("button", name="Ask").click()
+    asked(page, "salt")
     gate.release(2)
     eventually(lambda: answer(page) == ANSWER[:8], 30)
 
@@ -128,8 +86,7 @@ def test_a_stop_stops_it_and_again_asks_again(
     gate = Gate()
     shared.provider.scripts["salt"] = Script(text=ANSWER, gate=gate)
     page = opened(context, page_url + "-stopped")
-    page.get_by_label("Question").fill("salt")
-    page.get_by_role("button", name="Ask").click()
+    asked(page, "salt")
     gate.release(2)
     eventually(lambda: answer(page) == ANSWER[:8], 30)
     page.get_by_role("button", name="Stop").click()
@@ -142,6 +99,58 @@ def test_a_stop_stops_it_and_again_asks_again(
     shared.provider.scripts["pepper"] = Script(
         status=400, error={"error": {"message": "no pepper"}}
     )
-    page.get_by_label("Question").fill("pepper")
-    page.get_by_role("button", name="Ask").click()
+    asked(page, "pepper")
     eventually(lambda: "no pepper" in status(page), 30)
+
+
+def test_a_tool_of_the_page_answers_the_model_once_and_the_message_goes_on(
+    shared: Shared, context: BrowserContext, page_url: str
+) -> None:
+    """With two tabs, of which one asked: the other one sees the call and answers nothing."""
+    gate = Gate()
+    shared.provider.scripts["how large"] = Script(chunks=calls("window_size"), gate=gate)
+    page = opened(context, page_url + "-tools")
+    asked(page, "how large")
+    eventually(lambda: len(shared.provider.requests) == 1, 30)
+    other = opened(context, page_url + "-tools")
+    eventually(lambda: status(other) != "ready", 30)
+    gate.open()
+    eventually(lambda: len(shared.provider.requests) == 2, 30)
+    eventually(lambda: status(page) == status(other) == "ready" and answer(page) != "", 30)
+
+    first, second = shared.provider.requests
+    assert first["tools"][0]["function"]["name"] == "window_size"
+    call, output = second["messages"][-2:]
+    assert call["tool_calls"][0]["id"] == output["tool_call_id"] == "call_1"
+    size = page.evaluate("`${innerWidth} x ${innerHeight}`")
+    assert (output["role"], output["content"]) == ("tool", size)
+    assert page.locator("article.assistant").count() == 1
+    assert page.locator("article.assistant pre").all_text_contents() == [f"window_size {{}} {size}"]
+    assert other.locator("article.assistant pre").all_text_contents() == ["window_size {} "]
+
+
+def test_files_reach_the_model_and_reasoning_and_data_the_page(
+    shared: Shared, context: BrowserContext, page_url: str
+) -> None:
+    picture = b"\x89PNG, more or less"
+    shared.provider.default = Script(
+        chunks=[chunk(reasoning_content="Rivers "), chunk(reasoning_content="carry it."),
+                chunk(content=ANSWER), chunk("stop")]
+    )  # fmt: skip
+    page = opened(context, page_url + "-parts")
+    page.get_by_label("Files").set_input_files(
+        {"name": "sea.png", "mimeType": "image/png", "buffer": picture}
+    )
+    asked(page, "salt")
+    eventually(lambda: status(page) == "ready" and answer(page) == ANSWER, 30)
+    assert page.locator(".reasoning").inner_text() == "Rivers carry it."
+    (sent,) = shared.provider.requests[-1]["messages"][-1:]
+    (url,) = [part["image_url"]["url"] for part in sent["content"] if "image_url" in part]
+    assert url == "data:image/png;base64," + base64.b64encode(picture).decode()
+
+    page = opened(context, page_url + "-data&model=plain")
+    asked(page, "salt")
+    eventually(lambda: status(page) == "ready" and answer(page) != "", 30)
+    assert answer(page) == "The sea is salty. 🌊"
+    shown = page.locator("article.assistant pre").all_text_contents()
+    assert shown[:2] == ['{"step":2}', '{"url":"https://example.org"}']

@@ -26,13 +26,19 @@ _FINISH = {
 
 @dataclass(frozen=True, slots=True)
 class AiSdk(Framed):
-    """`dynamic`: the page may know none of the tools, so none is promised to be its own."""
+    """`dynamic`: the page may know none of the tools, so none is promised to be its own.
+
+    `message_id`: of the message that the answer goes on with, where there is one (the page has
+    given the output of its tools): under another id the SDK shows that message twice."""
+
+    message_id: str = ""
 
     last: ClassVar[str | None] = "[DONE]"
 
     def _begin(self) -> list[Words]:
         metadata = {"generation": self.generation_id}
-        start = {"type": "start", "messageId": self.generation_id, "messageMetadata": metadata}
+        message = self.message_id or self.generation_id
+        start = {"type": "start", "messageId": message, "messageMetadata": metadata}
         return [start, {"type": "start-step"}]
 
     def _step(self, step: Step) -> list[Words]:

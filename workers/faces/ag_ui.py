@@ -92,12 +92,33 @@ def _message(message: Mapping[str, Any], field: str) -> list[dict[str, Any]]:
     content = message.get("content")
     if isinstance(content, list):
         content = [_part(part, f"{field}.content[{at}]") for at, part in enumerate(content)]
+    elif not isinstance(content, str) and (content is not None or role != "assistant"):
+        raise FieldError(f"{field}.content", "must be a string or a list of parts")
     found: dict[str, Any] = {"role": role, "content": content}
     if role == "tool":
-        found["tool_call_id"] = message.get("toolCallId")
-    if message.get("toolCalls"):
-        found["tool_calls"] = message["toolCalls"]
+        found["tool_call_id"] = _string(message, "toolCallId", field)
+    calls = objects_in(message, "toolCalls", field)
+    if calls:
+        found["tool_calls"] = [
+            _call(call, f"{field}.toolCalls[{at}]") for at, call in enumerate(calls)
+        ]
     return [found]
+
+
+def _call(call: Mapping[str, Any], field: str) -> dict[str, Any]:
+    function = call.get("function")
+    if not isinstance(function, Mapping):
+        raise FieldError(f"{field}.function", "must be an object")
+    for name in ("name", "arguments"):
+        _string(function, name, f"{field}.function")
+    return {**call, "id": _string(call, "id", field), "type": "function"}
+
+
+def _string(value: Mapping[str, Any], name: str, field: str) -> str:
+    found = value.get(name)
+    if not isinstance(found, str):
+        raise FieldError(f"{field}.{name}", "must be a string")
+    return found
 
 
 def _part(part: object, field: str) -> dict[str, Any]:
@@ -105,7 +126,7 @@ def _part(part: object, field: str) -> dict[str, Any]:
     if not isinstance(part, Mapping):
         raise FieldError(field, "must be an object")
     if part.get("type") == "text":
-        return {"type": "text", "text": part.get("text")}
+        return {"type": "text", "text": _string(part, "text", field)}
     url, media = _url(part, field)
     if part.get("type") == "image" or media.startswith("image/"):
         return {"type": "image_url", "image_url": {"url": url}}
@@ -132,10 +153,10 @@ def _tools(body: Mapping[str, Any]) -> list[dict[str, Any]]:
         {
             "type": "function",
             "function": {
-                "name": tool.get("name"),
+                "name": _string(tool, "name", f"tools[{at}]"),
                 "description": tool.get("description") or "",
                 "parameters": tool.get("parameters") or {"type": "object", "properties": {}},
             },
         }
-        for tool in objects_in(body, "tools")
+        for at, tool in enumerate(objects_in(body, "tools"))
     ]

@@ -34,18 +34,21 @@ def ai_sdk_blueprint(face: OpenAIFace) -> Blueprint:
 
         def parse(body: object) -> Asked:
             names.append(name_in(body, "id"))
-            return _asked(body, face.settings.models)
+            question = _asked(body, face.settings.models)
+            names.append(_message_to_go_on_with(body))
+            return question
 
         _, generation = face.ask(parse)
-        chats.note(names[0], generation)
-        return stream(generation)
+        chat_id, message_id = names
+        chats.note(chat_id, generation, message_id)
+        return stream(generation, message_id)
 
     @blueprint.get("/api/chat/<chat_id>/stream")
     def resume(chat_id: str) -> Response:
         newest = chats.newest(chat_id, face.generations.owner())
         if newest is None or not newest.generation.active:
             return Response(status=204)
-        return stream(newest.generation)
+        return stream(newest.generation, newest.run)
 
     @blueprint.post("/api/chat/<chat_id>/stop")
     def stop(chat_id: str) -> Response:
@@ -54,8 +57,8 @@ def ai_sdk_blueprint(face: OpenAIFace) -> Blueprint:
             face.generations.cancel(newest.generation.id)
         return Response(status=204)
 
-    def stream(generation: Generation) -> Response:
-        view = AiSdk(generation.id)
+    def stream(generation: Generation, message_id: str) -> Response:
+        view = AiSdk(generation.id, message_id=message_id)
         answer = face.stream(generation, cancel_on_disconnect=False, view=view)
         answer.headers.update(HEADERS)
         return answer
@@ -73,3 +76,12 @@ def _asked(body: object, models: Collection[str]) -> Asked:
     if isinstance(system, str) and system:
         messages.insert(0, {"role": "system", "content": system})
     return asked(messages, body, objects_in(body, "tools"), models)
+
+
+def _message_to_go_on_with(body: object) -> str:
+    """The id of the assistant's message that stands last, as where a page gives the output of its
+    tools; '' where the answer is a message of its own."""
+    messages = objects_in(body, "messages") if isinstance(body, Mapping) else []
+    if not messages or messages[-1].get("role") != "assistant" or "id" not in messages[-1]:
+        return ""
+    return name_in(messages[-1], "id")

@@ -38,11 +38,12 @@ def name_in(body: object, field: str, most: int = MAX_NAME) -> str:
     return value
 
 
-def objects_in(body: Mapping[str, Any], field: str) -> list[Mapping[str, Any]]:
-    """A list of objects; [] where there is none. Raises `FieldError`."""
-    value = body.get(field)
+def objects_in(body: Mapping[str, Any], name: str, within: str = "") -> list[Mapping[str, Any]]:
+    """A list of objects; [] where there is none. Raises `FieldError`, which names it `within`."""
+    value = body.get(name)
     if value is None:
         return []
+    field = f"{within}.{name}" if within else name
     if not isinstance(value, list):
         raise FieldError(field, "must be a list of objects")
     for number, one in enumerate(value):
