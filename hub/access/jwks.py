@@ -2,8 +2,9 @@
 
     fetched     when first needed, again every few minutes in the background, and when a token names
                 a key that is not known: a rotation is noticed by its first token
-    bounded     at most one fetch in `FETCH_PAUSE_SECONDS`, however many unknown keys are named; one
-                fetch at a time, for which all wait who need it
+    bounded     a fetch ends within `FETCH_SECONDS`, whatever drips; at most one is begun in
+                `FETCH_PAUSE_SECONDS`, however many unknown keys are named; one fetch at a time, for
+                which all wait who need it
     kept        while the provider is away, what it said last goes on counting
 
 A fetch runs in a greenlet of its own: who shows a token of a known key is never held up by it.
@@ -31,6 +32,7 @@ log = logging.getLogger("hub.access")
 
 FETCH_PAUSE_SECONDS = 10.0
 REFRESH_SECONDS = 300.0
+FETCH_SECONDS = 8.0
 PATIENCE_SECONDS = 5.0
 """How long one who needs a key waits for the provider."""
 
@@ -82,17 +84,21 @@ class Jwks:
 
     def _run(self, done: Event) -> None:
         try:
-            keys = KeySet(tuple(_keys(_document(self._url))))
+            # In all, whatever drips: the library's own deadlines are for each read.
+            with gevent.Timeout(FETCH_SECONDS, TimeoutError("it did not answer in time")):
+                keys = KeySet(tuple(_keys(_document(self._url))))
             if not keys.keys:
                 raise ValueError("it holds no key that tokens can be checked with")
             self._fetched_at = self._clock()
             if keys.keys != self.keys.keys:
                 self.keys = keys
                 log.info("identity provider: %d keys", len(keys.keys))
-        except (requests.RequestException, HTTPError, ValueError) as error:
+        except (requests.RequestException, HTTPError, TimeoutError, ValueError) as error:
             # Not requests' own words: they repeat the address, which may hold a password.
             reason = str(error) if type(error) is ValueError else type(error).__name__
             log.warning("identity provider's keys not fetched: %s", reason)
+        except Exception:
+            log.exception("identity provider's keys not fetched")
         finally:
             self._under_way = None
             done.set()

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -247,3 +251,38 @@ def test_the_provider_s_address_does_not_come_into_the_log(
         checker(source).check(token(RSA, kid="a"))
     assert "not fetched" in caplog.text
     assert "hunter2" not in caplog.text and "127.0.0.1" not in caplog.text
+
+
+_FETCHES = """
+from gevent import monkey; monkey.patch_all()
+import logging, sys, time
+from hub.access import jwks
+from hub.errors import ProviderUnavailable
+logging.basicConfig(format="%(message)s", stream=sys.stdout)
+jwks.FETCH_SECONDS = 0.5
+source, began = jwks.Jwks(sys.argv[1]), time.monotonic()
+try:
+    source.find("RS256", None)
+except ProviderUnavailable:
+    print("over" if time.monotonic() - began < jwks.PATIENCE_SECONDS else "late")
+"""
+
+
+def test_a_provider_that_drips_its_head_is_let_go_in_time() -> None:
+    """As a web process fetches: with gevent's sockets."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\n")
+                while True:
+                    connection.sendall(b"X-Drip: 1\r\n")
+                    time.sleep(0.05)
+
+        threading.Thread(target=drip, daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/jwks.json"
+        command = [sys.executable, "-c", _FETCHES, url]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=20 * patience())
+    assert "keys not fetched" in told.stdout
+    assert "over" in told.stdout
