@@ -303,8 +303,9 @@ def exchange(pool: Any, commands: Sequence[tuple[object, ...]], step: Step = go_
     connection = pool.get_connection()
     replies: list[Any] = []
     try:
+        packed: Iterable[bytes]
         if step is go_on:
-            packed = connection.pack_commands(commands)
+            packed = [b"".join(connection.pack_commands(commands))]  # in one write
         else:
             packed = _stepping(resp.pieces(commands), step)
         connection.send_packed_command(packed)

@@ -107,8 +107,12 @@ def test_reasoning_and_a_generator_s_data_are_shown(
 
     page.route("**/ag-ui", with_model("plain"))
     asked(page, "salt")
-    eventually(lambda: page.locator("#parts li").count() == 3, 30)
-    parts = page.locator("#parts li").all_text_contents()
+
+    def all_three() -> list[str]:
+        shown: list[str] = page.locator("#parts li").all_text_contents()
+        return shown if len(shown) == 3 else []
+
+    parts = eventually(all_three, 30)
     assert parts[0] == 'progress {"step":1}'
     assert parts[2] == 'source {"url":"https://example.org"}'
 
