@@ -143,6 +143,9 @@ def test_notifications_reach_who_they_are_for_also_after_a_close(
     eventually(lambda: items(page)[0] == f"to everybody: {MARKUP}")
 
     page.close()
+    # Until its connection is gone, too, the page may still hear, and remember how far it came.
+    channel = "/channels/user:7"
+    eventually(lambda: shared.hub.get(channel).json()["listeners"] == 0)
     notify("you", "while you were away")
     shared.hub.publish("user:8", {"to": "you", "title": "for somebody else"}, "notice")
     notify("everybody", "all of us")
