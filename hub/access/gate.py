@@ -7,7 +7,8 @@
     owned channel which this one may not see: it does not exist                      → 404
     any other                                                                        → 403
 
-Its owner may do all to an owned channel but publish there.
+Nobody publishes to an owned channel but the hub itself, whatever a token grants: a forged event
+there would be taken for the hub's. Its owner may do all else.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from hub.errors import NotFound, NotGranted
+from hub.errors import Forbidden, NotFound, NotGranted
 from hub.identity import Action, Identity
 
 May = Callable[[Identity, Action, str], bool]
@@ -50,11 +51,14 @@ class Gate:
         return Gate(self._owned, may)
 
     def require(self, identity: Identity, action: Action, channel: str = "") -> None:
-        """Return if it is allowed. Raises `Unauthorized`, `NotGranted`, `NotFound`."""
+        """Return if it is allowed. Raises `Unauthorized`, `Forbidden`, `NotFound`."""
+        if action is Action.PUBLISH and self._owned_by_somebody(channel):
+            require_known(identity)
+            raise Forbidden(f"{channel}: only the hub publishes there", code="reserved-channel")
         if self.may(identity, action, channel):
             return
         require_known(identity)
-        owned = next((one for one in self._owned if channel.startswith(one.prefix)), None)
+        owned = self._owned_by_somebody(channel)
         if owned is None:
             raise _forbidden(action, channel)
         owns = identity.owns(owned.owner(channel))
@@ -63,6 +67,9 @@ class Gate:
         if owns or self.may(identity, Action.SUBSCRIBE, channel):
             raise _forbidden(action, channel)
         raise owned.unknown(channel)
+
+    def _owned_by_somebody(self, channel: str) -> OwnedChannels | None:
+        return next((one for one in self._owned if channel.startswith(one.prefix)), None)
 
 
 def require_known(identity: Identity) -> None:

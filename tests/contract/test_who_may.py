@@ -290,6 +290,13 @@ def test_publishing_needs_the_publish_grant(keyed: Web, channel: str) -> None:
     assert found["retained"] == 1
 
 
+def test_nobody_forges_what_a_conversation_s_channel_says(keyed: Web) -> None:
+    path, event = "/channels/thread:abcdef/events", {"event": "turn", "data": {"id": "forged"}}
+    for grants in ({"publish": ["*"]}, {"publish": ["thread:*"]}, {"admin": True}):
+        answer = keyed.post(path, json=event, headers=granted(**grants))
+        assert code(answer) == (403, "reserved-channel")
+
+
 def test_deleting_a_channel_needs_admin(keyed: Web, channel: str) -> None:
     path = f"/channels/{channel}"
     assert keyed.delete(path, headers=granted(publish=["*"], subscribe=["*"])).status_code == 403
