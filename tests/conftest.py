@@ -26,7 +26,7 @@ from typing import Any
 import fakeredis
 import hypothesis
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from hub.settings import Settings
 from hub.store.history import History
@@ -217,6 +217,17 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_FLAGS])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """Exceptions that a page does not catch fail the test."""
+    context = browser.new_context()
+    problems: list[str] = []
+    context.on("weberror", lambda error: problems.append(str(error.error)))
+    yield context
+    context.close()
+    assert problems == []
 
 
 @pytest.fixture

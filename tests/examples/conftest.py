@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext
 
 from tests.browser.proxy import Proxy
 from tests.support.deadline import answers
@@ -96,14 +95,3 @@ def start(shared: Shared, port: ReservedPort, tmp_path: Path, processes: list[Pr
         return url
 
     return run
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    """Exceptions that a page does not catch fail the test."""
-    context = browser.new_context()
-    problems: list[str] = []
-    context.on("weberror", lambda error: problems.append(str(error.error)))
-    yield context
-    context.close()
-    assert problems == []

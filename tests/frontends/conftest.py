@@ -9,7 +9,6 @@ from typing import Protocol
 
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext
 
 from tests.clients.client import NODE_MODULES, node
 from tests.support.deadline import answers
@@ -72,14 +71,3 @@ def serve_page(
         return url
 
     return start
-
-
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    """Exceptions that a page does not catch fail the test."""
-    context = browser.new_context()
-    problems: list[str] = []
-    context.on("weberror", lambda error: problems.append(str(error.error)))
-    yield context
-    context.close()
-    assert problems == []

@@ -9,13 +9,12 @@ import pytest
 from playwright.sync_api import BrowserContext, Page
 
 from tests.frontends.conftest import ServePage
+from tests.frontends.page import ANSWER, asked, calls, chunk, status
 from tests.support.deadline import eventually
 from tests.support.provider import Gate, Script
 from tests.support.shared import Shared
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-ANSWER = "Because of the rivers."
 
 
 def opened(context: BrowserContext, url: str) -> Page:
@@ -25,29 +24,8 @@ def opened(context: BrowserContext, url: str) -> Page:
     return page
 
 
-def asked(page: Page, question: str) -> None:
-    page.get_by_label("Question").fill(question)
-    page.get_by_role("button", name="Ask").click()
-
-
 def answer(page: Page) -> str:
     return "".join(page.locator("article.assistant").last.locator(".text").all_text_contents())
-
-
-def status(page: Page) -> str:
-    return page.locator("[role=status]").inner_text()
-
-
-def chunk(finish: str | None = None, **delta: Any) -> dict[str, Any]:
-    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
-
-
-def calls(name: str) -> list[dict[str, Any]]:
-    piece = {"index": 0, "id": "call_1", "type": "function"}
-    return [
-        chunk(tool_calls=[{**piece, "function": {"name": name, "arguments": "{}"}}]),
-        chunk("tool_calls"),
-    ]
 
 
 def test_a_run_survives_a_reload_and_a_second_client_connects_to_it(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
 from tests.frontends.conftest import ServePage
+from tests.frontends.page import ANSWER, asked, calls, chunk, status
 from tests.support.deadline import eventually
 from tests.support.provider import Gate, Script
 from tests.support.shared import Shared
@@ -20,7 +20,6 @@ ALIASES = {
     6: "--alias:@ai-sdk/react=ai-sdk-react-6 --alias:ai=ai6",
     7: "",
 }
-ANSWER = "Because of the rivers."
 
 
 @pytest.fixture(params=sorted(ALIASES), ids=lambda version: f"ai-{version}")
@@ -39,25 +38,6 @@ def opened(context: BrowserContext, url: str) -> Page:
 
 def answer(page: Page) -> str:
     return "".join(page.locator("article.assistant .text").all_text_contents())
-
-
-def asked(page: Page, question: str) -> None:
-    page.get_by_label("Question").fill(question)
-    page.get_by_role("button", name="Ask").click()
-
-
-def chunk(finish: str | None = None, **delta: Any) -> dict[str, Any]:
-    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
-
-
-def calls(name: str) -> list[dict[str, Any]]:
-    function = {"name": name, "arguments": "{}"}
-    piece = {"index": 0, "id": "call_1", "type": "function", "function": function}
-    return [chunk(tool_calls=[piece]), chunk("tool_calls")]
-
-
-def status(page: Page) -> str:
-    return page.locator("[role=status]").inner_text()
 
 
 def test_a_chat_survives_a_reload_in_mid_answer_and_is_the_same_in_every_tab(
