@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 
 from hub import sse
 from hub.channel import BEFORE_FIRST, order, place
 from hub.errors import NotFound
 from hub.fanout.channel_kind import Snapshot, View
-from hub.fanout.pace import json_parts
+from hub.fanout.pace import joined, json_parts
 from hub.store.follow import continues
 from hub.store.frame import Frame
 from hub.store.history import Record
@@ -59,7 +60,7 @@ class GenerationKind:
         data = within(own, answer.beside)
         # JSON has no line ends: it is one line of data (`sse.encode`), written in short steps.
         head = b"id: %s\nevent: snapshot\ndata: " % position.encode()
-        body = b"".join([head, *json_parts(data), b"\n\n"])
+        body = joined(chain([head], json_parts(data), [b"\n\n"]))
         n = record.state.n - (1 if record.state.end else 0)
         frame = Frame(position, position, n, body, data)
         return Snapshot(frame, position, terminal, edition=str(generation.attempt))

@@ -63,7 +63,7 @@ class Pace:
             self._since = time.perf_counter()
 
 
-def joined(parts: Iterable[bytes]) -> bytes:
+def joined(parts: Iterable[bytes | memoryview]) -> bytes:
     """`b"".join(parts)` for parts that are large together: copied in steps between which others
     run. Also the memory is asked for piece by piece."""
     pace, whole = Pace(), BytesIO()

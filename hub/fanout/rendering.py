@@ -12,14 +12,16 @@ rendering share its bytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from json.encoder import encode_basestring
 from typing import Protocol
 
 from hub import cursor, sse
 from hub.event import Event, compact_json
 from hub.fanout.channel_kind import Snapshot, View
-from hub.fanout.pace import json_parts
+from hub.fanout.pace import COPIED_BYTES, joined, json_parts
 from hub.fanout.unsent import NOTHING, PIECE_BYTES, Shared, Unsent
 from hub.store.chunk import Chunk
 from hub.store.frame import Frame
@@ -105,9 +107,11 @@ class Listed:
 
     def body(self, index: int, frame: Frame) -> bytes:
         """What is the same for all listeners to this channel."""
-        return (
-            enveloped(self.channels[index], frame) if self.envelope else sse.without_id(frame.data)
-        )
+        if self.envelope:
+            return enveloped(self.channels[index], frame)
+        if frame.value is None:
+            return sse.without_id(frame.data)
+        return joined([memoryview(frame.data)[frame.data.index(b"\n") + 1 :]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +137,18 @@ class Dialect:
 
 def enveloped(channel: str, frame: Frame) -> bytes:
     """The event without its id, as a `message` that holds what an EventSource would have shown."""
+    if frame.value is not None:  # a snapshot, which may be large: it is written in steps
+        head = compact_json({"channel": channel, "event": "snapshot", "data": ""})
+        return joined(chain([f"data: {head[:-2]}".encode()], _quoted(frame.value), [b'"}\n\n']))
     event = sse.decode(frame.data)
     data = {"channel": channel, "event": event.event, "data": event.data}
-    if frame.value is not None:  # a snapshot, which may be large: it is written in steps
-        return b"".join([b"data: ", *json_parts(data), b"\n\n"])
     return sse.encode_body(Event(compact_json(data), None, event.retry_ms))
+
+
+def _quoted(value: object) -> Iterator[bytes]:
+    """The value's JSON as what stands in a string of JSON."""
+    for part in json_parts(value):
+        yield encode_basestring(part.decode())[1:-1].encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +168,23 @@ class Labelled:
         return self._labelled(*self.inner.frame(index, frame, positions))
 
     def _labelled(self, data: bytes, inner: Rendering | None) -> tuple[bytes, Rendering | None]:
-        data = (b"\n" + data).replace(b"\nid: ", b"\nid: " + self.label.encode())[1:]
+        label = self.label.encode()
+        if len(data) <= COPIED_BYTES:
+            data = (b"\n" + data).replace(b"\nid: ", b"\nid: " + label)[1:]
+        else:
+            data = joined(_labelled_parts(data, label))
         return data, None if inner is None else Labelled(inner, self.label)
+
+
+def _labelled_parts(data: bytes, label: bytes) -> Iterator[bytes | memoryview]:
+    view, begun = memoryview(data), 0
+    at = 0 if data.startswith(b"id: ") else data.find(b"\nid: ")
+    while at >= 0:
+        end = data.index(b"id: ", at) + len(b"id: ")
+        yield view[begun:end]
+        yield label
+        begun, at = end, data.find(b"\nid: ", end)
+    yield view[begun:]
 
 
 @dataclass(frozen=True, slots=True)

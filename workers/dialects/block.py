@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -10,7 +10,7 @@ import msgspec
 
 from hub import sse
 from hub.event import Event, compact_json
-from hub.fanout.pace import COPIED_BYTES, LONG_TEXT, Pace, joined, json_parts
+from hub.fanout.pace import COPIED_BYTES, LONG_TEXT, joined, json_parts
 from hub.store.frame import Frame
 from workers.run.claim import WORKER_LOST
 
@@ -72,15 +72,18 @@ def text_block(frame: Frame, text: str) -> bytes:
     """The same of plain text."""
     if frame.value is None:
         return block(frame.id, text)
-    parts, pace, at = [b"id: %s\ndata: " % frame.id.encode()], Pace(), 0
+    return joined(chain([b"id: %s\ndata: " % frame.id.encode()], _lines(text), [b"\n\n"]))
+
+
+def _lines(text: str) -> Iterator[bytes]:
+    """The lines of the field `data`, in parts of about `LONG_TEXT`."""
+    at = 0
     while at < len(text):
         piece = text[at : at + LONG_TEXT]
         if piece[-1] == "\r":  # with the LF that may follow it
             piece = text[at : at + LONG_TEXT + 1]
-        parts.append(sse.data_lines(piece).encode())
+        yield sse.data_lines(piece).encode()
         at += len(piece)
-        pace.step()
-    return b"".join([*parts, b"\n\n"])
 
 
 def broken(event: str, *, sent: bool, lost: bool) -> Mapping[str, Any] | None:
