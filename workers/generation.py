@@ -167,10 +167,10 @@ class Generation:
             trace=Trace.from_field(fields.get("trace", "")),
         )
 
-    def first_fields(self) -> dict[str, str]:
+    def first_fields(self) -> dict[str, str | bytes]:
         """The record of a generation that was just made: nobody has claimed it yet, or it runs
         already, for its creator answers it."""
-        fields = {
+        fields: dict[str, str | bytes] = {
             "status": self.status,
             "created": str(self.created_ms),
             "model": self.model or "",

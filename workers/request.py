@@ -15,8 +15,7 @@ from typing import Any
 import msgspec
 
 from hub.errors import FieldError
-from hub.event import compact_json
-from hub.fanout.pace import LONG_TEXT, paced, pause
+from hub.fanout.pace import LONG_TEXT, joined, json_parts, paced, pause
 
 MAX_CHOICES = 16
 MAX_TOKENS = 10_000_000
@@ -66,11 +65,12 @@ class Request:
     store: bool = True
     producer: bool = False
 
-    def to_json(self) -> str:
-        return compact_json({name: getattr(self, name) for name in self.__slots__})
+    def to_json(self) -> bytes:
+        """In steps: a question may be as long as a body."""
+        return joined(json_parts({name: getattr(self, name) for name in self.__slots__}))
 
     @classmethod
-    def from_json(cls, text: str) -> Request:
+    def from_json(cls, text: str | bytes) -> Request:
         """Members of a later version are passed over: workers of two versions may share a Redis."""
         if len(text) > LONG_TEXT:
             pause()  # it has just been read

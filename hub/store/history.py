@@ -66,7 +66,7 @@ class RecordWrite:
     """
 
     expect: Mapping[str, str] = field(default_factory=dict)
-    fields: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, str | bytes] = field(default_factory=dict)
     log: str | None = None
     replace_log: bool = False
 

@@ -17,7 +17,7 @@ from hub.store.history import History, RecordWrite
 from hub.store.redis_link import RedisLink
 from tests.conftest import StartStack
 from tests.faults.test_listeners import MIB, memory_bytes
-from tests.support.deadline import eventually
+from tests.support.deadline import eventually, patience
 from tests.support.provider import Script, ScriptedProvider
 from tests.support.stack import Stack, Web
 from tests.support.stream import EventStream
@@ -32,7 +32,7 @@ SAID = 200
 """So many pieces are an answer of about 26 MB on the wire."""
 
 STEP_SECONDS = 0.08
-"""Of the processor's time. The promise is 0.05; the slack is for a machine that others use, too."""
+"""Of the processor's time. The promise is 0.05; the slack is for a slower machine."""
 
 
 @pytest.fixture
@@ -64,11 +64,19 @@ def say(generations: Generations, generation: Generation, text: str) -> None:
     generations.history.append(generation.channel, [Event(data, "delta")], record=write)
 
 
-def longest_step(web: Web) -> float:
-    for line in web.get("/metrics").text.splitlines():
-        if line.startswith("hubbub_longest_step_cpu_seconds "):
-            return float(line.split()[1])
-    raise AssertionError("no longest step is told")
+def metric(hub: Stack | Web, name: str) -> float:
+    (value,) = (
+        float(line.split()[1])
+        for line in hub.get("/metrics").text.splitlines()
+        if line.startswith(f"{name} ")
+    )
+    return value
+
+
+def no_step_was_long(hub: Stack | Web, name: str = "hubbub_longest_step_cpu_seconds") -> None:
+    """Beside other work the caches are others', too, and a step takes a multiple of the
+    processor's time."""
+    assert metric(hub, name) < STEP_SECONDS * patience()
 
 
 def test_watchers_that_read_nothing_hold_one_snapshot_together(
@@ -95,7 +103,7 @@ def test_watchers_that_read_nothing_hold_one_snapshot_together(
         late = idle[5]
         assert json.loads(late.next("snapshot").data)["choices"][0]["content"] == whole
         assert late.next().event == "completed"
-    assert longest_step(hub.web) < STEP_SECONDS
+    no_step_was_long(hub.web)
 
 
 def test_a_list_is_as_small_and_fast_as_if_nothing_large_were_in_it(
@@ -108,7 +116,7 @@ def test_a_list_is_as_small_and_fast_as_if_nothing_large_were_in_it(
     answer = hub.get("/generations")
     assert [each["question"] for each in answer.json()["generations"]] == ["What is it?", "Why?"]
     assert len(answer.content) < 4096
-    assert longest_step(hub.web) < STEP_SECONDS
+    no_step_was_long(hub.web)
 
 
 def test_reading_a_large_answer_delays_nobody(hub: Stack, large: Generation) -> None:
@@ -123,7 +131,7 @@ def test_reading_a_large_answer_delays_nobody(hub: Stack, large: Generation) -> 
     assert memory_bytes(hub.web) - before < 100 * MIB
     for answer in answers:
         answer.close()
-    assert longest_step(hub.web) < STEP_SECONDS
+    no_step_was_long(hub.web)
 
 
 pytestmark = pytest.mark.slow
@@ -156,6 +164,9 @@ WORST: dict[str, Callable[[], tuple[str, str, bytes]]] = {
         b'{"stream":true,"input":[%s]}' % b",".join([b'{"role":"user","content":"x"}'] * 30_000),
     ),
     "deep": lambda: ("generations", "application/json", b"[" * (8 * MIB)),
+    "a question with one wide character": lambda: (
+        "generations", "application/json", '{"prompt":"%s🙂"}'.encode() % (b"x" * (8 * MIB - 30))
+    ),
 }  # fmt: skip
 
 
@@ -166,7 +177,7 @@ def test_no_request_within_the_limits_holds_the_loop(hub: Stack, kind: str) -> N
     answer = requests.post(f"{hub.url}/{path}", data=body, headers=headers, timeout=60, stream=True)
     assert answer.status_code in (200, 201, 202, 400)
     answer.close()
-    assert longest_step(hub.web) < STEP_SECONDS
+    no_step_was_long(hub.web)
 
 
 def test_a_large_answer_as_a_response_delays_nobody(hub: Stack, large: Generation) -> None:
@@ -174,7 +185,7 @@ def test_a_large_answer_as_a_response_delays_nobody(hub: Stack, large: Generatio
     last = answer.text.rstrip().rpartition("data: ")[2]
     (message,) = json.loads(last)["response"]["output"]
     assert message["content"][0]["text"] == PIECE * SAID
-    assert longest_step(hub.web) < STEP_SECONDS
+    no_step_was_long(hub.web)
 
 
 ANSWERS: dict[str, Callable[[], list[object]]] = {
@@ -200,6 +211,13 @@ ANSWERS: dict[str, Callable[[], list[object]]] = {
         {"choices": [{"index": 0, "delta": {"tool_calls": [call(0, "\n" * (3 * MIB))]}}]}
     ],
     "an error of many values": lambda: [{"error": {"message": "x", "more": [[]] * 50_000}}],
+    "many names": lambda: [
+        {
+            "choices": [
+                {"index": 0, "delta": {"content": "x", **{f"m{n}": n for n in range(20_000)}}}
+            ]
+        }
+    ],
     "many calls": lambda: [
         {"choices": [{"index": 0, "delta": {"tool_calls": [call(n) for n in range(1000)]}}]}
     ],
@@ -228,12 +246,6 @@ def test_no_answer_within_the_limits_holds_the_worker_s_loop(
     hub = stack({"HUB_LEASE_SECONDS": "1"})
     assert hub.finished(hub.generate("x"), 60)["status"] in ("completed", "failed")
 
-    eventually(lambda: worker_step(hub) > 0)
-    assert worker_step(hub) < STEP_SECONDS
-
-
-def worker_step(hub: Stack) -> float:
-    for line in hub.get("/metrics").text.splitlines():
-        if line.startswith("hubbub_worker_longest_step_seconds "):
-            return float(line.split()[1])
-    return 0.0
+    step = "hubbub_worker_longest_step_seconds"
+    eventually(lambda: metric(hub, step) > 0)
+    no_step_was_long(hub, step)

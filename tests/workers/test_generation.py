@@ -14,7 +14,11 @@ QUEUED = Generation("abc", ASKED, "queued", 1_700_000_000_123, model="m", owner=
 
 
 def stored(**fields: str) -> Generation:
-    found = Generation.from_fields("abc", {**QUEUED.first_fields(), **fields})
+    first = {
+        name: value.decode() if isinstance(value, bytes) else value
+        for name, value in QUEUED.first_fields().items()
+    }
+    found = Generation.from_fields("abc", {**first, **fields})
     assert found is not None
     return found
 
