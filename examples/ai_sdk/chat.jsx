@@ -1,8 +1,9 @@
 // A page with `useChat()` of the AI SDK. There is no server code: it talks to the hub itself.
 import { useChat } from "@ai-sdk/react";
-import { DefaultChatTransport, lastAssistantMessageIsCompleteWithToolCalls } from "ai";
+import { lastAssistantMessageIsCompleteWithToolCalls } from "ai";
 import { useRef, useState } from "react";
 import { createRoot } from "react-dom/client";
+import { StayingTransport } from "./transport.js";
 
 const HUB = document.body.dataset.hub;
 const query = new URLSearchParams(location.search);
@@ -20,7 +21,8 @@ function Chat() {
   const { messages, sendMessage, regenerate, addToolOutput, status, error } = useChat({
     id,
     resume: true, // a reload in mid-answer goes on with it
-    transport: new DefaultChatTransport({ api: `${HUB}/api/chat`, body: { model: query.get("model") ?? undefined, tools } }),
+    // It goes on after a cut, too; without that, the SDK's own will do.
+    transport: new StayingTransport({ hub: HUB, body: { model: query.get("model") ?? undefined, tools } }),
     // Every tab sees the call; the one that asked answers it.
     onToolCall: ({ toolCall }) => {
       const { toolName: tool, toolCallId } = toolCall;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 import requests
@@ -22,6 +22,12 @@ class ServePage(Protocol):
     def __call__(self, name: str, aliases: str = "", hub: str = "") -> str:
         """Start an example's page, as a hub's (`hub`) or the shared one's; its origin."""
         ...
+
+
+def newest(shared: Shared) -> dict[str, Any]:
+    """The generation that was asked last; {} where none has been."""
+    found = shared.hub.get("/generations?limit=1").json().get("generations")
+    return dict(found[0]) if found else {}
 
 
 @pytest.fixture(scope="package")

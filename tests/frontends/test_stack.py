@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from tests.clients.client import NODE_MODULES, PROGRAMS, node
+from tests.frontends.conftest import newest
 from tests.support.deadline import eventually
 from tests.support.provider import Gate, Script
 from tests.support.shared import Shared
@@ -40,12 +41,6 @@ def run(program: str, *arguments: str) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     said: dict[str, Any] = json.loads(done.stdout)
     return said
-
-
-def newest(shared: Shared) -> dict[str, Any]:
-    """The generation that was asked last; {} where none has been."""
-    found = shared.hub.get("/generations?limit=1").json().get("generations")
-    return dict(found[0]) if found else {}
 
 
 def text_of(message: dict[str, Any]) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
-from tests.frontends.conftest import ServePage
+from tests.browser.proxy import Proxy
+from tests.frontends.conftest import ServePage, newest
 from tests.frontends.page import ANSWER, asked, calls, chunk, status
 from tests.support.deadline import eventually
 from tests.support.provider import Gate, Script
@@ -22,11 +24,23 @@ ALIASES = {
 }
 
 
+@pytest.fixture
+def proxy(shared: Shared) -> Iterator[Proxy]:
+    proxy = Proxy(shared.hub.url)
+    yield proxy
+    proxy.close()
+
+
 @pytest.fixture(params=sorted(ALIASES), ids=lambda version: f"ai-{version}")
-def page_url(request: pytest.FixtureRequest, serve_page: ServePage) -> str:
+def version(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+@pytest.fixture
+def page_url(version: int, serve_page: ServePage) -> str:
     """The example's page, made with one version of the SDK."""
-    url = serve_page("ai_sdk", ALIASES[request.param])
-    return f"{url}/?chat=chat-of-{request.param}"
+    url = serve_page("ai_sdk", ALIASES[version])
+    return f"{url}/?chat=chat-of-{version}"
 
 
 def opened(context: BrowserContext, url: str) -> Page:
@@ -57,6 +71,32 @@ def test_a_chat_survives_a_reload_in_mid_answer_and_is_the_same_in_every_tab(
 
     eventually(lambda: answer(page) == answer(other) == ANSWER, 30)
     eventually(lambda: status(page) == status(other) == "ready", 30)
+    assert len(shared.provider.requests) == 1
+
+
+def test_an_answer_goes_on_by_itself_after_a_cut(
+    shared: Shared, context: BrowserContext, serve_page: ServePage, proxy: Proxy, version: int
+) -> None:
+    gate = Gate()
+    shared.provider.scripts["salt"] = Script(text=ANSWER, gate=gate)
+    url = serve_page("ai_sdk", ALIASES[version], hub=proxy.url)
+    page = opened(context, f"{url}/?chat=cut-{version}")
+    asked(page, "salt")
+    gate.release(2)
+    eventually(lambda: answer(page) == ANSWER[:8], 30)
+
+    proxy.cut()
+    gate.release(1)
+    proxy.mend()
+    eventually(lambda: answer(page) == ANSWER[:12], 30)
+    proxy.cut()
+    gate.open()  # it ends while the page is away
+    eventually(lambda: newest(shared)["status"] == "completed", 30)
+    proxy.mend()
+
+    eventually(lambda: status(page) == "ready", 30)
+    assert answer(page) == ANSWER
+    assert page.locator("article.assistant .text").count() == 1
     assert len(shared.provider.requests) == 1
 
 
