@@ -38,8 +38,8 @@ SECONDS ?= 600
 PYTEST_OPTIONS ?=
 # Most of the time tests wait for leases, heartbeats and failovers. A file's tests stay together,
 # because they share servers.
-AT_ONCE ?= 2
-PYTEST = $(BIN)/python -m pytest -n $(AT_ONCE) --dist loadscope
+AT_ONCE ?= 4
+PYTEST = $(BIN)/python -m pytest -n $(AT_ONCE) --dist loadscope --no-loadscope-reorder
 BENCH_OPTIONS ?=
 
 RUN := $(VENV)/.run $(VENV)/.embedded

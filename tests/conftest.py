@@ -103,8 +103,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             or (callspec is not None and callspec.params.get("way") == "portable")
         ):
             item.add_marker(pytest.mark.slow)
+    # The files that take longest come first (`--no-loadscope-reorder`): one that began as the last
+    # would be waited for by all the processes that have nothing left to do.
+    slow = {item.path for item in items if any(map(item.get_closest_marker, _SLOW))}
+    items.sort(key=lambda item: item.path not in slow)
 
 
+_SLOW = ("slow", "browser", "cluster", "model")
 _PROCESSES: pytest.StashKey[list[Process]] = pytest.StashKey()
 
 

@@ -257,7 +257,8 @@ def test_keys_are_left_to_the_pager_behind_a_pipe(
     shown.press(b"a key\n")
     shown.until("got a key")
     gate.open()
-    shown.until("some text")
+    shown.until(" text")  # the line with the state comes past the pager, and may stand in between
+    assert "some" in shown.seen
     assert shown.status() == 0
 
 

@@ -133,7 +133,8 @@ def test_a_tool_of_the_page_answers_the_model_once_and_the_message_goes_on(
     asked(page, "how large")
     eventually(lambda: len(shared.provider.requests) == 1, 30)
     other = opened(context, page_url + "-tools")
-    eventually(lambda: status(other) != "ready", 30)
+    generation_id = newest(shared)["id"]
+    eventually(lambda: shared.hub.generation(generation_id)["listeners"] == 2, 30)
     gate.open()
     eventually(lambda: len(shared.provider.requests) == 2, 30)
     eventually(lambda: status(page) == status(other) == "ready" and answer(page) != "", 30)
