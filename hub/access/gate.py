@@ -7,8 +7,8 @@
     owned channel which this one may not see: it does not exist                      → 404
     any other                                                                        → 403
 
-Nobody publishes to an owned channel but the hub itself, whatever a token grants: a forged event
-there would be taken for the hub's. Its owner may do all else.
+Nobody writes to an owned channel but the hub itself, whatever a token grants (`require_free`): a
+forged event there would be taken for the hub's. Its owner may do all else.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from hub.channel import check_channel
 from hub.errors import Forbidden, NotFound, NotGranted
 from hub.identity import Action, Identity
 
@@ -52,9 +53,6 @@ class Gate:
 
     def require(self, identity: Identity, action: Action, channel: str = "") -> None:
         """Return if it is allowed. Raises `Unauthorized`, `Forbidden`, `NotFound`."""
-        if action is Action.PUBLISH and self._owned_by_somebody(channel):
-            require_known(identity)
-            raise Forbidden(f"{channel}: only the hub publishes there", code="reserved-channel")
         if self.may(identity, action, channel):
             return
         require_known(identity)
@@ -67,6 +65,14 @@ class Gate:
         if owns or self.may(identity, Action.SUBSCRIBE, channel):
             raise _forbidden(action, channel)
         raise owned.unknown(channel)
+
+    def require_free(self, identity: Identity, channel: str) -> None:
+        """Return where the channel is one that clients may write to. Raises `Unauthorized`,
+        `Forbidden`, `FieldError` for a name that is none."""
+        require_known(identity)
+        owned = self._owned_by_somebody(check_channel(channel))
+        if owned is not None:
+            raise Forbidden(f"{owned.prefix}* belongs to the hub", code="reserved-channel")
 
     def _owned_by_somebody(self, channel: str) -> OwnedChannels | None:
         return next((one for one in self._owned if channel.startswith(one.prefix)), None)

@@ -36,6 +36,11 @@ class Caller(NamedTuple):
         """Return if the caller may do this. Raises `Unauthorized`, `Forbidden`, `NotFound`."""
         self.gate.require(self.identity, action, channel)
 
+    def require_free(self, channel: str) -> None:
+        """Return where clients may write to the channel at all. Raises `Unauthorized`,
+        `Forbidden`, `FieldError`."""
+        self.gate.require_free(self.identity, channel)
+
     def may(self, action: Action, channel: str = "") -> bool:
         """Whether the grants allow it, whoever the channel belongs to."""
         return self.gate.may(self.identity, action, channel)

@@ -14,7 +14,7 @@ from hub.store.frame import StoredEvent
 from hub.timestamp import rfc3339
 from hub.web.caller import caller_of
 from hub.web.json_response import json_answer, long_json_answer
-from hub.web.publishing import Publishing, check_free
+from hub.web.publishing import Publishing
 from hub.web.request_head import head_of
 from hub.web.stream_response import listed_channels, subscribe
 
@@ -86,7 +86,7 @@ def channels_blueprint(delivery: Delivery, publishing: Publishing) -> Blueprint:
     @blueprint.delete("/channels/<channel>")
     def delete(channel: str) -> Response:
         caller = caller_of(request.environ)
-        check_free(delivery, caller, channel)
+        caller.require_free(channel)
         caller.require(Action.DELETE, channel)
         history.delete(channel)
         return Response(status=204)

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 from flask import Request
 
 from hub.access.limits import Limits
-from hub.channel import check_channel
-from hub.errors import FieldError, Forbidden, TooLarge, UnsupportedMediaType
+from hub.errors import FieldError, TooLarge, UnsupportedMediaType
 from hub.event import Event, check_text, check_type, event_from_json
 from hub.fanout.delivery import Delivery
 from hub.fanout.pace import Pace
@@ -24,6 +23,7 @@ from hub.web.request_head import RequestHead
 MAX_BATCH_EVENTS = 1000
 MAX_BATCH_BYTES = 8 * 2**20
 MAX_KEY = 128
+NDJSON = "application/x-ndjson"
 _LINES_PER_EVENT = 2
 """Blank lines are borne, within reason."""
 
@@ -52,12 +52,12 @@ class Publishing:
 
     def read(self, channel: str, head: RequestHead, caller: Caller, sent: Sent) -> Publish:
         """What is to be published, checked. Raises `HubError`."""
-        check_free(self.delivery, caller, channel)
+        caller.require_free(channel)
         caller.require(Action.PUBLISH, channel)
-        given = publication(head, sent, self.delivery.settings)
+        events, compared = _events(head, sent, self.delivery.settings)
         name = idempotency_key(head)
-        key = None if name is None else IdempotencyKey.of(caller.subject, name, given.body)
-        return Publish(channel, given.events, given.batch, key)
+        key = None if name is None else IdempotencyKey.of(caller.subject, name, compared)
+        return Publish(channel, events, head.media_type == NDJSON, key)
 
     def count(self, publish: Publish, caller: Caller) -> None:
         """Raises `TooMany`, where the caller has published too much of late."""
@@ -82,43 +82,24 @@ class Publish(NamedTuple):
     key: IdempotencyKey | None
 
 
-def check_free(delivery: Delivery, caller: Caller, channel: str) -> None:
-    """Return where the channel is one that clients may write to. Raises `Unauthorized`,
-    `Forbidden`, `FieldError` for a name that is none."""
-    caller.require_known()
-    kind = delivery.kind_of(check_channel(channel))
-    if kind is not None:
-        raise Forbidden(f"{kind.prefix}* belongs to the workers", code="reserved-channel")
-
-
-class Publication(NamedTuple):
-    """`batch`: NDJSON was sent, and the answer lists ids. `body` is what an Idempotency-Key
-    compares."""
-
-    events: Sequence[Event]
-    batch: bool
-    body: bytes
-
-
-def publication(head: RequestHead, sent: Sent, settings: Settings) -> Publication:
-    """Read the request. Raises `RequestError`, `FieldError` naming the field, or `TooLarge`."""
+def _events(head: RequestHead, sent: Sent, settings: Settings) -> tuple[Sequence[Event], bytes]:
+    """The events of a request, and what an Idempotency-Key compares. Raises `RequestError`,
+    `FieldError` naming the field, or `TooLarge`."""
     kind, max_event_bytes = head.media_type, settings.max_event_bytes
-    if kind == "application/x-ndjson":
+    if kind == NDJSON:
         body = read_body(sent, MAX_BATCH_BYTES, settings)
-        return Publication(_events_of_lines(body, settings), True, body)
+        return _events_of_lines(body, settings), body
     if kind == "text/plain":
         body = read_body(sent, max_event_bytes, settings)
         name = dict(reversed(head.query_pairs())).get("event")
         event = Event(_text(body), check_type(name))
-        return Publication([event], False, (name or "").encode() + b"\n" + body)
+        return [event], (name or "").encode() + b"\n" + body
     if kind == "application/json":
         body, value = read_json(sent, json_body_bytes(settings), settings)
         event = event_from_json(value)
         _check_size(event, max_event_bytes, "data")
-        return Publication([event], False, body)
-    raise UnsupportedMediaType(
-        "Content-Type: must be application/json, text/plain or application/x-ndjson"
-    )
+        return [event], body
+    raise UnsupportedMediaType(f"Content-Type: must be application/json, text/plain or {NDJSON}")
 
 
 def json_body_bytes(settings: Settings) -> int:
