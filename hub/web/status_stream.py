@@ -42,7 +42,7 @@ class StatusStream:
             channel_seconds=_KEPT_SECONDS,
         )
         self._history = History(delivery.history.link, kept)
-        self._telling = False
+        self._loop: Loop | None = None
 
     def watched(self) -> str:
         """The channel, to which the state is published from now on, while somebody listens."""
@@ -54,20 +54,16 @@ class StatusStream:
         return self._channel.get()
 
     def _begin(self) -> None:
-        if not self._telling:
-            self._telling = True
-            self._delivery.loops.start("status", self._tell)
+        if self._loop is None or self._loop.stopped:
+            self._loop = self._delivery.loops.start("status", self._tell)
 
     def _tell(self, loop: Loop) -> None:
         channel = self._channel.get()
-        try:
-            loop.sleep(PERIOD_SECONDS)  # whoever asked for it listens by then
-            while self._delivery.listeners_of(channel):
-                event = Event(compact_json(self._told()), "status")
-                try:
-                    self._history.append(channel, [event], try_seconds=PERIOD_SECONDS)
-                except RedisFailure as error:
-                    log.warning("the state of the hub is not told: %s", error.detail)
-                loop.sleep(PERIOD_SECONDS)
-        finally:
-            self._telling = False
+        loop.sleep(PERIOD_SECONDS)  # whoever asked for it listens by then
+        while self._delivery.listeners_of(channel):
+            event = Event(compact_json(self._told()), "status")
+            try:
+                self._history.append(channel, [event], try_seconds=PERIOD_SECONDS)
+            except RedisFailure as error:
+                log.warning("the state of the hub is not told: %s", error.detail)
+            loop.sleep(PERIOD_SECONDS)
