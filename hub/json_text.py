@@ -43,7 +43,8 @@ _ESCAPE = re.compile(
 )
 """An escape in a string; the group is there where it is half a pair alone."""
 
-_decode = msgspec.json.Decoder().decode
+decode = msgspec.json.Decoder().decode
+"""The value of what we have written ourselves, or have looked at: `str` or bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def parse_json(
     """The value. Raises `FieldError`, which names the field where a number is none."""
     doubtful = _check_shape(text, limits, field, step)
     try:
-        value = _decode(text)
+        value = decode(text)
     except ValueError:
         step()
         value = _decode_again(text, field, step)
@@ -77,7 +78,7 @@ def _decode_again(text: bytes, field: str, step: Callable[[], None]) -> Any:
     """What msgspec refuses: with halves of pairs, with numbers that are none, or no JSON at all."""
     try:
         text = with_whole_characters(text, step)
-        return _decode(text)
+        return decode(text)
     except ValueError:
         if len(text) <= _NAMED_BYTES:
             _name_number(text, field, step)

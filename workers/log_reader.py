@@ -12,15 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
-import msgspec
-
 from hub.fanout.pace import Pace
+from hub.json_text import decode
 from hub.store.history import History, Record
 
 PAGE_BYTES = 512 * 1024
 _OVERLAP_BYTES = 64
-
-_decode = msgspec.json.Decoder().decode
 
 
 class Folding(Protocol):
@@ -87,7 +84,7 @@ class LogReader(Generic[F]):
         add = self.fold.add
         for line in lines:
             if line:
-                value = _decode(line)
+                value = decode(line)
                 pace.step()
                 add(value)
             pace.step()

@@ -12,10 +12,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from hub.errors import FieldError
 from hub.fanout.pace import LONG_TEXT, joined, json_parts, paced, pause
+from hub.json_text import decode
 
 MAX_CHOICES = 16
 MAX_TOKENS = 10_000_000
@@ -29,7 +28,6 @@ QUESTION_SHOWN = 2_000
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 _ASKING = ("system", "developer", "user")
-_decode = msgspec.json.Decoder().decode
 
 MODEL_NAME = re.compile(r"[^\s\x00-\x1f\x7f]{1,256}")
 _FIELDS = frozenset(
@@ -74,7 +72,7 @@ class Request:
         """Members of a later version are passed over: workers of two versions may share a Redis."""
         if len(text) > LONG_TEXT:
             pause()  # it has just been read
-        return cls(**{n: value for n, value in _decode(text).items() if n in cls.__slots__})
+        return cls(**{n: value for n, value in decode(text).items() if n in cls.__slots__})
 
     def brief(self) -> Request:
         """What lists, pages and streams show of a request: small, whatever it holds. No provider

@@ -6,18 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, TypeVar
 
-import msgspec
-
-from hub import sse
+from hub import json_text, sse
 from hub.event import Event, compact_json
 from hub.fanout.pace import COPIED_BYTES, LONG_TEXT, joined, json_parts
 from hub.store.frame import Frame
 from workers.run.claim import WORKER_LOST
 
 V = TypeVar("V")
-
-_decode = msgspec.json.Decoder().decode
-"""Of what we have written ourselves: nobody need look at its numbers, or for halves."""
 
 TERMINAL = frozenset({"completed", "failed", "cancelled"})
 
@@ -38,7 +33,7 @@ def parsed(frame: Frame) -> tuple[str, Any]:
     if frame.value is not None:
         return "snapshot", frame.value
     event = sse.decode(frame.data)
-    return event.event, _decode(event.data)
+    return event.event, json_text.decode(event.data)
 
 
 def in_turn(

@@ -36,7 +36,7 @@ from typing import Any
 
 import msgspec
 
-from hub.json_text import levels, outside_strings, with_whole_characters
+from hub.json_text import decode, levels, outside_strings, with_whole_characters
 from workers.provider.sse_reader import MAX_EVENT_BYTES
 
 MAX_DEPTH = 64
@@ -94,7 +94,7 @@ def read_large(data: bytes, step: Callable[[], None]) -> Any:
     mended, and nested no deeper than `MAX_DEPTH`. Raises `NotJson`, `Unsound`."""
     _check_shape(data, step)
     try:
-        return _decode_fast(data)
+        return decode(data)
     except msgspec.ValidationError:
         raise Unsound("it holds a number that no double can hold") from None
     except RecursionError:
@@ -108,7 +108,7 @@ def read_large(data: bytes, step: Callable[[], None]) -> Any:
     data = with_whole_characters(data, step)
     step()
     try:
-        return _decode_fast(data)
+        return decode(data)
     except ValueError:
         raise NotJson from None
 
@@ -149,7 +149,7 @@ def begins_a_row(data: bytes) -> bool:
     if not end:
         return False
     try:
-        _decode_fast(line)
+        decode(line)
     except (ValueError, RecursionError):
         return False
     return True
@@ -252,7 +252,6 @@ def _no_constant(name: str) -> float:
 
 
 _CONSTANT = re.compile(rb"NaN|-?Infinity")
-_decode_fast = msgspec.json.Decoder().decode
 _decode = JSONDecoder(parse_float=_finite, parse_constant=_no_constant).raw_decode
 
 
