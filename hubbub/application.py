@@ -19,6 +19,8 @@ from hub.settings import SettingError, Settings
 from hub.store.history import History
 from hub.store.redis_link import RedisLink
 from hub.store.server_check import check_server, wait_until_fit
+from hub.store.stops import Stops
+from hub.version import build
 from hub.web import caller, cors, headers, problems, tracing
 from hub.web.caller import Callers, caller_of
 from hub.web.channels import channels_blueprint
@@ -26,6 +28,7 @@ from hub.web.door import Door
 from hub.web.entrance import Entrance
 from hub.web.health import WorkersSeen, health_blueprint
 from hub.web.pages import pages_blueprint
+from hub.web.process_check import process_warnings
 from hub.web.publishing import Publishing
 from hub.web.sessions import sessions_blueprint
 from hub.web.status_data import status_data_blueprint
@@ -44,7 +47,7 @@ from workers.producers.views import producers_blueprint
 from workers.queue import Queue
 from workers.roster import Roster
 from workers.status import status
-from workers.store import SCRIPT_PACKAGES, Generations
+from workers.store import SCRIPT_PACKAGES, SOURCES, Generations
 from workers.telemetry import spans_of
 from workers.thread_views import threads_blueprint
 from workers.threads import Threads
@@ -81,10 +84,17 @@ def application_of(
         counts = queue.counts()
         return WorkersSeen(counts.workers, counts.unwell)
 
+    stops, version = Stops(link), build(*SOURCES)
+
+    def beside() -> list[str]:
+        told = (*process_warnings(settings), stops.cut_short(), roster.other_versions(version))
+        return [line for line in told if line]
+
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # `/channels//events` is no channel's name
     app.extensions["hubbub"] = delivery
     app.extensions["hubbub.redis"] = partial(wait_until_fit, link, SCRIPT_PACKAGES)
+    app.extensions["hubbub.stops"] = stops
     problems.register(app)
     caller.register(app)
     headers.register(app)
@@ -113,6 +123,8 @@ def application_of(
             lambda seconds: check_server(link, SCRIPT_PACKAGES, try_seconds=seconds),
             workers=workers_seen,
             hindrance=roster.problem,
+            beside=beside,
+            version=version,
             hint=settings.no_model,
             more_metrics=lambda: families(queue.counts(), roster.longest_step_seconds()),
         )

@@ -14,7 +14,7 @@ from typing import Any
 
 from gunicorn.errors import HaltServer
 
-from hub import logs
+from hub import logs, open_files
 from hub.access.keys import keys_of
 from hub.settings import SettingError, Settings
 
@@ -43,12 +43,9 @@ workers = settings.web_concurrency
 worker_class = "hub.web.gunicorn_worker.Worker"
 backlog = 2048
 
-# Listeners are limited by the hub, which says so in words that EventSource understands. gunicorn's
-# limit and the kernel's must lie beyond that, or the words are never reached. Streams that stay in
-# gunicorn (the portable path) count here; those that were taken over count only as descriptors.
-# Those that something is awaited of are bounded by the hub, too (`hub/web/waiting.py`).
-_HEADROOM = 1024
-worker_connections = settings.max_listeners + 2 * settings.max_waiting + _HEADROOM
+# Streams that stay in gunicorn (the portable path) count here; those that were taken over count
+# only as descriptors.
+worker_connections = open_files.connections(settings)
 
 # Streams are ended by the hub within the grace; gunicorn kills what is left after it.
 graceful_timeout = math.ceil(settings.grace_seconds) + 1
@@ -101,11 +98,7 @@ def _raise_descriptor_limit(wanted: int) -> None:
             break
         except (ValueError, OSError):
             pass  # only root may go beyond the hard limit
-    if limits[0] < wanted:
-        problem = (
-            f"this process may open {hard} files, too few for HUB_MAX_LISTENERS="
-            f"{settings.max_listeners}: raise the limit (ulimit -Hn) or lower the setting"
-        )
+    if problem := open_files.shortage(settings):
         print(logs.complaint("hubbub", problem, os.environ), file=sys.stderr, flush=True)
 
 
@@ -150,4 +143,4 @@ def on_exit(server: object) -> None:
     shutil.rmtree(_scoreboard, ignore_errors=True)
 
 
-_raise_descriptor_limit(worker_connections + _HEADROOM)
+_raise_descriptor_limit(open_files.wanted(settings))

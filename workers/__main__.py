@@ -25,6 +25,7 @@ from hub.spans import Spans  # noqa: E402
 from hub.store.history import History  # noqa: E402
 from hub.store.redis_link import RedisLink  # noqa: E402
 from hub.store.server_check import wait_until_fit  # noqa: E402
+from hub.version import build  # noqa: E402
 from workers.generators import Generators  # noqa: E402
 from workers.provider import Providers  # noqa: E402
 from workers.provider.config import load_providers  # noqa: E402
@@ -33,7 +34,7 @@ from workers.queue import Queue  # noqa: E402
 from workers.roster import Roster, report_for_ever  # noqa: E402
 from workers.run.answerer import Answerer  # noqa: E402
 from workers.run.worker import Worker  # noqa: E402
-from workers.store import SCRIPT_PACKAGES, Generations  # noqa: E402
+from workers.store import SCRIPT_PACKAGES, SOURCES, Generations  # noqa: E402
 from workers.telemetry import spans_of  # noqa: E402
 
 log = logging.getLogger("workers")
@@ -74,7 +75,8 @@ def main(arguments: Sequence[str] = ()) -> int:
     roster = Roster(link, settings.lease_seconds)
     longest_step = LongestStep()
     longest_step.start()
-    report = partial(report_for_ever, roster, name, providers, settings, longest_step)
+    version = build(*SOURCES)
+    report = partial(report_for_ever, roster, name, providers, settings, longest_step, version)
     worker.loops.start("report", report)
     log.info("worker starts, up to %d generations at a time", settings.worker_concurrency)
     asked.wait()

@@ -27,11 +27,12 @@ _ROSTER = Script.load("workers", "roster")
 class Report:
     """One worker's. `problem`: why it cannot answer just now, '' where nothing hinders it.
     `longest_step_seconds`: the longest that one step held its loop of late, in the processor's
-    time."""
+    time. `version`: of what it runs."""
 
     models: tuple[str, ...]
     problem: str = ""
     longest_step_seconds: float = 0.0
+    version: str = ""
 
 
 class Roster:
@@ -48,6 +49,7 @@ class Roster:
                 "models": report.models,
                 "problem": report.problem,
                 "longest_step": report.longest_step_seconds,
+                "version": report.version,
             }
         )
         self._link.run(_REPORT, [self._key], [consumer, self._counts_ms, said])
@@ -59,14 +61,26 @@ class Roster:
         """Those of the workers that live. Raises `RedisUnavailable`."""
         found = [json.loads(said) for said in self._link.run(_ROSTER, [self._key], [])]
         return [
-            # A worker of an older version says nothing of its steps.
-            Report(tuple(said["models"]), said["problem"], said.get("longest_step", 0.0))
+            # A worker of an older version says nothing of its steps, or of its version.
+            Report(
+                tuple(said["models"]),
+                said["problem"],
+                said.get("longest_step", 0.0),
+                said.get("version", ""),
+            )
             for said in found
         ]
 
     def longest_step_seconds(self) -> float:
         """The longest of all workers' that live. Raises `RedisUnavailable`."""
         return max((report.longest_step_seconds for report in self.reports()), default=0.0)
+
+    def other_versions(self, ours: str) -> str:
+        """What is to be told of workers that run another version; '' where none does. Raises
+        `RedisUnavailable`."""
+        others = {report.version for report in self.reports()} - {ours}
+        named = ", ".join(sorted(version or "an older one" for version in others))
+        return f"this process has version {ours}, and workers have {named}" if others else ""
 
     def models(self) -> tuple[str, ...]:
         """What any of them can ask, each once, in the order in which they say it."""
@@ -84,6 +98,7 @@ def report_for_ever(
     providers: Providers,
     settings: Settings,
     longest_step: LongestStep,
+    version: str,
     loop: Loop,
 ) -> None:
     """A loop of a worker: ask its providers what they have, and say it, and how long the worker's
@@ -96,7 +111,8 @@ def report_for_ever(
                 models, problem = _found(providers)
             own = tuple(settings.generators)
             seconds = longest_step.figures()["longest_step_cpu"]
-            roster.report(consumer, Report(own + models, problem if minds else "", seconds))
+            said = Report(own + models, problem if minds else "", seconds, version)
+            roster.report(consumer, said)
         except RedisUnavailable:
             pass  # the worker's own loops say that
         except Exception:

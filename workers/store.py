@@ -47,6 +47,9 @@ MIN_EVENT_BYTES = 2 * MAX_EVENT_BYTES
 """A generation's own events may always be so large: HUB_MAX_EVENT_BYTES is there for publishers.
 Its text comes in smaller pieces, but a picture is as large as its provider's chunk."""
 
+SOURCES = ("hub", "workers")
+"""The packages that a version is made of (`hub.version.build`)."""
+
 SCRIPT_PACKAGES = ("hub.store", "hub.access", "workers")
 """Whose scripts a process runs that has to do with generations (`store.server_check`)."""
 

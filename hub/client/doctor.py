@@ -16,12 +16,15 @@ from hub.client.remote import Remote, RemoteError, what_to_do
 
 
 def examine(remote: Remote, *, long: bool = False) -> Iterator[Finding]:
-    """One finding for each check; `long` adds those that wait. Where no hub answers, nothing else
-    is asked."""
+    """One finding for each check, and one for each thing that the hub says of itself; `long` adds
+    those that wait. Where no hub answers, nothing else is asked."""
     patient = Patient(remote, f"doctor-{secrets.token_hex(6)}")
     for name, check in [*_CHECKS, *(_LONG_CHECKS if long else ())]:
         try:
             yield Finding(name, "ok", check(patient))
+            if check is way_checks.ready:
+                for note in way_checks.told(patient):
+                    yield Finding(_TOLD, note.state, str(note), note.why, note.mend)
         except Ill as error:
             yield Finding(name, error.state, str(error), error.why, error.mend)
             if check is way_checks.answers and error.state == "ill":
@@ -32,9 +35,11 @@ def examine(remote: Remote, *, long: bool = False) -> Iterator[Finding]:
                 return
 
 
+_TOLD = "what the hub says of itself"
 _CHECKS: list[tuple[str, Callable[[Patient], str]]] = [
     ("the hub answers", way_checks.answers),
     ("it is ready for work", way_checks.ready),
+    ("one version answers", way_checks.one_version),
     ("it knows where it stands", way_checks.knows_its_prefix),
     ("the clocks agree", way_checks.clocks),
     ("who may use it", way_checks.who_may),

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
+from hub.client.causes import VERSIONS, cause
 from hub.client.finding import Ill, Note, Patient
 from hub.client.remote import CONNECT_SECONDS, Remote, RemoteError, channel_path
 from hub.settings import is_loopback
@@ -18,6 +19,7 @@ from hub.showing import without_passwords
 SKEW_SECONDS = 30.0
 """Half of what the check of a token's `exp` bears (contract §7)."""
 
+_ASKED_TIMES = 6
 _STYLE_SHEET = re.compile(r'href="([^"]*/static/[^"]+\.css[^"]*)"')
 
 _NOT_READY = {
@@ -30,7 +32,6 @@ _NOT_READY = {
         "Redis does not answer the hub",
         "REDIS_URL, where the hub runs, and the Redis that it names",
     ),
-    "redis-unfit": ("Redis is too old, or refuses a command", "docs/redis.md: version and rights"),
 }
 
 
@@ -57,20 +58,44 @@ def answers(patient: Patient) -> str:
 
 
 def ready(patient: Patient) -> str:
-    """What the hub's processes have asked their Redis at the start is asked again for this."""
+    """What the hub's processes have asked their Redis at the start is asked again for this. What
+    is borne all the same has findings of its own (`told`)."""
+    try:
+        patient.remote.call("GET", "/readyz")
+    except RemoteError as error:
+        unfit = cause(str(error)) if error.code == "redis-unfit" else None
+        why, mend = unfit or _NOT_READY.get(error.code, ("the hub's log says it", ""))
+        raise Ill(str(error), why, mend) from None
+    return "Redis and a worker are there"
+
+
+def told(patient: Patient) -> list[Note]:
+    """A note for each thing that the hub says of itself; none where it is not ready."""
     try:
         found = patient.remote.call("GET", "/readyz")
-    except RemoteError as error:
-        why, mend = _NOT_READY.get(error.code, ("the hub's log says it", ""))
-        raise Ill(str(error), why, mend) from None
-    told = [*found.get("warnings", []), *([found["hint"]] if "hint" in found else [])]
-    if told:
-        raise Note(
-            f"Redis and a worker are there, but {'; '.join(told)}",
-            "what Redis or the model is set to",
-            "docs/redis.md has the line for each",
-        )
-    return "Redis and a worker are there"
+    except RemoteError:
+        return []
+    notes = []
+    for seen in [*found.get("warnings", []), *found.get("unwell", [])]:
+        why, mend = cause(seen) or ("the hub's log says it", "")
+        notes.append(Note(seen, why, mend))
+    if "hint" in found:
+        notes.append(Note(found["hint"], "the bundled model cannot load here", "what it says"))
+    return notes
+
+
+def one_version(patient: Patient) -> str:
+    """Each time by a connection of its own, which may lead to another process."""
+    versions = set()
+    for _ in range(_ASKED_TIMES):
+        try:
+            found = patient.remote.answer("GET", "/readyz", headers={"Connection": "close"})
+        except RemoteError:
+            continue  # not ready, and that has been said
+        versions.add(str(found.json().get("version", "an older one")))
+    if len(versions) > 1:
+        raise Note(f"web processes have {', '.join(sorted(versions))}", *VERSIONS)
+    return next(iter(versions), "none of them is ready")
 
 
 def knows_its_prefix(patient: Patient) -> str:

@@ -20,6 +20,7 @@ Cluster. With the prefix `hub`, in database 0:
     hub:{tokens}:revoked        zset       tokens that count no more (`access.revocations`)
     hub:{tokens}:share-key      string     what share links are signed with (`access.shares`)
     hub:{data}:version          string     the format of all this (`store.data_version`)
+    hub:{data}:stopping         hash       web processes that tell their listeners (`store.stops`)
     hub:{limit:…}:window        list       when somebody did what is limited (`access.limits`)
 
     hub:{CHANNEL}               pub/sub    the channel's announcements

@@ -4,8 +4,8 @@
                 password that is not accepted, another version's data (`data_version`): nothing
                 but an operator mends that
     waits       no answer, loading, a replica: `RedisUnavailable`, and asked again
-    is told     an eviction policy that may take events away, nothing kept on disk: the hub works,
-                with less of its promise
+    is told     an eviction policy that may take events away, nothing kept on disk, an output
+                buffer that is too small: the hub works, with less of its promise
 
 The commands are read from the scripts themselves, so the check cannot fall behind them. Redis 6.2
 cannot be asked about commands; there a refusal is found when it happens.
@@ -36,6 +36,10 @@ LEAST_CLUSTER_VERSION = (7, 0)
 
 PAUSE_SECONDS = 0.5
 
+LEAST_OUTPUT_BYTES = 16 * 2**20
+"""For a subscriber: twice what one batch of events may have. Redis' own limit is 32 MiB."""
+
+_OUTPUT_BUFFERS = "client-output-buffer-limit"
 _CHECK = Script.load("hub.store", "check")
 _SCRIPTED = re.compile(r"redis\.p?call\('([A-Z]+)'(?:, '([A-Z]+)')?")
 _CONTAINERS = frozenset({"XGROUP", "XINFO"})
@@ -94,7 +98,7 @@ def _facts(client: Any) -> dict[str, Any]:
     """What INFO says, and how it is configured as far as that may be asked."""
     where = {"target_nodes": RedisCluster.RANDOM} if isinstance(client, RedisCluster) else {}
     facts: dict[str, Any] = {}
-    for question in (("INFO",), ("CONFIG GET", "save")):
+    for question in (("INFO",), ("CONFIG GET", "save"), ("CONFIG GET", _OUTPUT_BUFFERS)):
         try:
             facts |= client.execute_command(*question, **where)
         except ResponseError:
@@ -151,3 +155,9 @@ def _warnings(facts: dict[str, Any]) -> Iterator[str]:
         yield f"maxmemory-policy {policy} may take events away; set noeviction"
     if facts.get("aof_enabled") == 0 and facts.get("save") == "":
         yield "nothing is kept on disk; a restart of it forgets all events"
+    pubsub = re.search(r"pubsub (\d+)", str(facts.get(_OUTPUT_BUFFERS, "")))
+    if pubsub and 0 < int(pubsub[1]) < LEAST_OUTPUT_BYTES:
+        yield (
+            f"{_OUTPUT_BUFFERS} pubsub {pubsub[1]} drops a process that one batch of events makes "
+            "wait; set pubsub 33554432 8388608 60"
+        )

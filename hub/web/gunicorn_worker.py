@@ -39,6 +39,7 @@ from hub.web.waiting import WAITING, WaitingConnection, WaitingConnections
 if TYPE_CHECKING:
     from hub.fanout.delivery import Delivery
     from hub.fanout.loops import Loop
+    from hub.store.stops import Stops
     from hub.web.door import Door
 
 log = logging.getLogger("hub.gunicorn_worker")
@@ -50,6 +51,7 @@ _KEEPALIVE_SECONDS = 30
 _LOOK_SECONDS = 0.1
 _HANDSHAKE_SECONDS = 10
 _UNSENT_BYTES = 256 * 1024
+_TAKE_BACK_SECONDS = 0.3
 
 _BROKEN_BODY = (
     errors.ChunkMissingTerminator,
@@ -107,7 +109,8 @@ class Server(StreamServer):  # type: ignore[misc]
 class Worker(GeventWorker):  # type: ignore[misc]
     """gunicorn's gevent worker for streams. The application is to carry its `Delivery`, or what
     makes it in the worker's process, in `app.extensions["hubbub"]`; what waits until its Redis is
-    fit to work with may be in `app.extensions["hubbub.redis"]`."""
+    fit to work with may be in `app.extensions["hubbub.redis"]`, and who is told of its stop in
+    `app.extensions["hubbub.stops"]`."""
 
     wsgi: Any
     _unfit = False
@@ -129,6 +132,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         delivery = application.extensions["hubbub"]
         self.delivery: Delivery = delivery() if callable(delivery) else delivery
         self._wait_until_fit: Callable[[], None] | None = application.extensions.get("hubbub.redis")
+        self._stops: Stops | None = application.extensions.get("hubbub.stops")
         settings = self.delivery.settings
         proxies = TrustedProxies(settings.trusted_proxies)
         self.waiting = WaitingConnections(
@@ -180,9 +184,16 @@ class Worker(GeventWorker):  # type: ignore[misc]
             loop.sleep(_LOOK_SECONDS)
         if self.door is not None:
             self.door.close_idle()
-        self.delivery.close_all("shutdown", self.delivery.settings.grace_seconds * 0.8)
+        grace_seconds = self.delivery.settings.grace_seconds
+        told = None
+        if self._stops is not None and self.delivery.listeners:
+            told = gevent.spawn(self._stops.begins, grace_seconds)
+        self.delivery.close_all("shutdown", grace_seconds * 0.8)
         while self.door is not None and self.door.busy:
             loop.sleep(_LOOK_SECONDS)
+        if told is not None and self._stops is not None:
+            told.join(_TAKE_BACK_SECONDS)
+            gevent.spawn(self._stops.ended).join(_TAKE_BACK_SECONDS)
         self._drained.set()
 
     def _tidy(self, loop: Loop) -> None:

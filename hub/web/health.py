@@ -35,11 +35,15 @@ def health_blueprint(
     check_server: Callable[[float], ServerCheck],
     workers: Callable[[], WorkersSeen],
     hindrance: Callable[[], str],
+    beside: Callable[[], Sequence[str]],
     more_metrics: Callable[[], Iterable[Metric]],
+    *,
+    version: str,
     hint: str = "",
 ) -> Blueprint:
     """`check_server(try_seconds)` asks Redis what it may do for this process. `hindrance` says why
-    the workers cannot work just now, '' where they can. `more_metrics` are those of what builds on
+    the workers cannot work just now, '' where they can. `beside` says what else is borne and should
+    not be. `more_metrics` are those of what builds on
     the hub. Each may raise `RedisFailure`. `hint` is what a hub that is ready says all the same,
     such as why there is no model."""
     blueprint = Blueprint("health", __name__)
@@ -59,6 +63,7 @@ def health_blueprint(
             if found.missing:
                 return _answer(503, {"status": RedisUnfit.code, "detail": found.missing[0]})
             seen, hindered = workers(), hindrance()
+            warnings = (*found.warnings, *beside())
         except RedisFailure as error:
             return _answer(503, {"status": error.code, "detail": error.detail})
         troubles = delivery.loops.troubles()
@@ -72,10 +77,9 @@ def health_blueprint(
             return _answer(503, {"status": "model-unavailable", "detail": hindered})
         # What is borne, and should not be: an operator reads it by `hubbub doctor`. A worker that
         # cannot send, beside others that can, is no reason to take this process out.
-        told = {"warnings": found.warnings, "unwell": seen.unwell, "hint": hint}
-        return _answer(
-            200, {"status": "ready"} | {name: each for name, each in told.items() if each}
-        )
+        told = {"warnings": warnings, "unwell": seen.unwell, "hint": hint}
+        ready = {"status": "ready", "version": version}
+        return _answer(200, ready | {name: each for name, each in told.items() if each})
 
     @blueprint.get("/metrics")
     def metrics() -> Response:

@@ -18,11 +18,11 @@ from click.shell_completion import get_completion_class, shell_complete
 
 from hub.client.remote import RemoteError, what_to_do
 from hub.showing import say
+from hub.version import VERSION
 from hubbub.commands.channels import listen, publish
 from hubbub.commands.doctor import doctor
 from hubbub.commands.generations import INTERRUPTED, cancel, generate, ls, tail
 from hubbub.commands.top import top
-from hubbub.version import VERSION
 
 NAME = "hubbub"
 REFUSED, SENSELESS, READER_GONE = 1, 2, 141

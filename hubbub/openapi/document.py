@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hub.settings import Settings
+from hub.version import VERSION
 from hub.web.credentials import COOKIE
 from hub.web.headers import EVERY_ANSWER
 from hubbub.openapi import channels, frontends, generations, openai, operating, problems
 from hubbub.openapi.values import Operation
-from hubbub.version import VERSION
 
 OPENAPI = "3.1.0"
 

@@ -55,12 +55,13 @@ SCHEMAS: Mapping[str, Schema] = {
     "Health": record(
         {
             "status": STRING,
+            "version": STRING,
             "detail": STRING,
             "warnings": list_of(STRING),
             "unwell": list_of(STRING),
             "hint": STRING,
         },
-        optional=("detail", "warnings", "unwell", "hint"),
+        optional=("version", "detail", "warnings", "unwell", "hint"),
     ),
     "StatusData": record(
         {

@@ -118,7 +118,8 @@ def test_an_open_hub_on_a_network_without_tls_and_a_proxy_on_the_way_are_told(
 def test_what_redis_and_the_workers_lack_is_told(
     hub: Stack, own_hub: Stack, run: Run, channel: str
 ) -> None:
-    assert "nothing is kept on disk" in str(finding(way_checks.ready, hub.url, channel))
+    with Remote(hub.url) as remote:
+        assert "nothing is kept on disk" in str(way_checks.told(Patient(remote, channel))[0])
     worker = finding(way_checks.ready, own_hub.url, channel)
     assert "no worker" in str(worker) and worker.mend == "hubbub worker"
     assert run("doctor", own_hub.url).returncode == 1
