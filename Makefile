@@ -5,7 +5,9 @@
 #                   (AT_ONCE=0: one after the other)
 #   make test-fast  the tests that need no browser, no model and no cluster
 #   make test-compose   the compose file under a container engine; as root, one of its own
+#   make test-machines  `make run` on bare machines behind a proxy, under the same engine
 #   make test-clients    clients in Go, Rust and Java, where Go 1.26, cargo, a JDK 17 and mvn are
+#   make test-collector  traces and metrics in OpenTelemetry's collector, where Go 1.26 is
 #   make test-keys  the end-to-end tests once more, on hubs that ask for tokens
 #   make coverage   which branches of the delivery the tests reach
 #   make figures    the source, counted
@@ -46,7 +48,7 @@ RUN := $(VENV)/.run $(VENV)/.embedded
 MODEL := $(VENV)/.model
 DEV := $(RUN) $(VENV)/.dev
 
-.PHONY: run test test-fast test-keys test-compose test-clients clients check format bench soak fuzz clean chromium redis proxies prometheus tools
+.PHONY: run test test-fast test-keys test-compose test-machines test-clients test-collector clients check format bench soak fuzz clean chromium redis proxies prometheus tools
 .NOTPARALLEL:
 
 run: $(RUN) $(MODEL)
@@ -68,8 +70,15 @@ test-fast: $(DEV)
 test-compose: $(DEV)
 	$(BIN)/python -m pytest -n 0 --compose tests/compose $(PYTEST_OPTIONS)
 
+test-machines: $(DEV)
+	$(BIN)/python -m pytest -n 0 --compose --machines tests/compose/test_machines.py $(PYTEST_OPTIONS)
+
 test-clients: $(DEV) clients
 	$(BIN)/python -m pytest -n 0 --compiled tests/clients/test_compiled.py $(PYTEST_OPTIONS)
+
+test-collector: $(DEV)
+	cd tests/operations/collector && go build -o $(abspath $(VENV))/collector .
+	$(BIN)/python -m pytest -n 0 --collector tests/operations/test_collector.py $(PYTEST_OPTIONS)
 
 clients: $(DEV)
 	cd tests/clients/go && go build -o $(abspath $(VENV))/go-clients .

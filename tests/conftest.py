@@ -68,7 +68,12 @@ if keys.ON:
     keys.show_with_every_request()
 
 
-APART = {"--compose": TESTS / "compose", "--compiled": TESTS / "clients" / "test_compiled.py"}
+APART = {
+    "--compose": TESTS / "compose",
+    "--machines": TESTS / "compose" / "test_machines.py",
+    "--compiled": TESTS / "clients" / "test_compiled.py",
+    "--collector": TESTS / "operations" / "test_collector.py",
+}
 """What runs only where it is asked for: it needs a container engine, or a compiler."""
 
 
@@ -77,6 +82,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--compose",
         action="store_true",
         help="run the tests of tests/compose, which need a container engine, or root to start one",
+    )
+    parser.addoption(
+        "--machines",
+        action="store_true",
+        help="with --compose: also bare machines behind a proxy",
+    )
+    parser.addoption(
+        "--collector",
+        action="store_true",
+        help="run the test of OpenTelemetry's collector, which `make test-collector` has built",
     )
     parser.addoption(
         "--compiled",

@@ -24,21 +24,28 @@ AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 PIP_CONFIGURATION = Path("/etc/pip.conf")
 
 
-def _debian(target: Path, *packages: str, hooks: tuple[str, ...] = ()) -> None:
+def _debian(target: Path, *packages: str, hooks: tuple[str, ...] = (), suite: str = SUITE) -> None:
     """A root file system with `packages`. Hooks are mmdebstrap's, run when they are installed."""
     command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(packages)}"]
     command += [f"--customize-hook={hook}" for hook in hooks]
-    subprocess.run([*command, SUITE, str(target)], check=True, timeout=600)
+    subprocess.run([*command, suite, str(target)], check=True, timeout=600)
 
 
 def _python(target: Path) -> None:
     packages = ("ca-certificates", "python3", "python3-pip", "python-is-python3")
-    hooks = ['rm -f "$1"/usr/lib/python3.*/EXTERNALLY-MANAGED']
-    # A machine behind a company's proxy has an authority of its own, which pip needs inside, too.
-    for file in (AUTHORITIES, PIP_CONFIGURATION):
-        if file.exists():
-            hooks.append(f"copy-in {file} {file.parent}")
-    _debian(target, *packages, hooks=tuple(hooks))
+    managed = 'rm -f "$1"/usr/lib/python3.*/EXTERNALLY-MANAGED'
+    _debian(target, *packages, hooks=(managed, *_this_machine_s()))
+
+
+def _trixie(target: Path) -> None:
+    packages = ("ca-certificates", "python3", "python3-venv", "make")
+    _debian(target, *packages, hooks=_this_machine_s(), suite="trixie")
+
+
+def _this_machine_s() -> tuple[str, ...]:
+    """Behind a company's proxy it has an authority of its own, which pip needs inside, too."""
+    files = (AUTHORITIES, PIP_CONFIGURATION)
+    return tuple(f"copy-in {file} {file.parent}" for file in files if file.exists())
 
 
 def _redis(target: Path) -> None:
@@ -63,6 +70,9 @@ MAKERS: Mapping[str, Callable[[Path], None]] = {
     "caddy:2-alpine": _caddy,
 }
 
+TRIXIE = "bare:trixie"
+"""A Debian 13 for `make test-machines`, made only there."""
+
 CHANGES: Mapping[str, tuple[str, ...]] = {
     "python:3.11-slim": (),
     "redis:7-alpine": ("WORKDIR /data", "VOLUME /data"),
@@ -82,7 +92,7 @@ def archive(image: str) -> Path:
     if not kept.exists():
         making = kept.with_suffix(f".{os.getpid()}.tar")
         try:
-            MAKERS[image](making)
+            (_trixie if image == TRIXIE else MAKERS[image])(making)
             making.rename(kept)
         finally:
             making.unlink(missing_ok=True)
