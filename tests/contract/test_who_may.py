@@ -457,6 +457,41 @@ def test_the_workers_channels_are_reserved_to_them_also_for_an_admin(keyed: Web)
         assert code(keyed.delete(channel, headers=shown)) == (403, "reserved-channel")
 
 
+# ── chats and runs of front ends ─────────────────────────────────────────────────────────────────
+
+
+def test_another_s_chat_and_thread_do_not_exist(keyed: Web, channel: str) -> None:
+    mine, yours = granted("mine", generate=True), granted("yours", generate=True, subscribe=["*"])
+    text = {"id": "m1", "role": "user", "parts": [{"type": "text", "text": "?"}]}
+    chat = {"id": channel, "messages": [text], "trigger": "submit-message"}
+    run = {
+        "threadId": channel,
+        "runId": "r1",
+        "messages": [{"id": "1", "role": "user", "content": "?"}],
+        "tools": [],
+        "context": [],
+        "state": {},
+        "forwardedProps": {},
+    }
+    with keyed.post("/api/chat", json=chat, headers=mine, stream=True) as first:
+        assert first.status_code == 200
+    with keyed.post("/ag-ui", json=run, headers=mine, stream=True) as first:
+        assert first.status_code == 200
+    watched, connect = f"/api/chat/{channel}/stream", {"threadId": channel}
+    for shown, chat_status, run_status in ((mine, 200, 200), (yours, 204, 404)):
+        with keyed.get(watched, headers=shown, stream=True) as answer:
+            assert answer.status_code == chat_status
+        with keyed.post("/ag-ui/connect", json=connect, headers=shown, stream=True) as answer:
+            assert answer.status_code == run_status
+    assert keyed.post(f"/api/chat/{channel}/stop", headers=yours).status_code in (204, 404)
+    listed = keyed.get("/generations", headers=mine).json()["generations"]
+    assert [each["status"] for each in listed[:2]] == ["queued", "queued"], "nobody has stopped it"
+    # The same id is another chat of the other one's own.
+    with keyed.post("/api/chat", json=chat, headers=yours, stream=True) as own:
+        assert own.status_code == 200
+        assert own.headers["Hubbub-Generation"] not in {each["id"] for each in listed}
+
+
 # ── conversations ────────────────────────────────────────────────────────────────────────────────
 
 
