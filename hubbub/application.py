@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from flask import Flask, request
+from prometheus_client.core import Metric
 
 from hub import logs
 from hub.access.access import Access
@@ -15,6 +16,7 @@ from hub.access.gate import Gate, May
 from hub.access.limits import Limits
 from hub.fanout.delivery import Delivery
 from hub.identity import Action
+from hub.metrics import families as own_families
 from hub.settings import SettingError, Settings
 from hub.store.history import History
 from hub.store.redis_link import RedisLink
@@ -48,7 +50,8 @@ from workers.queue import Queue
 from workers.roster import Roster
 from workers.status import status
 from workers.store import SCRIPT_PACKAGES, SOURCES, Generations
-from workers.telemetry import spans_of
+from workers.telemetry import figure_sender_of, spans_of
+from workers.telemetry.figures import send_for_ever
 from workers.thread_views import threads_blueprint
 from workers.threads import Threads
 from workers.views import generations_blueprint
@@ -90,6 +93,9 @@ def application_of(
         told = (*process_warnings(settings), stops.cut_short(), roster.other_versions(version))
         return [line for line in told if line]
 
+    def shared_metrics() -> Iterable[Metric]:
+        return families(queue.counts(), roster.longest_step_seconds())
+
     app = Flask(__name__, static_folder=None)
     app.url_map.merge_slashes = False  # `/channels//events` is no channel's name
     app.extensions["hubbub"] = delivery
@@ -126,7 +132,7 @@ def application_of(
             beside=beside,
             version=version,
             hint=settings.no_model,
-            more_metrics=lambda: families(queue.counts(), roster.longest_step_seconds()),
+            more_metrics=shared_metrics,
         )
     )
     app.register_blueprint(openapi_blueprint(settings))
@@ -139,6 +145,11 @@ def application_of(
             notice=settings.no_model and f"No model: {settings.no_model}",
         )
     )
+    sender = figure_sender_of(os.environ, "hubbub-web")
+    if sender is not None:
+        delivery.loops_beside["telemetry"] = partial(
+            send_for_ever, sender, lambda: own_families(delivery.figures()), shared_metrics
+        )
     if rule is not None:
         caller.register_operators(app)
     callers = Callers(access, Gate([kind, threads]), None if rule else settings.admin_port, rule)

@@ -59,7 +59,7 @@ MAY_IMPORT = {
     "click": ("hubbub.commands", "hubbub.extension"),
     "jwt": ("hub.access",),
     "limits": ("hub.access.limits",),
-    "opentelemetry": ("workers.telemetry.otlp",),
+    "opentelemetry": ("workers.telemetry.otlp", "workers.telemetry.otlp_metrics"),
 }
 """Libraries that leave their mark on whatever touches them, and who may: a module or a folder."""
 

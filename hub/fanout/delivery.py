@@ -11,6 +11,8 @@ first subscription):
     catch-up    a few readers of history for listeners that are behind
     endings     ends the streams whose token has ended
     tidy        closes stalled listeners, forgets pages, old frames and empty rooms
+
+and those that others have put into `loops_beside` before.
 """
 
 from __future__ import annotations
@@ -70,6 +72,7 @@ class Delivery:
         self.draining = False
         self.arriving = 0
         self.figures_beside: list[Callable[[], Figures]] = []
+        self.loops_beside: dict[str, Callable[[Loop], None]] = {}
         self._kinds = kinds
         self._rooms: dict[str, Room] = {}
         self._unused_since: dict[str, float] = {}
@@ -100,6 +103,7 @@ class Delivery:
             ("endings", self.endings.run),
             ("tidy", self._tidy),
             *[("catch-up", self._catch_up.run)] * LOOPS,
+            *self.loops_beside.items(),
         ):
             self.loops.start(name, body)
 

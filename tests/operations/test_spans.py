@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import logging
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.conftest import StartStack
+from tests.operations.otlp import Collector, attributes
 from tests.support.deadline import eventually
 from tests.support.provider import Script, ScriptedProvider
 from workers.telemetry import spans_of
@@ -24,57 +20,11 @@ PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TRACE, CALLER = (bytes.fromhex(part) for part in PARENT.split("-")[1:3])
 
 
-class Collector:
-    """Takes `POST /v1/traces` as a collector does, and keeps the spans by name."""
-
-    def __init__(self) -> None:
-        self.spans: dict[str, Any] = {}
-        self.services: set[str] = set()
-        collector = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    body = gzip.decompress(body)
-                collector.take(ExportTraceServiceRequest.FromString(body))
-                self.send_response(200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def take(self, told: ExportTraceServiceRequest) -> None:
-        for resource in told.resource_spans:
-            self.services |= {
-                each.value.string_value
-                for each in resource.resource.attributes
-                if each.key == "service.name"
-            }
-            for scope in resource.scope_spans:
-                self.spans |= {span.name: span for span in scope.spans}
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
 @pytest.fixture
 def collector() -> Iterator[Collector]:
     server = Collector()
     yield server
     server.close()
-
-
-def attributes(span: Any) -> dict[str, Any]:
-    return {
-        each.key: getattr(each.value, each.value.WhichOneof("value")) for each in span.attributes
-    }
 
 
 def test_one_trace_goes_from_the_request_to_the_end_of_the_answer(
