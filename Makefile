@@ -19,6 +19,7 @@
 #   make docs       docs/ as a site, in .venv/site
 #   make bench      the benchmark        make soak SECONDS=600   faults at random for that long
 #   make fuzz SECONDS=60   random requests at every route, beside listeners that must hear everything
+#   make attack SECONDS=60   random tokens, names, hosts and origins at a hub with keys
 #   make clean      remove what was installed and cached; the data in .hubbub/ stay
 #
 # The lines that install are plain commands without a shell around them, and the last line of
@@ -48,7 +49,7 @@ RUN := $(VENV)/.run $(VENV)/.embedded
 MODEL := $(VENV)/.model
 DEV := $(RUN) $(VENV)/.dev
 
-.PHONY: run test test-fast test-keys test-compose test-machines test-clients test-collector clients check format bench soak fuzz clean chromium redis proxies prometheus tools
+.PHONY: run test test-fast test-keys test-compose test-machines test-clients test-collector clients check format bench soak fuzz attack clean chromium redis proxies prometheus tools
 .NOTPARALLEL:
 
 run: $(RUN) $(MODEL)
@@ -114,6 +115,9 @@ soak: $(DEV)
 
 fuzz: $(DEV)
 	@exec $(BIN)/python -m tests.faults.fuzz $(SECONDS)
+
+attack: $(DEV)
+	@exec $(BIN)/python -m tests.faults.attack $(SECONDS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -41,8 +41,8 @@ class Web(Process):
         self.reserved = ReservedPort()
         self.url = f"http://127.0.0.1:{self.reserved.number}"
         command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", application]
-        bound = {"HOST": "127.0.0.1", "PORT": str(self.reserved.number)}
-        super().__init__(name, command, log, env={**env, **bound}, cwd=tree)
+        bound = {"HOST": "127.0.0.1", **env, "PORT": str(self.reserved.number)}
+        super().__init__(name, command, log, env=bound, cwd=tree)
 
     def start(self) -> Web:
         super().start()

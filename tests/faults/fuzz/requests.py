@@ -60,7 +60,7 @@ BODIES: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-MAKING = {
+MAKING: dict[str, Sequence[Any]] = {
     "/channels/<channel>/events": BODIES[:1], "/generations": BODIES[1:3],
     "/v1/chat/completions": BODIES[2:4], "/v1/responses": BODIES[4:6],
 }  # fmt: skip
@@ -112,9 +112,7 @@ class Requests:
         target = self._path(route) + self._query()
         headers = self._headers()
         body, kind = (
-            self._body(MAKING.get(route, BODIES))
-            if method not in ("GET", "HEAD", "OPTIONS")
-            else (b"", "")
+            self._body(self._good(route)) if method not in ("GET", "HEAD", "OPTIONS") else (b"", "")
         )
         if kind and random.random() < 0.9:
             headers.append(("Content-Type", kind))
@@ -129,10 +127,15 @@ class Requests:
     def _path(self, route: str) -> str:
         parts = []
         for part in route.split("/"):
-            parts.append(self._name() if part.startswith("<") else part)
+            parts.append(self._name(part.strip("<>")) if part.startswith("<") else part)
         return "/".join(parts) + ("/" if self._random.random() < 0.05 else "")
 
-    def _name(self) -> str:
+    def _good(self, route: str) -> Sequence[Any]:
+        """Bodies that may be right there."""
+        return MAKING.get(route, BODIES)
+
+    def _name(self, variable: str) -> str:
+        """What stands in a path for a variable of its rule."""
         random = self._random
         if self.ids and random.random() < 0.6:
             name = random.choice(self.ids)

@@ -24,7 +24,8 @@ class Answer:
     wrong: str = ""
 
 
-def send(url: str, sent: Sent) -> Answer:
+def send(url: str, sent: Sent, listen_seconds: float = 0.0) -> Answer:
+    """`listen_seconds`: how long a stream is listened to."""
     parts = urlsplit(url)
     assert parts.hostname
     assert parts.port
@@ -37,7 +38,7 @@ def send(url: str, sent: Sent) -> Answer:
         except OSError:
             pass  # it may answer before it has read all, and close
         try:
-            return _read(sock, head_alone=sent.head.startswith(b"HEAD "))
+            return _read(sock, sent.head.startswith(b"HEAD "), listen_seconds)
         except TimeoutError:
             waited = time.monotonic() - began
             return Answer(0, "", b"", f"no whole answer in {waited:.0f} s")
@@ -45,7 +46,7 @@ def send(url: str, sent: Sent) -> Answer:
             return Answer(0, "", b"")
 
 
-def _read(sock: socket.socket, *, head_alone: bool) -> Answer:
+def _read(sock: socket.socket, head_alone: bool, listen_seconds: float) -> Answer:
     data = b""
     while b"\r\n\r\n" not in data:
         piece = sock.recv(65536)
@@ -61,8 +62,10 @@ def _read(sock: socket.socket, *, head_alone: bool) -> Answer:
         name.lower(): value
         for name, _, value in (line.partition(": ") for line in text.split("\r\n")[1:])
     }
-    if head_alone or "text/event-stream" in fields.get("content-type", ""):
-        return Answer(status, text, body)  # a stream goes on for as long as one listens
+    if head_alone:
+        return Answer(status, text, body)
+    if "text/event-stream" in fields.get("content-type", ""):  # goes on for as long as one listens
+        return Answer(status, text, body + _heard(sock, listen_seconds))
     length = fields.get("content-length")
     while len(body) < (int(length) if length else 0) and len(body) < _READ_BYTES:
         piece = sock.recv(65536)
@@ -71,6 +74,20 @@ def _read(sock: socket.socket, *, head_alone: bool) -> Answer:
         body += piece
     body = body[: int(length)] if length else body
     return Answer(status, text, body, _fault(status, fields, body))
+
+
+def _heard(sock: socket.socket, seconds: float) -> bytes:
+    found, give_up = b"", time.monotonic() + seconds
+    while (left := give_up - time.monotonic()) > 0 and len(found) < _READ_BYTES:
+        sock.settimeout(left)
+        try:
+            piece = sock.recv(65536)
+        except TimeoutError:
+            break
+        if not piece:
+            break
+        found += piece
+    return found
 
 
 def _fault(status: int, fields: dict[str, str], body: bytes) -> str:
