@@ -7,6 +7,7 @@
 #   make test-compose   the compose file under a container engine; as root, one of its own
 #   make test-machines  `make run` on bare machines behind a proxy, under the same engine
 #   make test-clients    clients in Go, Rust and Java, where Go 1.26, cargo, a JDK 17 and mvn are
+#   make test-fronts  75 s of silence, and ten tabs under a prefix, through each of the four proxies
 #   make test-collector  traces and metrics in OpenTelemetry's collector, where Go 1.26 is
 #   make test-keys  the end-to-end tests once more, on hubs that ask for tokens
 #   make coverage   which branches of the delivery the tests reach
@@ -49,7 +50,7 @@ RUN := $(VENV)/.run $(VENV)/.embedded
 MODEL := $(VENV)/.model
 DEV := $(RUN) $(VENV)/.dev
 
-.PHONY: run test test-fast test-keys test-compose test-machines test-clients test-collector clients check format bench soak fuzz attack clean chromium redis proxies prometheus tools
+.PHONY: run test test-fast test-keys test-compose test-machines test-clients test-fronts test-collector clients check format bench soak fuzz attack clean chromium redis proxies prometheus tools
 .NOTPARALLEL:
 
 run: $(RUN) $(MODEL)
@@ -76,6 +77,9 @@ test-machines: $(DEV)
 
 test-clients: $(DEV) clients
 	$(BIN)/python -m pytest -n 0 --compiled tests/clients/test_compiled.py $(PYTEST_OPTIONS)
+
+test-fronts: $(DEV) chromium proxies
+	$(BIN)/python -m pytest -n 0 --fronts tests/browser/test_fronts.py $(PYTEST_OPTIONS)
 
 test-collector: $(DEV)
 	cd tests/operations/collector && go build -o $(abspath $(VENV))/collector .

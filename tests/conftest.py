@@ -73,8 +73,9 @@ APART = {
     "--machines": TESTS / "compose" / "test_machines.py",
     "--compiled": TESTS / "clients" / "test_compiled.py",
     "--collector": TESTS / "operations" / "test_collector.py",
+    "--fronts": TESTS / "browser" / "test_fronts.py",
 }
-"""What runs only where it is asked for: it needs a container engine, or a compiler."""
+"""What runs only where it is asked for: it needs a container engine, a compiler, or minutes."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -87,6 +88,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--machines",
         action="store_true",
         help="with --compose: also bare machines behind a proxy",
+    )
+    parser.addoption(
+        "--fronts",
+        action="store_true",
+        help="75 s of silence through each proxy of docs/proxies.md",
     )
     parser.addoption(
         "--collector",

@@ -149,10 +149,18 @@ KINDS = (
 
 
 class Front(Process):
-    """One proxy before a hub; `url` is the hub's address there, with the prefix."""
+    """One proxy before a hub; `url` is the hub's address there, with the prefix. `wrong` has words
+    of the page, and what stands there where somebody has not read it."""
 
     def __init__(
-        self, kind: Kind, hub: Stack, prefix: str, place: Path, *, patient: bool = True
+        self,
+        kind: Kind,
+        hub: Stack,
+        prefix: str,
+        place: Path,
+        *,
+        patient: bool = True,
+        wrong: Mapping[str, str] | None = None,
     ) -> None:
         path = f"{os.environ['PATH']}:/usr/sbin"
         binary = shutil.which(kind.program, path=path) or missing(f"{kind.program} (.ci/proxies)")
@@ -170,6 +178,7 @@ class Front(Process):
             UPSTREAM: urlsplit(hub.url).netloc,
             **own,
             **({} if patient else kind.impatient),
+            **(wrong or {}),
         }.items():
             assert words in lines, f"docs/proxies.md has no {words!r} for {kind.heading}"
             lines = lines.replace(words, instead)

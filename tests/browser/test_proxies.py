@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -123,8 +124,52 @@ def test_a_stream_that_begins_with_much_is_not_held_back(
 def test_what_is_no_stream_may_be_compressed(front: Front) -> None:
     answer = front.at(f"{front.prefix}/openapi.json")  # requests takes gzip
     assert answer.json()["openapi"]
-    if front.kind.program == "caddy":  # the others' lines turn it off for the hub
+    if front.kind.program in ("caddy", "haproxy"):  # the others' lines turn it off for the hub
         assert answer.headers["Content-Encoding"] == "gzip"
+
+
+WITHOUT_ITS_LINE = {
+    "nginx": {"gzip off;": ""},
+    "apache2": {"SetEnv no-gzip 1": ""},
+    "caddy": {KINDS[3].lines("").partition("reverse_proxy")[0]: "encode gzip\n"},
+}
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if k.program in WITHOUT_ITS_LINE], indirect=True)
+def test_without_the_line_of_the_page_a_stream_is_compressed(
+    kind: Kind, shared: Shared, tmp_path: Path, listen: Callable[..., EventStream]
+) -> None:
+    """So the others show that the line is what keeps the compressor away. HAProxy needs none: it
+    compresses what is beside a stream, and leaves alone what is `no-transform`."""
+    channel = f"squeezed-{kind.program}"
+    shared.hub.publish(channel, {"text": "x" * 5000})
+    front = Front(kind, shared.hub, "", tmp_path, wrong=WITHOUT_ITS_LINE[kind.program])
+    try:
+        front.start()
+        query = {**NEVER, "from": "start"}
+        url, takes_gzip = f"{front.url}/channels/{channel}/events", {"Accept-Encoding": "gzip"}
+        assert listen(url, query=query, headers=takes_gzip).headers["content-encoding"] == "gzip"
+    finally:
+        front.end()
+
+
+def test_nginx_gathers_a_stream_where_it_neither_reads_the_page_nor_hears_the_hub(
+    shared: Shared, tmp_path: Path
+) -> None:
+    shared.hub.publish("gathered", "news")
+    wrong = {"proxy_buffering off;": "proxy_ignore_headers X-Accel-Buffering;"}
+    front = Front(KINDS[0], shared.hub, "", tmp_path, wrong=wrong)
+    query = {**NEVER, "from": "start"}
+    try:
+        front.start()
+        url = f"{front.url}/channels/gathered/events"
+        with (
+            pytest.raises((TimeoutError, AssertionError), match=r"not within|timed out"),
+            EventStream(url, query=query, timeout=1.5) as stream,
+        ):
+            stream.next("message")
+    finally:
+        front.end()
 
 
 def test_an_event_arrives_at_once_and_a_listener_resumes_where_it_was(
@@ -232,10 +277,13 @@ def test_ten_tabs_with_a_stream_each_hear_over_one_http_2_connection(
     kind: Kind, impatient: Mapping[Kind, Front], shared: Shared, context: BrowserContext
 ) -> None:
     """HTTP/1.1 would have room for six."""
-    channel = f"tabs-{kind.program}"
+    hear_over_http_2(impatient[kind], shared, context, f"tabs-{kind.program}")
+
+
+def hear_over_http_2(front: Front, shared: Shared, context: BrowserContext, channel: str) -> None:
     pages = [context.new_page() for _ in range(TABS)]
     for page in pages:
-        page.goto(f"{impatient[kind].url}/healthz")
+        page.goto(f"{front.url}/healthz")
         assert page.evaluate(LISTEN, channel) == "h2"
     shared.hub.publish(channel, "to all")
     for page in pages:
