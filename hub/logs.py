@@ -11,6 +11,7 @@ import logging
 import sys
 import time
 from collections.abc import Mapping
+from types import TracebackType
 
 from hub.showing import without_passwords
 from hub.timestamp import rfc3339
@@ -31,6 +32,25 @@ def configure(log_format: str) -> None:
             logger.addHandler(handler)
             logger.setLevel(logging.INFO)
             logger.propagate = False
+
+
+def take_everything(log_format: str) -> None:
+    """For a program that is ours alone: what other libraries log, what Python warns of and what
+    nobody catches has the form of all other lines."""
+    root = logging.getLogger()
+    if not root.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(formatter(log_format))
+        root.addHandler(handler)
+    logging.captureWarnings(True)
+    sys.excepthook = _uncaught
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+    else:
+        logging.getLogger().critical("not caught: %s", kind.__name__, exc_info=error)
 
 
 def formatter(log_format: str) -> logging.Formatter:

@@ -4,6 +4,7 @@ Read in gunicorn's master, before gevent has patched anything: nothing here may 
 requests, or its processes are patched by half.
 """
 
+import logging
 import math
 import os
 import resource
@@ -66,7 +67,8 @@ forwarded_allow_ips = ""
 accesslog = None
 errorlog = "-"
 loglevel = "info"
-# In the form of all other lines.
+# In the form of all other lines; so is what Python warns of.
+logging.captureWarnings(True)
 logconfig_dict = {
     "formatters": {"hubbub": {"()": "hub.logs.formatter", "log_format": settings.log_format}},
     "handlers": {

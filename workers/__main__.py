@@ -20,6 +20,7 @@ from gevent.event import Event  # noqa: E402
 from hub import logs  # noqa: E402
 from hub.errors import RedisFailure, RedisUnfit  # noqa: E402
 from hub.fanout.longest_step import LongestStep  # noqa: E402
+from hub.fanout.uncaught import log_uncaught  # noqa: E402
 from hub.settings import SettingError, Settings  # noqa: E402
 from hub.spans import Spans  # noqa: E402
 from hub.store.history import History  # noqa: E402
@@ -51,6 +52,8 @@ def main(arguments: Sequence[str] = ()) -> int:
         print(logs.complaint("workers", str(error), os.environ), file=sys.stderr)
         return 2
     logs.configure(settings.log_format)
+    logs.take_everything(settings.log_format)
+    log_uncaught()
     for line in Settings.unknown(os.environ):
         log.warning(line)
     link = RedisLink.from_settings(settings)
@@ -69,7 +72,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     try:
         wait_until_fit(link, SCRIPT_PACKAGES, asked.is_set)
     except RedisUnfit as error:
-        print(f"workers: {error}", file=sys.stderr)
+        print(logs.complaint("workers", str(error), os.environ), file=sys.stderr)
         return 1
     worker.start()
     roster = Roster(link, settings.lease_seconds)

@@ -32,6 +32,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from hub.errors import RedisUnfit
 from hub.event import compact_json
+from hub.fanout.uncaught import log_uncaught
 from hub.web.proxies import TrustedProxies
 from hub.web.visit import REFUSAL, PutBack, Rest, cooperative, let_the_answer_be_read
 from hub.web.waiting import WAITING, WaitingConnection, WaitingConnections
@@ -153,6 +154,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         self.wsgi = marked
 
     def run(self) -> None:
+        log_uncaught()
         for listening in self.sockets:
             _find_the_vanished(listening, self.delivery.settings.stall_seconds)
         self.delivery.start()

@@ -1,0 +1,25 @@
+"""What a greenlet raises and nobody catches is a line of the log."""
+
+from __future__ import annotations
+
+import logging
+from types import TracebackType
+
+import gevent
+
+log = logging.getLogger("hub.greenlet")
+
+
+def log_uncaught() -> None:
+    """From now on, in this thread; gevent itself writes a traceback to standard error."""
+    gevent.get_hub().print_exception = _log
+
+
+def _log(
+    context: object,
+    kind: type[BaseException],
+    error: BaseException | None,
+    trace: TracebackType | None,
+) -> None:
+    if error is not None and not issubclass(kind, gevent.GreenletExit):
+        log.error("a greenlet ended by %s", kind.__name__, exc_info=(kind, error, trace))
