@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from tests.versions import unpack
 TEXT = text_for("a question", words=60)
 DELTAS = len(deltas_of(TEXT))
 LEASE = {"HUB_LEASE_SECONDS": "1.5"}
+LISTENERS = int(os.environ.get("HUBBUB_TEST_LISTENERS", "20"))
+"""200 for the figure in docs/deploy.md."""
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +85,7 @@ def test_every_part_is_replaced_in_turn_and_nobody_misses_anything(
     urls = [web.url for web in hub.webs]
     # A process that starts on a busy machine has requests waiting as long as that takes.
     publisher = publish(urls, "news", patience_seconds=90)
-    listeners = audience(urls, "news", count=20, wander_seconds=1.0)
+    listeners = audience(urls, "news", count=LISTENERS, wander_seconds=1.0)
     generation_id = hub.generate("a question")
     watching = watch(hub, generation_id, tabs)
     gate.release(5)
@@ -99,6 +102,8 @@ def test_every_part_is_replaced_in_turn_and_nobody_misses_anything(
     gate.open()
     whole(hub, generation_id, watching)
     listeners.has_all(publisher.finish())
+    told = sum(one.closings["shutdown"] for one in listeners.listeners)
+    print(f"{publisher.acknowledged} events, each to {LISTENERS} listeners; {told} closings told")
 
 
 @pytest.fixture
