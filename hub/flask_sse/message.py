@@ -39,13 +39,15 @@ class Message:
     @property
     def event(self) -> Event:
         """Raises `FieldError` for a type, an id or a retry that no stream can carry."""
-        text = self.data if isinstance(self.data, str) else json.dumps(self.data)
         return Event(
-            check_text(text, "data"),
+            check_text(self._text(), "data"),
             _one_line(self.type, "type"),
             _milliseconds(self.retry),
             _one_line(self.id, "id"),
         )
+
+    def _text(self) -> str:
+        return self.data if isinstance(self.data, str) else json.dumps(self.data)
 
     def frame(self) -> bytes:
         """The event as `text/event-stream` has it."""
@@ -78,6 +80,14 @@ class StoredMessage(Message):
         own_id = decoded.id if decoded.id != event.id else None
         super().__init__(_value(event.data), type_of, own_id, decoded.retry_ms)
         self.position = event.id
+        self._stored = event.data
+
+    def _text(self) -> str:
+        """As it was published: JSON that a publisher wrote itself keeps its spaces and numbers."""
+        text = super()._text()
+        if isinstance(self.data, str) or text != json.dumps(_value(self._stored)):
+            return text
+        return self._stored
 
     def frame(self) -> bytes:
         event = self.event

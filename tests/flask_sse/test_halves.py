@@ -123,6 +123,20 @@ def test_what_they_pass_on_keeps_its_place_and_what_they_withhold_stays_withheld
     assert returned.hear(1) == [("message", "two")]
 
 
+def test_json_that_a_publisher_wrote_itself_is_passed_on_as_it_was(
+    withholding: Withholding, valkey: Valkey, hear: Listen
+) -> None:
+    app = application(withholding, valkey)
+    listener = hear(app)
+    texts = ['{"b":1,  "a":1.50}', "[1,   2]", "{ no JSON"]
+    with app.app_context():
+        for text in texts:
+            withholding.publish(text)
+        withholding.publish({"b": 1, "a": 2})
+
+    assert [data for _, data in listener.hear(4)] == [*texts, '{"a": 2, "b": 1}']
+
+
 def test_their_idle_streams_show_comments_too(
     withholding: Withholding, valkey: Valkey, hear: Listen
 ) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import flask_sse
 import pytest
 from flask import Flask
 
@@ -75,3 +78,43 @@ def test_a_retry_is_milliseconds_as_a_number_or_as_digits(retry: int | str) -> N
 def test_a_retry_that_no_listener_can_read_is_refused(retry: str) -> None:
     with pytest.raises(FieldError, match="retry"):
         str(Message("x", retry=retry))
+
+
+_VALUES: tuple[Any, ...] = (None, 5, 1.5, True, [], {}, {"b": 1, "a": [None]})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *({"data": text} for text in ("x", "a\nb", "a\r\nb", "a\rb", "é 🌊", '{"b":1}', "\0")),
+        *({"data": value} for value in _VALUES),
+        *({"data": "x", "type": name} for name in ("open", "error", "a b", "", 5, "é")),
+        *({"data": "x", "id": own} for own in (5, 0, "", "a b", "é", "x" * 200)),
+        *({"data": "x", "retry": retry} for retry in (500, "500", 0, None)),
+    ],
+    ids=repr,
+)
+def test_a_reader_gets_what_flask_sse_s_own_message_says(
+    context: None, given: dict[str, Any]
+) -> None:
+    ours, theirs = Message(**given), flask_sse.Message(**given)
+
+    assert [*Parser().feed(str(ours).encode())] == [*Parser().feed(str(theirs).encode())]
+    assert (ours.to_dict(), repr(ours)) == (theirs.to_dict(), repr(theirs))
+
+
+def test_what_differs_from_flask_sse_s_messages_is_what_the_documentation_says(
+    context: None,
+) -> None:
+    """`docs/from-code.md` has the table."""
+    told: dict[str, list[str]] = {
+        "": [],
+        " x": ["x"],
+        "a\n": ["a"],
+        "a\u2028b": ["a\nb"],
+        "a\x0bb": ["a\nb"],
+    }
+    for data, by_theirs in told.items():
+        theirs = Parser().feed(str(flask_sse.Message(data)).encode())
+        assert [event.data for event in theirs] == by_theirs
+        assert [event.data for event in Parser().feed(str(Message(data)).encode())] == [data]
