@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,16 @@ from hub.settings import SettingError, Settings
 from hub.testing import answer_of
 from tests.generators import sample
 from tests.support.deadline import eventually
-from workers.generators import Data, Generators, Request, ToolCall
+from workers.generators import (
+    Data,
+    GenerationFailed,
+    Generators,
+    Reasoning,
+    Request,
+    ToolCall,
+    Usage,
+    generator,
+)
 from workers.generators.source import OVER, Source
 
 
@@ -69,6 +79,64 @@ def test_only_the_words_of_a_generation_failed_are_shown() -> None:
     assert answered.text == "so far "
 
 
+def test_a_code_and_words_that_no_client_could_use_are_made_fit() -> None:
+    def answer(request: Request) -> Iterator[str]:
+        yield "x"
+        raise GenerationFailed("no\ud83d" * 10_000, code="No Code\n", retryable="maybe")  # type: ignore[arg-type]
+
+    answered = answer_of(answer)
+    assert answered.failure == "generator-failed"
+    assert answered.message is not None and answered.message.startswith("no\ufffd")
+    assert len(answered.message) == 2_000
+
+
+def _exits(request: Request) -> Iterator[str]:
+    yield "x"
+    sys.exit(3)
+
+
+def _times_out(request: Request) -> Iterator[str]:
+    yield "x"
+    raise gevent.Timeout(1)
+
+
+async def _exits_too(request: Request) -> AsyncIterator[str]:
+    yield "x"
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    "which", [_exits, generator(in_thread=True)(_exits), _times_out, _exits_too]
+)
+def test_what_would_end_the_program_ends_the_answer(which: Callable[[Request], Any]) -> None:
+    """gevent ends a process for a SystemExit of any greenlet, and of any thread of its pool."""
+    answered = answer_of(which)
+    gevent.sleep(0.05)
+    assert (answered.text, answered.failure) == ("x", "generator-failed")
+
+
+def test_one_that_fails_or_goes_on_as_it_is_closed_leaves_nothing_behind() -> None:
+    stages: list[str] = []
+
+    def answer(request: Request) -> Iterator[str]:
+        while True:
+            try:
+                yield "x"
+                gevent.sleep(30)
+            except GeneratorExit:
+                stages.append("told")
+                if len(stages) > 1:
+                    sys.exit(3)
+
+    source = Source(lambda: answer(Request("x", [])), in_thread=False)
+    source.next()
+    waiting = gevent.spawn(source.next)
+    gevent.sleep(0)
+    source.close()
+    assert waiting.get(timeout=10) == "x"  # it swallowed the first
+    eventually(lambda: stages == ["told", "told"], 10)
+
+
 @pytest.mark.parametrize(
     "item",
     [
@@ -82,6 +150,10 @@ def test_only_the_words_of_a_generation_failed_are_shown() -> None:
         Data("x", 1, id=7),  # type: ignore[arg-type]
         ToolCall("look", {"at": object()}),
         ToolCall(7),  # type: ignore[arg-type]
+        ToolCall(""),
+        Usage("many"),  # type: ignore[arg-type]
+        Usage(-1),
+        Usage(1, 1, more={"x": object()}),
     ],
 )
 def test_what_may_not_be_yielded_ends_it_in_words(item: object) -> None:
@@ -99,10 +171,13 @@ def test_half_a_character_is_mended_everywhere() -> None:
     def answer(request: Request) -> Iterator[Any]:
         yield ToolCall("a\ud83d", '{"b": "\ud83d"}', id="\ud83d")
         yield Data("x", {"\ud83d": ["\ud83d"]}, id="\ud83d")
+        yield Reasoning("\ud83d")
+        yield "\ud83d"
 
     answered = answer_of(answer)
 
     assert "\ud83d" not in repr(answered.tool_calls) + repr(answered.data)
+    assert answered.reasoning == answered.text == "\ufffd"
     assert answered.failure is None
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any, Protocol, cast
 
@@ -21,6 +22,12 @@ from gevent.event import AsyncResult
 from gevent.threadpool import ThreadPool
 
 OVER = object()
+
+log = logging.getLogger("workers.run")
+
+
+class LeftThroughExit(Exception):
+    """A generator raised what ends a program (`sys.exit()`): it ends its answer, not the worker."""
 
 
 class _Steps(Protocol):
@@ -41,6 +48,7 @@ class Source:
         self._in_thread = in_thread
         self._wanted: AsyncResult | None = None
         self._wake = gevent.event.Event()
+        self._closed = False
         self._greenlet: gevent.Greenlet | None = None
 
     def next(self) -> Any:
@@ -54,6 +62,7 @@ class Source:
 
     def close(self) -> None:
         """Raise `GeneratorExit` in the generator. Returns at once; any greenlet may call it."""
+        self._closed = True
         if self._greenlet is not None:
             self._greenlet.kill(GeneratorExit, block=False)
 
@@ -61,7 +70,7 @@ class Source:
         steps = None
         try:
             steps = _steps(self._make(), in_thread=self._in_thread)
-            while True:
+            while not self._closed:  # it may have swallowed the GeneratorExit, and yielded more
                 self._wake.wait()
                 self._wake.clear()
                 item = steps.next()
@@ -70,17 +79,40 @@ class Source:
                     return
         except GeneratorExit:
             self._answer(OVER)
-        except Exception as error:
+        except BaseException as error:
             if self._wanted is not None:
-                self._wanted.set_exception(error)
+                self._wanted.set_exception(_as_failure(error))
         finally:
             if steps is not None:
-                steps.close()
+                _quietly(steps.close)
 
     def _answer(self, item: Any) -> None:
         wanted, self._wanted = self._wanted, None
         if wanted is not None:
             wanted.set(item)
+
+
+def _as_failure(error: BaseException) -> Exception:
+    if isinstance(error, Exception):
+        return error
+    left = LeftThroughExit(f"the generator raised {type(error).__name__}")
+    left.__cause__ = error
+    return left
+
+
+def _in_pool(step: Callable[..., Any], *args: Any) -> Any:
+    """What a pool's thread runs: gevent ends the process for a SystemExit that leaves it."""
+    try:
+        return step(*args)
+    except BaseException as error:
+        raise _as_failure(error) from error.__cause__
+
+
+def _quietly(close: Callable[[], object]) -> None:
+    try:
+        close()
+    except BaseException:
+        log.exception("a generator failed as it was closed")
 
 
 def _steps(made: Any, *, in_thread: bool) -> _Steps:
@@ -106,10 +138,10 @@ class _ThreadSteps:
         self._thread = ThreadPool(1)
 
     def next(self) -> Any:
-        return self._thread.apply(next, (self._iterator, OVER))
+        return self._thread.apply(_in_pool, (next, self._iterator, OVER))
 
     def close(self) -> None:
-        self._thread.spawn(self._iterator.close)  # type: ignore[attr-defined]
+        self._thread.spawn(_quietly, self._iterator.close)  # type: ignore[attr-defined]
         gevent.spawn(_end, self._thread)
 
 
@@ -121,13 +153,13 @@ class _AsyncSteps:
         self._step: asyncio.Task[Any] | None = None
 
     def next(self) -> Any:
-        return self._thread.apply(self._next)
+        return self._thread.apply(_in_pool, (self._next,))
 
     def close(self) -> None:
         loop, step = self._loop, self._step
         if loop is not None and step is not None:
             loop.call_soon_threadsafe(step.cancel)
-        self._thread.spawn(self._close)
+        self._thread.spawn(_quietly, self._close)
         gevent.spawn(_end, self._thread)
 
     def _next(self) -> Any:

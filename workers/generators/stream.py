@@ -23,6 +23,8 @@ from workers.provider.json_door import mended, mended_text
 log = logging.getLogger("workers.run")
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
+_CODE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+_MESSAGE_CHARACTERS = 2_000
 
 
 class GeneratorStream:
@@ -67,29 +69,41 @@ class GeneratorStream:
             code = failure.STALL_TIMEOUT if self._began else failure.FIRST_DELTA_TIMEOUT
             raise ProviderFailure(code, f"the generator said nothing for {seconds:g} s") from None
         except GenerationFailed as error:
-            raise ProviderFailure(error.code, error.message, retryable=error.retryable) from error
+            raise self._failed(error) from error
         except Exception as error:
             log.exception("generator %s failed", self._generator.name)
             raise ProviderFailure(
                 failure.GENERATOR_FAILED, "the generator failed", retryable=False
             ) from error
 
+    def _failed(self, error: GenerationFailed) -> ProviderFailure:
+        code = error.code
+        if not (isinstance(code, str) and _CODE.fullmatch(code)):
+            log.error("generator %s: the code of its failure is none", self._generator.name)
+            code = failure.GENERATOR_FAILED
+        words = mended_text(str(error.message))[:_MESSAGE_CHARACTERS]
+        return ProviderFailure(code, words, retryable=bool(error.retryable))
+
     def _parts(self, item: object) -> Iterator[Said]:
         match item:
             case str():
                 if item:
-                    yield Delta(0, "content", item)
+                    yield Delta(0, "content", mended_text(item))
             case Reasoning(text=str(text)):
                 if text:
-                    yield Delta(0, "reasoning", text)
-            case ToolCall(name=str(name)):
+                    yield Delta(0, "reasoning", mended_text(text))
+            case ToolCall(name=str(name)) if name:
                 yield Delta(0, "tool_calls", [self._call(item, name)])
             case Data(name=str(name), id=str() | None):
                 yield self._data(item, name)
-            case OwnUsage():
-                self._usage = Usage(
-                    item.prompt_tokens, item.completion_tokens, item.total_tokens, item.more
-                )
+            case OwnUsage(more=Mapping()):
+                counts = (item.prompt_tokens, item.completion_tokens, item.total_tokens)
+                if not all(
+                    count is None or (type(count) is int and count >= 0) for count in counts
+                ):
+                    raise _may_not("it yielded Usage whose counts are no whole numbers")
+                _json(item.more, "what Usage holds")
+                self._usage = Usage(*counts, item.more)
             case Finish(reason=str(reason)):
                 self._reason = mended_text(reason)
             case _:
@@ -112,6 +126,10 @@ class GeneratorStream:
             raise _may_not("it yielded Data whose name is no name")
         _json(data.data, "what Data holds")
         return Data(name, mended(data.data), data.id and mended_text(data.id))
+
+
+def _is_count(value: object) -> bool:
+    return value is None or (type(value) is int and value >= 0)
 
 
 def _json(value: object, what: str) -> str:
