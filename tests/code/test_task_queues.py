@@ -1,5 +1,6 @@
-"""The examples for Celery and RQ with the real packages: what their forked children publish is
-stored, each once, and nobody shares a name or a connection."""
+"""The examples for Celery and RQ, and jobs that publish through the Flask extension, with the real
+packages: what their forked children publish is stored, each once, and nobody shares a name or a
+connection."""
 
 from __future__ import annotations
 
@@ -25,6 +26,7 @@ from tests.support.valkey import Valkey
 pytestmark = pytest.mark.slow
 
 REPORTS, STEPS = 12, 5
+EXTENSION = "tests.code.extension_tasks"
 StartValkey = Callable[..., Valkey]
 
 
@@ -56,10 +58,11 @@ def all_is_stored_once(hub: Hub) -> set[int]:
     return processes
 
 
+@pytest.mark.parametrize("tasks", ["examples.celery_tasks", EXTENSION])
 def test_children_of_celery_s_pool_publish_for_themselves(
-    server: Valkey, hub: Hub, tmp_path: Path, processes: list[Process]
+    server: Valkey, hub: Hub, tmp_path: Path, processes: list[Process], tasks: str
 ) -> None:
-    command = [sys.executable, "-m", "celery", "-A", "examples.celery_tasks", "worker"]
+    command = [sys.executable, "-m", "celery", "-A", tasks, "worker"]
     command += ["--pool", "prefork", "--concurrency", "3", "--without-gossip", "--without-mingle"]
     env = {**clean_environ(), "REDIS_URL": server.url, "C_FORCE_ROOT": "1"}
     worker = Process("celery", command, tmp_path / "log", env=env)
@@ -68,19 +71,21 @@ def test_children_of_celery_s_pool_publish_for_themselves(
 
     with Celery("tests", broker=server.url) as app:
         for number in range(REPORTS):
-            app.send_task("examples.celery_tasks.report", (number, STEPS))
+            app.send_task(f"{tasks}.report", (number, STEPS))
 
     assert len(all_is_stored_once(hub)) > 1
 
 
+@pytest.mark.parametrize("tasks", ["examples.rq_tasks", EXTENSION])
 def test_children_of_rq_publish_for_themselves(
-    server: Valkey, hub: Hub, tmp_path: Path, processes: list[Process]
+    server: Valkey, hub: Hub, tmp_path: Path, processes: list[Process], tasks: str
 ) -> None:
     with redis.Redis.from_url(server.url) as client:
         queue = Queue(connection=client)
         for number in range(REPORTS):
-            queue.enqueue("examples.rq_tasks.report", number, STEPS)
-    command = [sys.executable, "-c", _IMPORTED_BEFORE_THE_FORK, "worker", "--url", server.url]
+            queue.enqueue(f"{tasks}.report", number, STEPS)
+    program = _IMPORTED_BEFORE_THE_FORK.format(tasks=tasks)
+    command = [sys.executable, "-c", program, "worker", "--url", server.url]
     worker = Process(
         "rq", command, tmp_path / "log", env={**clean_environ(), "REDIS_URL": server.url}
     )
@@ -92,8 +97,9 @@ def test_children_of_rq_publish_for_themselves(
 
 _IMPORTED_BEFORE_THE_FORK = """
 import sys
-import examples.rq_tasks as tasks
-tasks.hub.publish("warm", "its connection is the parent's")
+import {tasks} as tasks
+if hasattr(tasks, "hub"):
+    tasks.hub.publish("warm", "its connection is the parent's")
 from rq.cli import main
 sys.exit(main())
 """
