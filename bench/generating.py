@@ -63,8 +63,15 @@ class Generating:
             raise
 
     def ask(self, generations: int) -> list[str]:
-        """Create generations; returns when the worker reads each of them from the provider and a
-        listener watches each. What is answered are their ids."""
+        """Create generations, with a listener that watches each. Their ids."""
+        ids = self.asked(generations)
+        self.load.open_paths([f"/generations/{one}/events" for one in ids])
+        time.sleep(0.5)
+        return ids
+
+    def asked(self, generations: int) -> list[str]:
+        """Create generations; returns when the worker reads each of them from the provider. What
+        is answered are their ids."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         ids = []
         for number in range(generations):
@@ -81,8 +88,6 @@ class Generating:
             ids.append(body["id"])
         connection.close()
         self.provider.wait_for(generations)
-        self.load.open_paths([f"/generations/{one}/events" for one in ids])
-        time.sleep(0.5)
         return ids
 
     def stop(self) -> None:
