@@ -135,6 +135,7 @@ class Keeper(Protocol):
 
 class Listener:
     __slots__ = (
+        "_advancing",
         "_keeper",
         "_rendering",
         "_rest",
@@ -190,6 +191,7 @@ class Listener:
         self.opened = time.monotonic()
         self.trace = current.get()
         self._rest = NOTHING
+        self._advancing = False
 
     def start(self, transport: Transport, head: bytes) -> None:
         """Begin with `head` (whole frames) and go on from the positions."""
@@ -251,23 +253,35 @@ class Listener:
 
     def advance(self) -> None:
         """Go on until the socket takes no more, history must be asked, or the head is reached."""
+        if self._advancing:
+            return  # in another greenlet, which will find what this one was called for
+        self._advancing = True
+        try:
+            more = self._go_on()
+        finally:
+            self._advancing = False
+        if more:
+            self._keeper.later(self.advance)
+
+    def _go_on(self) -> bool:
+        """Whether there is more to do at once, behind what others have to do."""
         for _ in range(_TURNS):
             if not self.behind():
-                return
+                return False
             if self._rest:
                 if not self._send_rest():
-                    return
+                    return False
                 continue
             if self._rendering is None or all_ended(self.rooms, self.positions):
                 self.close("ended")
-                return
+                return False
             behind = self._first_behind()
             if behind is None:
                 self._reach_head()
-                return
+                return False
             if not self._send_after(behind):
-                return
-        self._keeper.later(self.advance)
+                return False
+        return True
 
     def _gather(self) -> None:
         """Let the first frames travel with the head, if memory has them: one `send` less for each
@@ -301,8 +315,14 @@ class Listener:
             for part in found.parts:
                 self._rest = self._rest.then(part)
         if self._rendering is not None and snapshot.terminal is not None:
-            data, self._rendering = self._rendering.frame(index, snapshot.terminal, self.positions)
-            self._rest = self._rest.then(data)
+            self._advancing = True  # it may be long, and others run while it is rendered
+            try:
+                rendered = self._rendering.frame(index, snapshot.terminal, self.positions)
+            finally:
+                self._advancing = False
+            if not self.closed:
+                data, self._rendering = rendered
+                self._rest = self._rest.then(data)
 
     def end_after(self, reason: str) -> None:
         """End the stream behind what is to be sent yet; the client shall not come back."""
@@ -383,8 +403,9 @@ class Listener:
     # ── heartbeat and end ────────────────────────────────────────────────────────────────────
 
     def beat(self, event: Callable[[tuple[Source, ...]], bytes]) -> None:
-        """Send a heartbeat, unless half a frame or a full socket is in the way."""
-        if self.closed or self._rest or self.blocked_since:
+        """Send a heartbeat, unless half a frame, a full socket, or bytes that are being rendered to
+        be sent next are in the way."""
+        if self.closed or self._rest or self.blocked_since or self._advancing:
             return
         data = sse.comment() if self.quiet or self.heartbeat_comments else event(self.rooms)
         try:
