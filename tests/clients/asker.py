@@ -27,9 +27,6 @@ class Kind:
     package: str
     face: str = "chat"
     cannot: tuple[str, ...] = ()
-    silent: str = ""
-    """What is missing in its answer where it takes a failure in mid-stream for an end: its program
-    must look for that. '' where it raises."""
 
     def __str__(self) -> str:
         return f"{self.program}-{self.face}"

@@ -127,18 +127,26 @@ def test_an_error_in_mid_stream_is_the_bare_error_object(
     assert lines[2:] == ["[DONE]"]
 
 
-def test_an_error_in_mid_stream_ends_a_response_as_failed_in_its_words(
-    client: OpenAI, provider: ScriptedProvider
+def test_an_error_in_mid_stream_ends_a_response_as_failed_and_then_raises(
+    hub: Stack, client: OpenAI, provider: ScriptedProvider
 ) -> None:
     error = {"message": "boom", "type": "server_error", "param": None, "code": "overloaded"}
     provider.default = Script(chunks=[chunk(piece(0, content="so far")), {"error": error}])
 
-    *_, last = client.responses.create(model=MODEL, input="q", stream=True)
+    with pytest.raises(openai.APIError, match="boom"):
+        list(client.responses.create(model=MODEL, input="q", stream=True))
+    with client.responses.create(model=MODEL, input="q", stream=True) as stream:
+        last: Any = next(event for event in stream if event.type == "response.failed")
+    answer = ask(hub, "/v1/responses", stream=True)
 
-    response: Any = last.response  # type: ignore[union-attr]
-    assert last.type == "response.failed"
-    assert (response.error.code, response.error.message) == ("overloaded", "boom")
-    assert response.output_text == "so far"
+    assert (last.response.error.code, last.response.error.message) == ("overloaded", "boom")
+    assert last.response.output_text == "so far"
+    event, data = answer.text.rstrip().split("\n\n")[-1].split("\n")
+    number = last.sequence_number + 1
+    words = {"code": "overloaded", "message": "boom", "param": None}
+    assert event == "event: error"
+    told = {"type": "error", "sequence_number": number, "error": error, **words}
+    assert json.loads(data[6:]) == told
 
 
 def test_a_stream_begins_with_its_first_delta_and_not_with_its_end(

@@ -138,6 +138,8 @@ class ResponseView:
         # OpenAI has no event for a cancelled response; its packages know how to read this one.
         last = "incomplete" if terminal.type == "cancelled" else response["status"]
         said.append((f"response.{last}", {"response": response}))
+        if terminal.type == "failed":
+            said.append(("error", _error_event(terminal.data)))
         view._say(said, out)
 
     def _say(self, said: Sequence[Said], out: list[bytes]) -> ResponseView:
@@ -147,6 +149,13 @@ class ResponseView:
                 out.append(_frame(event, {"type": event, "sequence_number": number, **fields}))
             number += 1
         return replace(self, number=number)
+
+
+def _error_event(failed: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands behind `response.failed`: some clients pass over that one, and all raise where an
+    event has an `error`. OpenAI's schema has its words beside it, its server within it."""
+    error = error_json(failed)
+    return {**{name: error[name] for name in ("code", "message", "param")}, "error": error}
 
 
 def response_json(generation: Generation, output: Output) -> dict[str, Any]:

@@ -18,8 +18,6 @@ const tools = [
   tool(clock, { name: "clock", schema: z.object({ zone: z.string() }) }),
 ];
 
-class Unfinished extends Error {}
-
 await serve({
   async text(prompt) {
     let whole;
@@ -27,7 +25,6 @@ await serve({
       say({ text: chunk.text });
       whole = whole ? whole.concat(chunk) : chunk;
     }
-    if (!whole.usage_metadata) throw new Unfinished(); // on `responses` it raises nothing itself
     const { input_tokens, output_tokens } = whole.usage_metadata;
     say({ usage: [input_tokens, output_tokens] });
   },
