@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
@@ -21,6 +21,15 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 BASE_PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~@:+-]+)+")
 """A path that the hub may hang under. No `//`, which would be another host in an address."""
+
+OWN_PATHS = frozenset(
+    {
+        *("ag-ui", "api", "channels", "events", "g", "generations", "healthz", "metrics"),
+        *("notifications", "openapi.json", "readyz", "session", "static", "status", "threads"),
+        *("tokens", "v1"),
+    }
+)
+"""What the hub's own paths begin with: under such a prefix a path could mean two things."""
 
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
@@ -39,7 +48,10 @@ def _text(value: str) -> str:
 
 def _number(low: float, high: float) -> Callable[[str], float]:
     def parse(value: str) -> float:
-        number = float(value)
+        try:
+            number = float(value)
+        except ValueError:
+            raise ValueError("must be a number") from None
         if not low <= number <= high:
             raise ValueError(f"must be from {low:g} to {high:g}")
         return number
@@ -64,8 +76,20 @@ def _list(value: str) -> tuple[str, ...]:
 
 
 def _redis_url(value: str) -> str:
-    if urlsplit(value).scheme not in _REDIS_SCHEMES:
+    parts = urlsplit(value)
+    if parts.scheme not in _REDIS_SCHEMES:
         raise ValueError(f"must start with one of {', '.join(f'{s}://' for s in _REDIS_SCHEMES)}")
+    if parts.scheme == "unix":
+        if not parts.path.strip("/"):
+            raise ValueError("must name a socket, for example unix:///run/redis.sock")
+        return value
+    for server in parts.netloc.rpartition("@")[2].split(","):
+        port = re.search(r":([^:\]]*)$", server)
+        if port and not (re.fullmatch(r"[0-9]{1,5}", port[1]) and 0 < int(port[1]) < 65536):
+            raise ValueError("must have a port from 1 to 65535 where it has one")
+    database = parts.path.strip("/")
+    if parts.scheme in ("redis", "rediss") and not re.fullmatch(r"[0-9]{0,5}", database):
+        raise ValueError("must end with the number of a database, for example redis://host:6379/0")
     return value
 
 
@@ -129,7 +153,16 @@ def _base_path(value: str) -> str:
     path = value.rstrip("/")
     if path and not BASE_PATH.fullmatch(path):
         raise ValueError("must be a path such as /hub")
+    if path and path.split("/")[1] in OWN_PATHS:
+        raise ValueError("must not begin like one of the hub's own paths, such as /channels")
     return path
+
+
+def take_script_name(environ: MutableMapping[str, str]) -> None:
+    """`SCRIPT_NAME` is another name for `HUB_BASE_PATH`. It goes: gunicorn would cut it from every
+    path, and fail at the probes that come without it."""
+    if name := environ.pop("SCRIPT_NAME", ""):
+        environ.setdefault("HUB_BASE_PATH", name)
 
 
 def _hosts(value: str) -> tuple[str, ...]:

@@ -17,12 +17,9 @@ from gunicorn.errors import HaltServer
 
 from hub import logs, open_files
 from hub.access.keys import keys_of
-from hub.settings import SettingError, Settings
+from hub.settings import SettingError, Settings, take_script_name
 
-# gunicorn would cut it from every path, and fail at the probes that come without it.
-if _script_name := os.environ.pop("SCRIPT_NAME", ""):
-    os.environ.setdefault("HUB_BASE_PATH", _script_name)
-
+take_script_name(os.environ)
 try:
     settings = Settings.from_environ(os.environ)
     settings.check_bind()

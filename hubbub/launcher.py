@@ -32,7 +32,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from hub import logs
-from hub.settings import SettingError, Settings
+from hub.settings import SettingError, Settings, take_script_name
 from hub.showing import printable, without_passwords
 from hubbub import place
 from hubbub.parts import address, model, valkey
@@ -51,6 +51,7 @@ T = TypeVar("T")
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Run the stack until it is stopped (0), cannot run (1) or a setting is wrong (2)."""
+    take_script_name(os.environ)
     try:
         settings = Settings.from_environ(os.environ)
         settings.check_bind()
@@ -87,7 +88,7 @@ class Launcher:
         self._posts: list[Post] = []
         self._data: DataDirectory | None = None
         self._socket: Path | None = None
-        self._listening: socket.socket | None = None
+        self._listening: list[socket.socket] = []
         self._wakeups = Wakeups(follow_parent=follow_parent)
 
     # --- starting
@@ -95,7 +96,12 @@ class Launcher:
     def start(self) -> None:
         self._say("Hubbub is starting.")
         host, port = self.settings.host, self.settings.port
-        self._listening = listening = address.listening_socket(host, port, self._pause)
+        listening = address.listening_socket(host, port, self._pause)
+        self._listening.append(listening)
+        if (admin := self.settings.admin_port) is not None:
+            self._listening.append(
+                address.listening_socket("127.0.0.1", admin, self._pause, "HUB_ADMIN_PORT")
+            )
         remove_abandoned(self._root)
         self._data = DataDirectory(self._root, port)
         self._data.take(self._pause)
@@ -104,9 +110,10 @@ class Launcher:
         redis = self._start_valkey(self._data)
         answers = self._start_model(self._data)
         self._post("worker", _hubbub("worker"))
-        # The launcher keeps the socket: while the web is started again, who comes waits.
-        number = listening.fileno()
-        self._post("web", _hubbub("web", "--bind", f"fd://{number}"), pass_fds=[number])
+        # The launcher keeps the sockets: while the web is started again, who comes waits.
+        numbers = [each.fileno() for each in self._listening]
+        bound = [word for number in numbers for word in ("--bind", f"fd://{number}")]
+        self._post("web", _hubbub("web", *bound), pass_fds=numbers)
         url = address.reachable(host, port)
         self._wait_until_ready(url)
         self._say(
@@ -284,8 +291,8 @@ class Launcher:
 
     def end(self) -> None:
         """End all parts in their order. A second Ctrl-C does not wait."""
-        if self._listening is not None:
-            self._listening.close()
+        for listening in self._listening:
+            listening.close()
         self._end(self.settings.grace_seconds, "web", "worker")
         self._end(0, "model", "weights")
         self._end(3, "valkey")

@@ -142,6 +142,7 @@ def _asked(launched: Launched, question: dict[str, str], end: str) -> tuple[Any,
         ({"HUB_HEARTBEAT_SECONDS": "0"}, "HUB_HEARTBEAT_SECONDS"),
         ({"HOST": "0.0.0.0"}, "HUB_ALLOW_ANONYMOUS=1"),
         ({"REDIS_URL": "http://127.0.0.1"}, "REDIS_URL"),
+        ({"SCRIPT_NAME": "hub"}, "HUB_BASE_PATH"),
     ],
 )
 def test_a_wrong_setting_is_one_line_that_names_it_and_nothing_is_started(
@@ -153,6 +154,21 @@ def test_a_wrong_setting_is_one_line_that_names_it_and_nothing_is_started(
 
 
 @pytest.mark.slow
+def test_the_admin_s_port_is_served_and_one_that_is_taken_is_one_line(
+    launch: Launches, light: dict[str, str]
+) -> None:
+    reserved = ReservedPort()
+    env = {**light, "HUB_ADMIN_PORT": str(reserved.number), "HUB_JWT_SECRET": "a secret of " * 4}
+    launched = launch(env, BY_PYTHON).ready()
+    assert requests.get(f"{launched.url}/metrics", timeout=5).status_code == 401
+    admin = f"http://127.0.0.1:{reserved.number}/metrics"
+    assert requests.get(admin, timeout=5).status_code == 200
+    status, output = refusal(env, BY_PYTHON)
+    assert status == 1 and "set HUB_ADMIN_PORT to another" in output.splitlines()[-1]
+    assert launched.terminate() == 0
+    reserved.close()
+
+
 def test_a_port_that_is_taken_is_one_line_that_says_what_to_set() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         status, output = refusal({"PORT": str(taken.getsockname()[1])}, BY_PYTHON)
@@ -207,7 +223,14 @@ def _dies(launched: Launched, part: str) -> None:
     """kill -9, then wait until another has taken its place."""
     old = launched.pid_of(part)
     os.kill(old, signal.SIGKILL)
-    eventually(lambda: launched.runs(part) and launched.pid_of(part) != old, 20)
+
+    def replaced() -> bool:
+        try:
+            return launched.pid_of(part) != old
+        except ValueError:  # neither is there at the moment
+            return False
+
+    eventually(replaced, 20)
 
 
 @pytest.mark.slow
@@ -218,7 +241,8 @@ def test_a_part_that_dies_is_named_and_started_again_and_nothing_is_lost(
     with EventStream(f"{launched.url}/channels/news/events", timeout=30) as stream:
         for part in ("valkey", "worker", "web"):
             _dies(launched, part)
-            assert f"{part} was killed by SIGKILL; it is started again in " in launched.log()
+            told = f"{part} was killed by SIGKILL; it is started again in "
+            eventually(lambda told=told: told in launched.log(), 20)  # type: ignore[misc]
             eventually(lambda: _is_ready(launched), 30)
             _publish(launched, part)
             if part != "web":

@@ -15,7 +15,9 @@ BIND_SECONDS = 3.0
 """How long a port may be taken: an instance that was killed leaves it only after a moment."""
 
 
-def listening_socket(host: str, port: int, pause: Callable[[float], None]) -> socket.socket:
+def listening_socket(
+    host: str, port: int, pause: Callable[[float], None], setting: str = "PORT"
+) -> socket.socket:
     """A listening socket for gunicorn to inherit: a taken port is found before anything has been
     started, and port 0 has a number. `pause(seconds)` may raise to give up."""
     bare = host.strip("[]")
@@ -37,7 +39,8 @@ def listening_socket(host: str, port: int, pause: Callable[[float], None]) -> so
             if error.errno != errno.EADDRINUSE or time.monotonic() > give_up:
                 listening.close()
                 raise CannotStart(
-                    f"port {port} of {bare} cannot be used ({error.strerror}): set PORT to another"
+                    f"port {port} of {bare} cannot be used ({error.strerror}): "
+                    f"set {setting} to another"
                 ) from None
         pause(0.1)
 

@@ -13,7 +13,7 @@ from tests.conftest import StartStack, StartValkey
 from tests.support.deadline import eventually
 from tests.support.process import Process
 from tests.support.real import ROOT
-from tests.support.stack import Web, Worker, clean_environ
+from tests.support.stack import Worker, clean_environ
 
 JSON = {"HUB_LOG_FORMAT": "json"}
 
@@ -76,12 +76,6 @@ def test_what_ends_a_worker_is_json_too(
     worker.start()
     assert worker.wait(30) == 1
     assert loggers(worker) == {"workers"}
-
-
-@pytest.mark.slow
-def test_a_web_process_that_may_not_open_enough_files_says_so_in_json(stack: StartStack) -> None:
-    web: Web = stack({**JSON, "HUB_MAX_LISTENERS": "9000000"}, workers=0).web
-    assert {"hubbub", "gunicorn.error"} <= loggers(web)
 
 
 def test_an_exception_that_nobody_catches_is_a_line() -> None:

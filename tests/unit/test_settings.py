@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hub.settings import SettingError, Settings
+from hub.settings import OWN_PATHS, SettingError, Settings
+from hubbub.application import create_app
 
 DEFAULTS = {
     "host": "127.0.0.1",
@@ -53,6 +54,17 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("WEB_CONCURRENCY", "0"),
         ("REDIS_URL", "http://localhost"),
         ("REDIS_URL", "localhost:6379"),
+        ("REDIS_URL", "redis://host:99999"),
+        ("REDIS_URL", "redis://host:port/0"),
+        ("REDIS_URL", "redis+sentinel://a:26379,b:99999/name/0"),
+        ("REDIS_URL", "redis://host/cache"),
+        ("REDIS_URL", "unix://"),
+        ("HUB_BASE_PATH", "hub"),
+        ("HUB_BASE_PATH", "//hub"),
+        ("HUB_BASE_PATH", "/hub/../x"),
+        ("HUB_BASE_PATH", "/über"),
+        ("HUB_BASE_PATH", "/channels"),
+        ("HUB_BASE_PATH", "/v1/hub/"),
         ("OPENAI_BASE_URL", "localhost"),
         ("HUB_PRICES", "{"),
         ("HUB_PRICES", "[]"),
@@ -61,6 +73,7 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("HUB_HEARTBEAT_SECONDS", "1.5"),
         ("HUB_GRACE_SECONDS", "soon"),
         ("HUB_GRACE_SECONDS", "nan"),
+        ("HUB_GRACE_SECONDS", "8s"),
         ("HUB_GRACE_SECONDS", "-1"),
         ("HUB_CORS_ORIGINS", "example.org"),
         ("HUB_CORS_ORIGINS", "https://a.example/path"),
@@ -85,6 +98,22 @@ def test_what_does_not_parse_is_one_line_that_names_the_setting(name: str, value
     assert line.startswith(f"{name} ")
     assert "\n" not in line
     assert len(line) > len(name) + 8
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://", "redis://[::1]:6379/1", "redis://u:p@host:6379", "unix:///run/redis.sock?db=2",
+        "redis+sentinel://u:p@a:26379,b/name/0", "redis+cluster://a:6379,b:6380", "redis://h?db=1",
+    ],
+)  # fmt: skip
+def test_an_address_of_redis_that_there_may_be_is_taken(url: str) -> None:
+    assert Settings.from_environ({"REDIS_URL": url}).redis_url == url
+
+
+def test_the_hub_s_own_paths_are_known_to_the_setting_of_a_prefix() -> None:
+    rules = create_app(Settings(redis_url="redis://127.0.0.1:1")).url_map.iter_rules()
+    assert {rule.rule.split("/")[1] for rule in rules} - {""} == OWN_PATHS
 
 
 def test_a_secret_is_not_repeated_in_the_line_about_it() -> None:
