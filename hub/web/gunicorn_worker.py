@@ -52,7 +52,7 @@ _KEEPALIVE_SECONDS = 30
 _LOOK_SECONDS = 0.1
 _HANDSHAKE_SECONDS = 10
 _UNSENT_BYTES = 256 * 1024
-_TAKE_BACK_SECONDS = 0.3
+_TAKE_BACK_SECONDS = 1.0
 
 _BROKEN_BODY = (
     errors.ChunkMissingTerminator,
@@ -194,7 +194,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         while self.door is not None and self.door.busy:
             loop.sleep(_LOOK_SECONDS)
         if told is not None and self._stops is not None:
-            told.join(_TAKE_BACK_SECONDS)
+            told.join(_TAKE_BACK_SECONDS)  # a key that is set after it was taken back would stay
             gevent.spawn(self._stops.ended).join(_TAKE_BACK_SECONDS)
         self._drained.set()
 

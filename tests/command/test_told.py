@@ -32,6 +32,16 @@ from tests.versions import unpack
 pytestmark = pytest.mark.slow
 
 
+TOO_EARLY = """
+import requests, resource
+
+def refuse(*_):  # as for everybody but root
+    raise ValueError("not allowed to raise maximum limit")
+
+resource.setrlimit = refuse
+"""
+
+
 def findings(url: str, place: Path, processes: list[Process]) -> tuple[list[dict[str, Any]], int]:
     """What `doctor --json` says, and its exit status."""
     doctor = Process(
@@ -50,10 +60,10 @@ def test_each_fault_that_a_hub_bears_is_a_note_with_the_line_that_mends_it(
     options = ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru", "--save", ""]
     options += ["--client-output-buffer-limit", "pubsub 1mb 0 0"]
     (tmp_path / "early").mkdir()
-    (tmp_path / "early" / "sitecustomize.py").write_text("import requests\n")
+    (tmp_path / "early" / "sitecustomize.py").write_text(TOO_EARLY)
     hub = stack(
         {
-            "HUB_MAX_LISTENERS": "9000000",  # more than a kernel lets a process open
+            "HUB_MAX_LISTENERS": "9000000",
             "HUB_GRACE_SECONDS": "0.5",
         },
         redis_url=start_valkey(options=options).url,
