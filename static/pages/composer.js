@@ -60,6 +60,7 @@ export class Composer {
 
   /** Whether a question may be sent now. @param {boolean} busy */
   set busy(busy) {
+    if (this.#send.hidden && !busy) this.say("");
     this.#send.hidden = busy;
   }
 
@@ -110,8 +111,12 @@ export class Composer {
   }
 
   async #submit() {
-    if (this.#send.disabled || this.#send.hidden) return;
+    if (this.#send.disabled) return;
     const text = this.#prompt.value;
+    if (this.#send.hidden) {
+      this.say("The answer is still being written. Stop it, or ask when it has ended.");
+      return;
+    }
     if (!text.trim() && this.#attached.length === 0) {
       this.say("Write something first.");
       this.focus();

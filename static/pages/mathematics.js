@@ -25,6 +25,8 @@ const ATTRIBUTES = (
 
 /** Money and code are no formulas: no space and no backtick inside the dollars, no digit behind. */
 const INLINE = /^(?:\$(?!\s)((?:\\.|[^\\\n$`])+?)(?<!\s)\$(?!\d)|\\\(((?:(?!\\\)).)+?)\\\))/;
+/** In the middle of a line, too: a model does not always begin a new one for it. */
+const DISPLAY_IN_LINE = /^(?:\$\$(?!\s)((?:\\.|[^\\\n$`])+?)(?<!\s)\$\$(?!\d)|\\\[((?:(?!\\\]).)+?)\\\])/;
 const DISPLAY = /^ {0,3}(?:\$\$((?:(?!\$\$)(?!\n[ \t]*\n)[\s\S])+?)\$\$|\\\[((?:(?!\\\])(?!\n[ \t]*\n)[\s\S])+?)\\\])[ \t]*(?:\n+|$)/;
 
 const INLINED = "mathematics";
@@ -49,12 +51,14 @@ export function mathematics(escaped) {
     {
       name: INLINED,
       level: "inline",
-      start: (/** @type {string} */ text) => /\$|\\\(/.exec(text)?.index,
+      start: (/** @type {string} */ text) => /\$|\\[([]/.exec(text)?.index,
       tokenizer(/** @type {string} */ text) {
-        const found = INLINE.exec(text);
-        return found && { type: INLINED, raw: found[0], text: (found[1] ?? found[2]).trim() };
+        const displayed = DISPLAY_IN_LINE.exec(text);
+        const found = displayed ?? INLINE.exec(text);
+        const kind = displayed ? "display" : "inline";
+        return found && { type: INLINED, kind, raw: found[0], text: (found[1] ?? found[2]).trim() };
       },
-      renderer: (/** @type {any} */ { text }) => marked(text, escaped, "inline"),
+      renderer: (/** @type {any} */ { text, kind }) => marked(text, escaped, kind),
     },
   ];
 }

@@ -25,7 +25,7 @@ const plots = part(document, "plots");
 /** @type {[string, Plot][]} */
 const drawn = [
   ["listeners", new Plot(plots, "Listeners", count)],
-  ["published_per_second", new Plot(plots, "Events/s", figure)],
+  ["published_per_second", new Plot(plots, "Published/s", figure)],
   ["deliveries_per_second", new Plot(plots, "Deliveries/s", figure)],
   ["lag_seconds", new Plot(plots, "Lag, 99 in 100", milliseconds)],
   ["behind", new Plot(plots, "Behind", count)],

@@ -203,19 +203,22 @@ def test_mathematics_is_set_and_what_only_looks_like_it_is_not(
 ) -> None:
     text = (
         "So $e^{i\\pi} + 1 = 0$, and \\(x_1\\).\n\n$$\n\\frac{a}{b} < c\n$$\n\n"
-        "It costs $5 or $6, `$x$`, $\\href{javascript:alert(1)}{x}$ and $\\nonsense{$.\n"
+        "In a line $$\\sqrt 2$$ and \\[y\\].\n\n"
+        "It costs $5 or $6, $$7 or $$8, `$x$`, "
+        "$\\href{javascript:alert(1)}{x}$ and $\\nonsense{$.\n"
     )
     provider.scripts["sums"] = Script(text, pace_seconds=0.01)
     watcher = ask(context, hub, "sums").until_ended()
     page = watcher.page
     formulas = page.locator("[data-formatted] math")
-    eventually(lambda: formulas.count() == 3)
-    block = page.locator('[data-formatted] math[display="block"]')
+    eventually(lambda: formulas.count() == 5)
+    assert page.locator('[data-formatted] math[display="block"]').count() == 3
+    block = page.locator('[data-formatted] math[display="block"]').first
     assert block.locator("mfrac").count() == 1
     assert block.get_attribute("aria-label") == "\\frac{a}{b} < c"
     assert formulas.first.bounding_box()["height"] > 5  # type: ignore[index]
     shown = page.inner_text("[data-formatted] > p:last-of-type")
-    assert "It costs $5 or $6, $x$, \\href" in shown and "\\nonsense{" in shown
+    assert "It costs $5 or $6, $$7 or $$8, $x$, \\href" in shown and "\\nonsense{" in shown
     assert page.locator("[data-formatted] :is([href^=javascript], script)").count() == 0
     assert watcher.text() == text
 
@@ -340,6 +343,20 @@ def test_an_empty_question_and_a_refused_one_are_told_beside_the_field(
     page.get_by_role("button", name="Ask").click()
     eventually(lambda: "max_tokens" in problem.inner_text())
     assert page.get_by_label("Your question").input_value() == "x"
+
+
+def test_a_question_beside_a_running_answer_is_kept_and_told_why(
+    hub: Stack, provider: ScriptedProvider, gate: Gate, context: BrowserContext
+) -> None:
+    provider.scripts["story"] = Script(TEXT, gate=gate)
+    page = ask(context, hub, "story").page
+    problem, field = page.locator("#prompt-problem"), page.get_by_label("Your question")
+    field.fill("another")
+    field.press("Enter")
+    assert problem.inner_text().startswith("The answer is still being written.")
+    gate.open()
+    eventually(lambda: problem.inner_text() == "")
+    assert field.input_value() == "another"
 
 
 def test_a_hub_that_is_away_is_waited_for_and_the_text_goes_on(
