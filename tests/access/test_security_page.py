@@ -24,7 +24,11 @@ SECTIONS = {
     "Tokens": ["tests/access/test_tokens.py", "tests/contract/test_forged_tokens.py"],
     "Keys of an identity provider": ["tests/access/test_jwks.py"],
     "Grants, on both ways in": ["tests/access/test_routes.py", "tests/contract/test_who_may.py"],
-    "Limits": ["tests/contract/test_limits.py", "tests/contract/test_bodies.py"],
+    "Limits": [
+        "tests/contract/test_limits.py",
+        "tests/contract/test_limit_edges.py",
+        "tests/contract/test_bodies.py",
+    ],
     "Ends, whatever breaks": [
         "tests/access/test_endings.py",
         "tests/access/test_revocations.py",

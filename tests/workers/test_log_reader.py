@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from hub.event import Event
+from hub.settings import Settings
 from hub.store.history import RecordWrite
 from tests.workers.conftest import Ask, Attempts
 from workers import log_reader
-from workers.answers import Answers
 from workers.generation import Generation
 from workers.log_reader import LogReader
 from workers.store import Generations
@@ -85,10 +85,13 @@ def test_a_long_answer_stays_folded_and_the_memory_for_that_is_bounded(
     asked = [ask() for _ in range(3)]
     for generation in asked:
         say(generations, generation, attempts.claim(generation.id).fence, *["x" * 50_000] * 8)
-    answers = Answers(generations.history, kept_bytes=1_000_000)
-    for generation in asked:
-        assert len(answers.read(generation.id).choices[0]["content"]) == 400_000
-    assert list(answers._kept) == [generation.id for generation in asked[1:]]
+    each = generations.history.record(asked[0].channel).log_bytes
+    for folded_bytes, stay in ((0, 0), (2 * each - 1, 1), (2 * each, 2)):
+        settings = Settings.from_environ({"HUB_FOLDED_BYTES": str(folded_bytes)})
+        answers = Generations(generations.history, generations.queue, settings).answers
+        for generation in asked:
+            assert len(answers.read(generation.id).choices[0]["content"]) == 400_000
+        assert list(answers._kept) == [generation.id for generation in asked[3 - stay :]]
     kept = answers._kept[asked[1].id].reader
     place = kept.bytes
     answers.read(asked[1].id)
