@@ -555,6 +555,21 @@ def test_a_share_link_shows_one_generation_and_nothing_else(keyed: Web, listen: 
     assert keyed.post("/generations", json={"prompt": "?"}, headers=guest).status_code == 403
 
 
+def test_a_share_link_shows_its_page_to_whoever_is_signed_in(keyed: Web) -> None:
+    """On that page alone the address wins over the cookie; the header wins over both."""
+    mine = granted("mine", generate=True)
+    made = ask(keyed, mine)
+    link = shared(keyed, made, mine)["url"]
+    other = {"Cookie": f"hubbub_token={granted('other')['Authorization'].split()[1]}"}
+    shown = link.partition("?")[2]
+    assert requests.get(link, headers=other, timeout=15).status_code == 200
+    assert requests.get(link, headers=granted("other"), timeout=15).status_code == 404
+    for path in (f"/g/{made}", f"/generations/{made}?{shown}"):
+        assert keyed.get(path, headers=other).status_code == 404
+    with keyed.get(f"/generations/{made}/events?{shown}", headers=other, stream=True) as stream:
+        assert stream.status_code == 404
+
+
 def test_a_share_link_ends_when_it_says_and_can_be_taken_back(keyed: Web, listen: Listen) -> None:
     mine = granted("mine", generate=True)
     made = ask(keyed, mine)
