@@ -10,6 +10,7 @@
 #   make test-fronts  75 s of silence, and ten tabs under a prefix, through each of the four proxies
 #   make test-collector  traces and metrics in OpenTelemetry's collector, where Go 1.26 is
 #   make test-keys  the end-to-end tests once more, on hubs that ask for tokens
+#                   (HUBBUB_TEST_KEYS=1 with test-compose and test-clients: those, too)
 #   make coverage   which branches of the delivery the tests reach
 #   make figures    the source, counted
 #   make mutants    promises broken one at a time, each of which a fast test must notice
@@ -60,7 +61,7 @@ test: $(DEV) $(MODEL) chromium redis proxies prometheus tools
 	$(PYTEST) $(PYTEST_OPTIONS)
 
 # What starts a hub and speaks to it from outside.
-KEYED := contract e2e browser openai command operations
+KEYED := contract e2e browser openai command operations examples frontends producers clients
 test-keys: $(DEV) $(MODEL) chromium proxies tools
 	HUBBUB_TEST_KEYS=1 $(PYTEST) $(addprefix tests/,$(KEYED)) $(PYTEST_OPTIONS)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from flask import Flask, Response, render_template
 
 HUB_URL = os.environ.get("HUB_URL", "http://127.0.0.1:8000")
+TOKEN = os.environ.get("HUB_TOKEN", "")
 ALIASES = os.environ.get("EXAMPLE_ALIASES", "").split()
 
 
@@ -34,7 +35,7 @@ def page_with(script: Path) -> Flask:
 
     @app.get("/")
     def page() -> str:
-        return render_template(f"{script.parent.name}.html", hub=HUB_URL)
+        return render_template(f"{script.parent.name}.html", hub=HUB_URL, token=TOKEN)
 
     @app.get("/bundle.js")
     def bundle() -> Response:

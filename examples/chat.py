@@ -10,13 +10,14 @@ import os
 from flask import Flask, render_template
 
 HUB_URL = os.environ.get("HUB_URL", "http://127.0.0.1:8000")
+TOKEN = os.environ.get("HUB_TOKEN", "")
 
 app = Flask(__name__)
 
 
 @app.get("/")
 def page() -> str:
-    return render_template("chat.html", hub=HUB_URL)
+    return render_template("chat.html", hub=HUB_URL, token=TOKEN)
 
 
 if __name__ == "__main__":

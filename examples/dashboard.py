@@ -15,6 +15,7 @@ from hub import Hub
 from hub.errors import RedisUnavailable
 
 HUB_URL = os.environ.get("HUB_URL", "http://127.0.0.1:8000")
+TOKEN = os.environ.get("HUB_TOKEN", "")
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379")
 
 app = Flask(__name__)
@@ -22,7 +23,7 @@ app = Flask(__name__)
 
 @app.get("/")
 def page() -> str:
-    return render_template("dashboard.html", hub=HUB_URL)
+    return render_template("dashboard.html", hub=HUB_URL, token=TOKEN)
 
 
 def push() -> None:

@@ -13,6 +13,7 @@ from flask import Flask, render_template, request
 from hub import Hub
 
 HUB_URL = os.environ.get("HUB_URL", "http://127.0.0.1:8000")
+TOKEN = os.environ.get("HUB_TOKEN", "")
 CHANNELS = {"you": "user:7", "everybody": "all"}
 
 app = Flask(__name__)
@@ -21,7 +22,8 @@ hub = Hub.from_url(os.environ.get("REDIS_URL", "redis://127.0.0.1:6379"))
 
 @app.get("/")
 def page() -> str:
-    return render_template("notifications.html", hub=HUB_URL, channels=list(CHANNELS.values()))
+    channels = list(CHANNELS.values())
+    return render_template("notifications.html", hub=HUB_URL, token=TOKEN, channels=channels)
 
 
 @app.post("/notify")

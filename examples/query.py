@@ -13,6 +13,8 @@ import requests
 from flask import Flask, Response, render_template, request, send_from_directory
 
 HUB_URL = os.environ.get("HUB_URL", "http://127.0.0.1:8000")
+# Its own, where the page shows none and the hub has keys.
+TOKEN = os.environ.get("HUB_TOKEN", "")
 PASSED_ON = ("Authorization", "Idempotency-Key", "Last-Event-ID")
 KEPT = ("Content-Type", "Cache-Control", "X-Accel-Buffering")
 
@@ -31,7 +33,8 @@ def vendored(name: str) -> Response:
 
 @app.post("/query")
 def query() -> Response:
-    headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
+    headers = {"Authorization": f"Bearer {TOKEN}"} if TOKEN else {}
+    headers |= {name: request.headers[name] for name in PASSED_ON if name in request.headers}
     answer = requests.post(
         f"{HUB_URL}/generations?format=text",
         json={"prompt": request.json.get("query")},

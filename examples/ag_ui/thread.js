@@ -1,7 +1,8 @@
 // A page with `HttpAgent` of AG-UI. There is no server code: it talks to the hub itself.
 import { HttpAgent } from "@ag-ui/client";
 
-const HUB = document.body.dataset.hub;
+const { hub: HUB, token } = document.body.dataset;
+const headers = token ? { Authorization: `Bearer ${token}` } : {}; // where the hub has keys
 // The same thread in every tab that has this address.
 const threadId = new URLSearchParams(location.search).get("thread") ?? "example";
 const status = document.querySelector("[role=status]");
@@ -14,7 +15,7 @@ class HubAgent extends HttpAgent {
       generation = answer.headers.get("Hubbub-Generation");
       return answer;
     };
-    super({ url: `${HUB}/ag-ui`, threadId, fetch: followed });
+    super({ url: `${HUB}/ag-ui`, threadId, headers, fetch: followed });
   }
 
   // The thread's newest run from its start, while it runs and when it is over.
@@ -102,7 +103,7 @@ document.querySelector("form").onsubmit = async (event) => {
   await run();
 };
 // The agent's own abortRun() closes this page's request alone; this stops the answer, for all.
-document.querySelector("#stop").onclick = () => fetch(`${HUB}/generations/${generation}/cancel`, { method: "POST" });
+document.querySelector("#stop").onclick = () => fetch(`${HUB}/generations/${generation}/cancel`, { method: "POST", headers });
 
 agent.setMessages(JSON.parse(sessionStorage.getItem(threadId) ?? "[]"));
 show();

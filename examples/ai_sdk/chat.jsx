@@ -5,7 +5,8 @@ import { useRef, useState } from "react";
 import { createRoot } from "react-dom/client";
 import { StayingTransport } from "./transport.js";
 
-const HUB = document.body.dataset.hub;
+const { hub: HUB, token } = document.body.dataset;
+const headers = token ? { Authorization: `Bearer ${token}` } : {}; // where the hub has keys
 const query = new URLSearchParams(location.search);
 // The same chat in every tab that has this address.
 const id = query.get("chat") ?? "example";
@@ -22,7 +23,7 @@ function Chat() {
     id,
     resume: true, // a reload in mid-answer goes on with it
     // It goes on after a cut, too; without that, the SDK's own will do.
-    transport: new StayingTransport({ hub: HUB, body: { model: query.get("model") ?? undefined, tools } }),
+    transport: new StayingTransport({ hub: HUB, headers, body: { model: query.get("model") ?? undefined, tools } }),
     // Every tab sees the call; the one that asked answers it.
     onToolCall: ({ toolCall }) => {
       const { toolName: tool, toolCallId } = toolCall;
@@ -39,7 +40,7 @@ function Chat() {
     setText("");
   };
   // The SDK's own stop() closes this page's request alone; this stops the answer, for all.
-  const stop = () => fetch(`${HUB}/api/chat/${encodeURIComponent(id)}/stop`, { method: "POST" });
+  const stop = () => fetch(`${HUB}/api/chat/${encodeURIComponent(id)}/stop`, { method: "POST", headers });
   return (
     <>
       {messages.map((message) => (

@@ -9,14 +9,19 @@ set -eu
 hub=${HUB_URL:-http://127.0.0.1:8000}
 question=$(printf %s "${1:-Why is the sea salty?}" | sed 's/[\\"]/\\&/g')
 
-begun=$(curl -sS --fail-with-body "$hub/generations" -H 'Content-Type: application/json' \
+# Where the hub has keys: HUB_TOKEN.
+post() {
+    curl -sS --fail-with-body -X POST ${HUB_TOKEN:+-H "Authorization: Bearer $HUB_TOKEN"} "$@"
+}
+
+begun=$(post "$hub/generations" -H 'Content-Type: application/json' \
     -d "{\"producer\": \"client\", \"prompt\": \"$question\"}")
 id=$(printf %s "$begun" | sed 's/.*"id":"\([^"]*\)".*/\1/')
 echo "$hub/g/$id"
 
 # `-T -` sends what it reads as it comes, and curl would call that a PUT.
 send() {
-    curl -sS --fail-with-body -X POST -T - -H "Content-Type: $1" "$hub/generations/$id/deltas"
+    post -T - -H "Content-Type: $1" "$hub/generations/$id/deltas"
 }
 
 answer() {

@@ -6,6 +6,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 
 const hub = process.env.HUB_URL ?? "http://127.0.0.1:8000";
+// Where the hub has keys.
+const shown = process.env.HUB_TOKEN ? { Authorization: `Bearer ${process.env.HUB_TOKEN}` } : {};
 const question = process.argv[2] ?? "Why is the sea salty?";
 
 async function post(url, type, body, more = {}) {
@@ -35,11 +37,11 @@ function ask() {
 }
 
 const asked = JSON.stringify({ producer: "client", prompt: question });
-const begun = await (await post(`${hub}/generations`, "application/json", asked)).json();
+const begun = await (await post(`${hub}/generations`, "application/json", asked, shown)).json();
 console.log(hub + begun.page);
 
 const deltas = hub + begun.deltas;
 const sent = process.env.OPENAI_BASE_URL
-  ? await post(deltas, "text/event-stream", (await ask()).body)
-  : await post(deltas, "application/x-ndjson", ReadableStream.from(answer()).pipeThrough(new TextEncoderStream()));
+  ? await post(deltas, "text/event-stream", (await ask()).body, shown)
+  : await post(deltas, "application/x-ndjson", ReadableStream.from(answer()).pipeThrough(new TextEncoderStream()), shown);
 console.log(await sent.text());

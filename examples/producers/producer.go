@@ -25,7 +25,7 @@ func main() {
 
 	var begun struct{ Page, Deltas string }
 	asked := map[string]string{"producer": "client", "prompt": question}
-	answered := post(hub+"/generations", "application/json", encoded(asked))
+	answered := post(hub+"/generations", "application/json", encoded(asked), os.Getenv("HUB_TOKEN"))
 	if err := json.NewDecoder(answered).Decode(&begun); err != nil {
 		log.Fatal(err)
 	}
@@ -33,9 +33,9 @@ func main() {
 
 	var sent io.Reader
 	if os.Getenv("OPENAI_BASE_URL") != "" {
-		sent = post(hub+begun.Deltas, "text/event-stream", ask(question))
+		sent = post(hub+begun.Deltas, "text/event-stream", ask(question), os.Getenv("HUB_TOKEN"))
 	} else {
-		sent = post(hub+begun.Deltas, "application/x-ndjson", answer())
+		sent = post(hub+begun.Deltas, "application/x-ndjson", answer(), os.Getenv("HUB_TOKEN"))
 	}
 	io.Copy(os.Stdout, sent)
 }
@@ -62,18 +62,18 @@ func ask(question string) io.Reader {
 		"messages": []map[string]string{{"role": "user", "content": question}},
 	})
 	url := os.Getenv("OPENAI_BASE_URL") + "/chat/completions"
-	return post(url, "application/json", body, "Authorization", "Bearer "+os.Getenv("OPENAI_API_KEY"))
+	return post(url, "application/json", body, os.Getenv("OPENAI_API_KEY"))
 }
 
-// post returns the body of the answer, while it comes.
-func post(url, kind string, body io.Reader, header ...string) io.Reader {
+// post returns the body of the answer, while it comes. A hub with keys needs a token.
+func post(url, kind string, body io.Reader, token string) io.Reader {
 	request, err := http.NewRequest(http.MethodPost, url, body)
 	if err != nil {
 		log.Fatal(err)
 	}
 	request.Header.Set("Content-Type", kind)
-	if len(header) == 2 {
-		request.Header.Set(header[0], header[1])
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
 	}
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {

@@ -16,6 +16,7 @@ from tests.clients.client import PageClient, ProgramClient, node
 from tests.clients.pages_server import PagesServer
 from tests.clients.scenario import Scenario
 from tests.clients.table import Row, Table, npm, pinned, pypi
+from tests.support import keys
 from tests.support.deadline import eventually
 from tests.support.shared import Shared
 
@@ -61,7 +62,7 @@ def test_a_page_shows_the_whole_text_over_a_cut_and_comes_to_an_end(
     resumed: str,
 ) -> None:
     node()
-    query = urlencode({"hub": scenario.proxy.url, "id": scenario.ask()})
+    query = urlencode({"hub": scenario.proxy.url, "id": scenario.ask(), **keys.query()})
     with closing(PageClient(context.new_page(), f"{pages.origin}/{page}.html?{query}")) as client:
         end = through(scenario, client)
         assert client.shown == scenario.text
@@ -113,7 +114,8 @@ def _fetch_event_source(
     scenario: Scenario, pages: PagesServer, context: BrowserContext, format: str
 ) -> PageClient:
     node()
-    query = urlencode({"hub": scenario.proxy.url, "prompt": scenario.prompt, "format": format})
+    asked = {"hub": scenario.proxy.url, "prompt": scenario.prompt, "format": format}
+    query = urlencode({**asked, **keys.query()})
     return PageClient(context.new_page(), f"{pages.origin}/fetch_event_source.html?{query}")
 
 

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser
 from hub import sse
 from tests.clients.client import ProgramClient
 from tests.conftest import StartStack
+from tests.support import keys
 from tests.support.deadline import eventually
 from tests.support.stack import Stack
 
@@ -63,6 +64,7 @@ def hub(stack: StartStack) -> Stack:
 
 def address(hub: Stack, envelope: int) -> str:
     query = f"channel=a&channel=b&from=start&heartbeat=300&envelope={envelope}"
+    query += "".join(f"&{name}={value}" for name, value in keys.query().items())
     return f"{hub.url}/events?{query}"
 
 

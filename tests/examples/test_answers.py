@@ -11,6 +11,7 @@ from playwright.sync_api import BrowserContext, Page
 from hub import sse
 from tests.browser.proxy import Proxy
 from tests.examples.conftest import Start, commands
+from tests.support import keys
 from tests.support.deadline import eventually
 from tests.support.provider import Gate, Script, deltas_of, text_for
 from tests.support.real import ROOT
@@ -60,7 +61,8 @@ def test_chat_shows_the_words_as_they_come_and_all_of_them_at_done(
     shared.provider.scripts["salt"] = Script(text, gate=gate)
     page = context.new_page()
     page.goto(start("chat"))
-    page.get_by_label("Token").fill("a-token")
+    token = keys.TOKEN or "a-token"
+    page.get_by_label("Token").fill(token)
     page.get_by_label("Question").fill("salt")
     with page.expect_request("**/v1/chat/completions") as asked:
         page.get_by_role("button", name="Ask").click()
@@ -72,7 +74,7 @@ def test_chat_shows_the_words_as_they_come_and_all_of_them_at_done(
     until(page, "Done.")
 
     assert texts(page) == [text]
-    assert asked.value.all_headers()["authorization"] == "Bearer a-token"
+    assert asked.value.all_headers()["authorization"] == f"Bearer {token}"
 
 
 @pytest.mark.browser

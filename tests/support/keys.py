@@ -56,6 +56,11 @@ def headers(given: Mapping[str, str] | None, query: str = "") -> dict[str, str]:
     return {"Authorization": f"Bearer {TOKEN}"}
 
 
+def query() -> dict[str, str]:
+    """For what can send no header."""
+    return {"token": TOKEN} if ON else {}
+
+
 def cookies() -> list[Any]:
     """For a browser that has signed in."""
     kept = {"httpOnly": True, "sameSite": "Lax", "path": "/"}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"os"
 	"time"
 
 	launchdarkly "github.com/launchdarkly/eventsource"
@@ -34,6 +35,9 @@ func take(event, data string) (over bool) {
 // Stops at the answer 204 by itself: only a 200 is valid to it, and anything else is final.
 func tmaxmaxStream(url string) string {
 	request, _ := http.NewRequest(http.MethodGet, url, nil)
+	if token := os.Getenv("HUB_TOKEN"); token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
 	client := tmaxmax.Client{Backoff: tmaxmax.Backoff{InitialInterval: 100 * time.Millisecond}}
 	connection := client.NewConnection(request)
 	connection.Buffer(nil, largest)
@@ -49,6 +53,9 @@ func r3labsStream(url string) string {
 	context, stop := context.WithCancel(context.Background())
 	defer stop()
 	client := r3labs.NewClient(url, r3labs.ClientMaxBufferSize(largest))
+	if token := os.Getenv("HUB_TOKEN"); token != "" {
+		client.Headers["Authorization"] = "Bearer " + token
+	}
 	client.SubscribeRawWithContext(context, func(event *r3labs.Event) {
 		if take(string(event.Event), string(event.Data)) {
 			stop()
@@ -59,6 +66,9 @@ func r3labsStream(url string) string {
 
 // Asks on for ever after a 204, so that it is closed at `completed`.
 func launchdarklyStream(url string) string {
+	if token := os.Getenv("HUB_TOKEN"); token != "" {
+		url += "?token=" + token
+	}
 	stream, err := launchdarkly.SubscribeWithURL(
 		url, launchdarkly.StreamOptionInitialRetry(100*time.Millisecond))
 	if err != nil {

@@ -1,9 +1,10 @@
 // AG-UI's own agent: ag_ui.mjs URL THREAD QUESTION [TOOLS]
 // Prints the events' types and the messages that the agent keeps, or the error that it raised.
 import { HttpAgent } from "@ag-ui/client";
+import { headers } from "./shown.mjs";
 
 const [url, thread, question, tools] = process.argv.slice(2);
-const agent = new HttpAgent({ url, threadId: thread });
+const agent = new HttpAgent({ url, threadId: thread, headers });
 agent.addMessage({ id: "question", role: "user", content: question });
 
 const seen = [];

@@ -1,10 +1,12 @@
 // `useChat`'s transport without a page: ai_sdk.mjs VERSION ORIGIN CHAT ask|resume|stop [MESSAGES]
 // Prints what the SDK's own reader makes of the stream: each chunk's type, then the message.
+import { headers } from "./shown.mjs";
+
 const [version, origin, chat, mode, messages] = process.argv.slice(2);
 const { DefaultChatTransport, readUIMessageStream } = await import(version === "7" ? "ai" : `ai${version}`);
 
 const say = (told) => process.stdout.write(`${JSON.stringify(told)}\n`);
-const transport = new DefaultChatTransport({ api: `${origin}/api/chat` });
+const transport = new DefaultChatTransport({ api: `${origin}/api/chat`, headers });
 
 let stream = null;
 try {

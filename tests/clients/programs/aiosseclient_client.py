@@ -9,7 +9,7 @@ import sys
 import aiohttp
 from aiosseclient import aiosseclient
 
-from tests.clients.programs.say import say
+from tests.clients.programs.say import SHOWN, say
 
 hub, generation_id = sys.argv[1:]
 url = f"{hub}/generations/{generation_id}/events"
@@ -19,7 +19,7 @@ async def listen() -> str:
     last_id = None
     while True:
         try:
-            async for event in aiosseclient(url, last_id):
+            async for event in aiosseclient(url, last_id, headers=dict(SHOWN)):
                 last_id = event.id or last_id
                 if event.event == "snapshot":
                     say(whole=json.loads(event.data)["choices"][0]["content"])

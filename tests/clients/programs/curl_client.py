@@ -7,7 +7,7 @@ import sys
 import time
 
 from hub.sse import Parser
-from tests.clients.programs.say import say
+from tests.clients.programs.say import SHOWN, say
 
 hub, generation_id = sys.argv[1:]
 url = f"{hub}/generations/{generation_id}/events?format=text"
@@ -17,6 +17,8 @@ def listen() -> str:
     parser = Parser()
     while True:
         command = ["curl", "-sN", "--max-time", "60", url]
+        for name, value in SHOWN.items():
+            command += ["-H", f"{name}: {value}"]
         if parser.last_id:
             command += ["-H", f"Last-Event-ID: {parser.last_id}"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0) as curl:

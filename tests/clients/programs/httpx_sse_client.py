@@ -9,7 +9,7 @@ import time
 import httpx
 from httpx_sse import ServerSentEvent, connect_sse
 
-from tests.clients.programs.say import say
+from tests.clients.programs.say import SHOWN, say
 
 hub, generation_id = sys.argv[1:]
 url = f"{hub}/generations/{generation_id}/events"
@@ -25,7 +25,7 @@ def take(event: ServerSentEvent) -> None:
 
 def listen() -> None:
     last_id = ""
-    with httpx.Client(timeout=httpx.Timeout(5, read=30)) as client:
+    with httpx.Client(timeout=httpx.Timeout(5, read=30), headers=SHOWN) as client:
         while True:
             headers = {"Last-Event-ID": last_id} if last_id else {}
             try:

@@ -1,8 +1,9 @@
 // The official package for Node: `chat`, `whole`, `responses` or `cancel`.
 import OpenAI from "openai";
+import { token } from "./shown.mjs";
 
 const [hub, prompt, what] = process.argv.slice(2);
-const client = new OpenAI({ baseURL: `${hub}/v1`, apiKey: "a-token", maxRetries: 0, timeout: 30_000 });
+const client = new OpenAI({ baseURL: `${hub}/v1`, apiKey: token || "a-token", maxRetries: 0, timeout: 30_000 });
 const model = "scripted";
 const messages = [{ role: "user", content: prompt }];
 const say = (told) => console.log(JSON.stringify(told));

@@ -9,10 +9,11 @@ from collections.abc import Callable
 import httpx2
 import openai
 
-from tests.clients.programs.say import say
+from tests.clients.programs.say import TOKEN, say
 
 hub, prompt, what = sys.argv[1:]
-client = openai.OpenAI(base_url=f"{hub}/v1", api_key="a-token", max_retries=0, timeout=30)
+key = TOKEN or "a-token"
+client = openai.OpenAI(base_url=f"{hub}/v1", api_key=key, max_retries=0, timeout=30)
 MODEL = "scripted"
 
 

@@ -7,14 +7,15 @@ import sys
 
 from requests_sse import EventSource, InvalidStatusCodeError
 
-from tests.clients.programs.say import say
+from tests.clients.programs.say import SHOWN, say
 
 hub, generation_id = sys.argv[1:]
 
 
 def listen() -> str:
     try:
-        with EventSource(f"{hub}/generations/{generation_id}/events", timeout=30) as source:
+        url = f"{hub}/generations/{generation_id}/events"
+        with EventSource(url, timeout=30, headers=dict(SHOWN)) as source:
             for event in source:
                 if event.type == "snapshot":
                     say(whole=json.loads(event.data)["choices"][0]["content"])

@@ -9,7 +9,7 @@ import time
 import requests
 import sseclient
 
-from tests.clients.programs.say import say
+from tests.clients.programs.say import SHOWN, say
 
 hub, generation_id = sys.argv[1:]
 url = f"{hub}/generations/{generation_id}/events?format=openai"
@@ -18,7 +18,7 @@ url = f"{hub}/generations/{generation_id}/events?format=openai"
 def listen() -> str:
     last_id = ""
     while True:
-        headers = {"Accept": "text/event-stream"}
+        headers = {"Accept": "text/event-stream", **SHOWN}
         if last_id:
             headers["Last-Event-ID"] = last_id
         try:

@@ -7,7 +7,9 @@ use serde_json::{json, Value};
 
 /// Comes back by itself after a cut; an answer that is no stream is an error, and its last.
 pub async fn listen(hub: &str, generation: &str) {
-    let mut events = EventSource::get(format!("{hub}/generations/{generation}/events"));
+    // Where the hub has keys.
+    let shown = std::env::var("HUB_TOKEN").map_or(String::new(), |token| format!("?token={token}"));
+    let mut events = EventSource::get(format!("{hub}/generations/{generation}/events{shown}"));
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Open) => {}

@@ -4,6 +4,7 @@ import com.launchdarkly.eventsource.ConnectStrategy;
 import com.launchdarkly.eventsource.ErrorStrategy;
 import com.launchdarkly.eventsource.EventSource;
 import com.launchdarkly.eventsource.FaultEvent;
+import com.launchdarkly.eventsource.HttpConnectStrategy;
 import com.launchdarkly.eventsource.MessageEvent;
 import com.launchdarkly.eventsource.StreamEvent;
 import com.launchdarkly.eventsource.StreamHttpErrorException;
@@ -16,8 +17,13 @@ public class Clients {
 
   public static void main(String[] arguments) {
     URI address = URI.create(arguments[1] + "/generations/" + arguments[2] + "/events");
+    HttpConnectStrategy connect = ConnectStrategy.http(address);
+    String token = System.getenv("HUB_TOKEN"); // where the hub has keys
+    if (token != null) {
+      connect = connect.header("Authorization", "Bearer " + token);
+    }
     EventSource.Builder builder =
-        new EventSource.Builder(ConnectStrategy.http(address))
+        new EventSource.Builder(connect)
             .errorStrategy(ErrorStrategy.alwaysContinue());
     try (EventSource events = builder.build()) {
       for (StreamEvent event : events.anyEvents()) {
