@@ -20,6 +20,7 @@
 #   make pictures   the pages as pictures, for docs/
 #   make docs       docs/ as a site, in .venv/site
 #   make bench      the benchmark        make soak SECONDS=600   faults at random for that long
+#   make tabs ROUNDS=5   tabs of one useChat() that open, reload and are cut off at random
 #   make fuzz SECONDS=60   random requests at every route, beside listeners that must hear everything
 #   make attack SECONDS=60   random tokens, names, hosts and origins at a hub with keys
 #   make clean      remove what was installed and cached; the data in .hubbub/ stay
@@ -117,6 +118,10 @@ pictures: $(DEV) chromium
 
 soak: $(DEV)
 	@exec $(BIN)/python -m tests.faults.soak $(SECONDS)
+
+.PHONY: tabs
+tabs: $(DEV) chromium tools
+	$(BIN)/python -m pytest -q -n 0 -s tests/frontends/tabs.py
 
 fuzz: $(DEV)
 	@exec $(BIN)/python -m tests.faults.fuzz $(SECONDS)

@@ -10,6 +10,19 @@ export class StayingTransport extends DefaultChatTransport {
     this.place = { hub, waitMs, headers: options.headers, credentials: options.credentials };
   }
 
+  // A page that opens while the line is cut waits for it.
+  async reconnectToStream(options) {
+    for (;;) {
+      try {
+        return await super.reconnectToStream(options);
+      } catch (error) {
+        if (!(error instanceof TypeError)) throw error;
+        await new Promise((go) => setTimeout(go, this.place.waitMs));
+        if (options.abortSignal?.aborted) throw error;
+      }
+    }
+  }
+
   processResponseStream(stream) {
     const leave = new AbortController();
     const blocks = staying(stream, this.place, leave.signal);
