@@ -88,16 +88,15 @@ class CatchUp:
         if found.lost is None:
             return True
         snapshot = room.snapshot(found.at) if room.kind is not None else None
-        if snapshot is not None and self._stands(listener, index, position):
-            listener.render_snapshot(index, snapshot)
-        if not self._stands(listener, index, position):
+        before = list(listener.positions)
+        made = listener.render_snapshot(index, snapshot) if snapshot is not None else None
+        if not self._stands(listener, index, position) or listener.positions != before:
             return True  # the snapshot took a while, and meanwhile the listener moved
         listener.deletions[index] = room.deletions
         if snapshot is None or snapshot.frame is None:
             self._tell_loss(listener, room, position, found.lost)
-        if snapshot is not None:
-            listener.positions[index] = snapshot.position
-            listener.insert_snapshot(index, snapshot)
+        if made is not None:
+            listener.insert_snapshot(made)
         else:
             listener.positions[index] = found.at
             if room.kind is not None:

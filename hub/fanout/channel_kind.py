@@ -40,8 +40,8 @@ class View(Protocol):
 
     def render(self, frames: Sequence[Frame]) -> tuple[bytes, View | None]:
         """The bytes for these frames and the view that goes on from there; None instead of a view
-        means that the stream ends behind the bytes. A snapshot comes alone, in a greenlet of its
-        own: only then it may take several steps (`pace`)."""
+        means that the stream ends behind the bytes. What is large may take several steps
+        (`pace`). A snapshot comes alone."""
         ...
 
 

@@ -192,15 +192,22 @@ class Group:
         if self._next_wire is not None:
             self.rendering = self._next_wire
         self._items = items
-        self._positions_before = self.positions
-        self.positions = list(self.positions)
+        self._positions_before, positions = self.positions, list(self.positions)
         # Others run while what is large is rendered. A listener that leaves meanwhile has had
-        # nothing of it, and one that joins stands behind it.
+        # nothing of it, and nobody joins: one that stands behind it makes a group of its own.
+        self._next_wire = None
         self._turn = list(self.members.values())
         self._turn_listeners = list(self.members)
         self._turn_at = self._turn_events = 0
         self._data = b""
-        self._data, self._next_wire = self.rendering.render(items, self.positions)
+        try:
+            self._data, self._next_wire = self.rendering.render(items, positions)
+        except BaseException:  # killed: it is all to be done again
+            self._inbox.extendleft(reversed(items))
+            self._next_wire = self.rendering
+            self._end_turn()
+            raise
+        self.positions = positions
         events = sum(chunk.count for _, chunk in items)
         self.events += events
         self.bytes += len(self._data)

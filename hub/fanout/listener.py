@@ -8,6 +8,10 @@ frames after the position, from memory or else from history, until a group stand
 Nothing here waits: a socket that takes no more is left alone until it is writable, a history page
 that is not in memory is asked for (`Keeper.fetch`) and `advance` is called again when it is there.
 
+But others run while what is large is rendered: a snapshot comes, the socket is free again, the
+stream is to end. So one leads at a time, what is rendered is made of copies, and it counts only
+where the listener still stands as it stood before; otherwise it is thrown away.
+
     state     what it has                          left by
     AT_HEAD   a group, which knows its positions   bytes did not fit → FULL
                                                    a deletion, or history lost the head → BEHIND
@@ -26,17 +30,21 @@ The Protocols below have one implementation each, which imports this module: the
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
+from functools import partial
 from typing import Any, Protocol
 
 from hub import own_events, sse
 from hub.fanout.channel_kind import Snapshot
-from hub.fanout.rendering import Item, Rendered, Rendering, cut, shown
-from hub.fanout.unsent import NOTHING
+from hub.fanout.rendering import Item, Rendered, Rendering, Shown, cut, shown
+from hub.fanout.unsent import NOTHING, Unsent
 from hub.store.chunk import Chunk
 from hub.trace import current
+
+log = logging.getLogger("hub.stream")
 
 _NOWHERE: list[Any] = []
 """What a listener at the head keeps of its place: nothing, its group knows."""
@@ -46,6 +54,9 @@ _FIRST_BYTES = 16 * 1024
 
 _TURNS = 8
 """How many sends `advance` makes before it lets others have a turn."""
+
+_BY_NOBODY, _BY_ONE, _AND_CALLED = 0, 1, 2
+"""Whether `advance` is under way, and whether it was called again meanwhile."""
 
 
 class State(Enum):
@@ -135,8 +146,8 @@ class Keeper(Protocol):
 
 class Listener:
     __slots__ = (
-        "_advancing",
         "_keeper",
+        "_led",
         "_rendering",
         "_rest",
         "_transport",
@@ -191,7 +202,7 @@ class Listener:
         self.opened = time.monotonic()
         self.trace = current.get()
         self._rest = NOTHING
-        self._advancing = False
+        self._led = _BY_NOBODY
 
     def start(self, transport: Transport, head: bytes) -> None:
         """Begin with `head` (whole frames) and go on from the positions."""
@@ -213,13 +224,43 @@ class Listener:
         sent: int,
         rendered: Rendered,
     ) -> None:
-        """A turn's bytes did not fit (or end the stream); the group has let go of it already."""
-        found = cut(rendering, items, positions, sent, rendered)
-        self.events += found.events
+        """A turn's bytes did not fit (or end the stream); the group has let go of it already, and
+        goes on with its turn: the rest is done behind it."""
         self.bytes += sent
-        self._detached(found.positions, found.rendering)
-        self._rest = found.rest
-        self.advance()
+        self._detached(positions, None)
+        self._hold(items, sent, rendered)
+        shorten = partial(self._shorten, self._rest, rendering, items, positions, sent, rendered)
+        self._keeper.later(partial(self._lead, shorten))
+
+    def _hold(self, items: Sequence[Item], sent: int, rendered: Rendered) -> None:
+        """Stand behind what was rendered, with all of it that was not sent yet."""
+        data, self._rendering = rendered
+        self.positions = list(self.positions)
+        for index, chunk in items:
+            self.positions[index] = chunk.last
+            self.events += chunk.count
+        self._rest = Unsent((data,), sent) if sent < len(data) else NOTHING
+
+    def _shorten(
+        self,
+        held: Unsent,
+        rendering: Rendering,
+        items: Sequence[Item],
+        positions: list[str],
+        sent: int,
+        rendered: Rendered,
+    ) -> None:
+        """Stand behind the frame where the socket took no more, and hold no other's bytes."""
+        if not held or self._rest is not held:
+            return
+        found = cut(rendering, items, positions, sent, rendered)
+        if self._rest is held:
+            self._rest, self.positions, self._rendering = (
+                found.rest,
+                found.positions,
+                found.rendering,
+            )
+            self.events -= sum(chunk.count for _, chunk in items) - found.events
 
     def detach(self) -> None:
         """Leave the head without having missed anything yet; the caller sees to `advance`."""
@@ -253,18 +294,29 @@ class Listener:
 
     def advance(self) -> None:
         """Go on until the socket takes no more, history must be asked, or the head is reached."""
-        if self._advancing:
-            return  # in another greenlet, which will find what this one was called for
-        self._advancing = True
+        self._lead()
+
+    def _lead(self, first: Callable[[], None] | None = None) -> None:
+        """Do `first`, and go on. Called while another call is at it, it leaves all to that one,
+        which goes on from what it finds then."""
+        if self._led:
+            self._led = _AND_CALLED
+            return
+        self._led, more = _BY_ONE, False
         try:
+            if first is not None:
+                first()
             more = self._go_on()
+        except Exception:  # its own trouble: a loop that led it leads others, too
+            log.exception("a listener could not be led on")
+            self.close("error")
         finally:
-            self._advancing = False
-        if more:
+            called, self._led = self._led == _AND_CALLED, _BY_NOBODY
+        if more or called:
             self._keeper.later(self.advance)
 
     def _go_on(self) -> bool:
-        """Whether there is more to do at once, behind what others have to do."""
+        """Whether there is more to do when others have had a turn."""
         for _ in range(_TURNS):
             if not self.behind():
                 return False
@@ -301,28 +353,24 @@ class Listener:
         listener that is behind and at a frame's border."""
         self._rest = self._rest.then(data)
 
-    def render_snapshot(self, index: int, snapshot: Snapshot) -> None:
-        """Do what `insert_snapshot` would need time for, in steps between which others run."""
-        if self._rendering is not None and snapshot.frame is not None:
-            shown(self._rendering, snapshot, index, self.positions)
+    def render_snapshot(self, index: int, snapshot: Snapshot) -> Shown:
+        """A snapshot and the terminal event that it brings, as this listener is sent them. Others
+        may run meanwhile."""
+        made = Shown((), list(self.positions), self._rendering)
+        made.positions[index] = snapshot.position
+        if made.rendering is not None and snapshot.frame is not None:
+            made = shown(made.rendering, snapshot, index, made.positions)
+        if made.rendering is not None and snapshot.terminal is not None:
+            positions = list(made.positions)
+            data, following = made.rendering.frame(index, snapshot.terminal, positions)
+            made = Shown((*made.parts, data), positions, following)
+        return made
 
-    def insert_snapshot(self, index: int, snapshot: Snapshot) -> None:
-        """Put a snapshot there, and the terminal event that it brings: they move the listener's
-        position to them."""
-        if self._rendering is not None and snapshot.frame is not None:
-            found = shown(self._rendering, snapshot, index, self.positions)
-            self.positions, self._rendering = found.positions, found.rendering
-            for part in found.parts:
-                self._rest = self._rest.then(part)
-        if self._rendering is not None and snapshot.terminal is not None:
-            self._advancing = True  # it may be long, and others run while it is rendered
-            try:
-                rendered = self._rendering.frame(index, snapshot.terminal, self.positions)
-            finally:
-                self._advancing = False
-            if not self.closed:
-                data, self._rendering = rendered
-                self._rest = self._rest.then(data)
+    def insert_snapshot(self, made: Shown) -> None:
+        """Put it there, and the listener's position behind it."""
+        self.positions, self._rendering = made.positions, made.rendering
+        for part in made.parts:
+            self._rest = self._rest.then(part)
 
     def end_after(self, reason: str) -> None:
         """End the stream behind what is to be sent yet; the client shall not come back."""
@@ -350,18 +398,19 @@ class Listener:
         assert self._rendering is not None
         items = [(index, chunk) for chunk in chunks]
         before, rendering = list(self.positions), self._rendering
-        data, self._rendering = rendering.render(items, self.positions)
-        sent = self._try_send(data) if data else 0
+        rendered = rendering.render(items, list(before))
+        if not self._stands(before):
+            return True
+        sent = self._try_send(rendered[0]) if rendered[0] else 0
         if self.closed:
             return False
-        if sent == len(data):
-            self.events += sum(chunk.count for chunk in chunks)
-            return True
-        found = cut(rendering, items, before, sent, (data, self._rendering))
-        self.positions, self._rendering = found.positions, found.rendering
-        self._rest = found.rest
-        self.events += found.events
-        return False
+        self._hold(items, sent, rendered)
+        self._shorten(self._rest, rendering, items, before, sent, rendered)
+        return sent == len(rendered[0])
+
+    def _stands(self, before: list[str]) -> bool:
+        """False: others ran, and it has moved, or something is to be sent first."""
+        return not self.closed and not self._rest and self.positions == before
 
     def _try_send(self, data: bytes) -> int:
         """How much was taken; where it was not all, `advance` comes back when there is room."""
@@ -405,7 +454,7 @@ class Listener:
     def beat(self, event: Callable[[tuple[Source, ...]], bytes]) -> None:
         """Send a heartbeat, unless half a frame, a full socket, or bytes that are being rendered to
         be sent next are in the way."""
-        if self.closed or self._rest or self.blocked_since or self._advancing:
+        if self.closed or self._rest or self.blocked_since or self._led:
             return
         data = sse.comment() if self.quiet or self.heartbeat_comments else event(self.rooms)
         try:

@@ -151,7 +151,7 @@ def prepare(
     head = _head(delivery, rooms, options, starting_points, in_dialect=in_dialect)
     for index, starting_point in enumerate(starting_points):
         if starting_point.snapshot is not None:
-            listener.insert_snapshot(index, starting_point.snapshot)
+            listener.insert_snapshot(listener.render_snapshot(index, starting_point.snapshot))
     verdicts = [b.reason or "recovered" for b in starting_points]
     delivery.counters.replays.update(verdicts)
     log.info(

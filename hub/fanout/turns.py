@@ -48,7 +48,13 @@ class Turns:
             pace = Pace()
             while self._ready:
                 step = self._ready.popleft()
-                if step():
+                try:
+                    more = step()
+                except BaseException:  # killed: whoever delivers next goes on with it
+                    self._ready.appendleft(step)
+                    self._wanted.set()
+                    raise
+                if more:
                     self._ready.append(step)
                 pace.step()
                 loop.progress()
@@ -64,6 +70,11 @@ class Turns:
             self.deliver(loop)
             pace = Pace()
             for _ in range(len(self._later)):
-                self._later.popleft()()
+                step = self._later.popleft()
+                try:
+                    step()
+                except BaseException:
+                    self._later.append(step)
+                    raise
                 pace.step()
             loop.sleep(0)
