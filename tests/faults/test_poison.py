@@ -54,6 +54,10 @@ MENDED: dict[str, list[Any]] = {
 REFUSED: dict[str, list[Any]] = {
     "NaN": [json.dumps(chunk(TEXT, logprobs=token("x"))).replace("-1", "NaN")],
     "1e999": [json.dumps(chunk(TEXT, logprobs=token("x"))).replace("-1", "1e999")],
+    "an unknown member of 401 digits": [chunk({**TEXT, "new": [10**400]}), *END],
+    "5,000 digits": [
+        json.dumps(chunk({**TEXT, "new": 0})).replace('"new": 0', '"new": ' + "9" * 5000)
+    ],
     "logprobs a list": [chunk(TEXT, logprobs=[1]), *END],
     "logprobs a text": [chunk(TEXT, logprobs="x"), *END],
     "logprobs a number": [chunk(TEXT, logprobs=7), *END],

@@ -12,7 +12,7 @@ What is checked, once, and why:
 | --- | --- | --- |
 | bytes that are not UTF-8 | nothing behind could encode them | U+FFFD |
 | half of a surrogate pair (`"\\ud83d"`), in keys, too | the same | U+FFFD, but see below |
-| `NaN`, `Infinity`, `1e999` | no JSON, and no reader's parser takes them | `Unsound` |
+| `NaN`, `Infinity`, `1e999`, 401 digits | no JSON, and no reader's parser takes them | `Unsound` |
 | more than `MAX_CONTAINERS`, … | each of them costs its readers time | `Unsound` |
 | nesting beyond `MAX_DEPTH` | readers recurse, and theirs is not our stack | `Unsound` |
 
@@ -56,6 +56,7 @@ TEXTS = frozenset(
 """Members whose text goes on in the next delta, and so may be cut within a character."""
 
 _MAX_DOUBLE = sys.float_info.max
+_MAX_DIGITS = sys.float_info.max_10_exp
 _HALF = re.compile("[\ud800-\udfff]")
 _ESCAPED_HALF = re.compile(
     rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]"
@@ -247,12 +248,18 @@ def _finite(digits: str) -> float:
     return number
 
 
+def _whole(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        _finite(digits)
+    return int(digits)
+
+
 def _no_constant(name: str) -> float:
     raise Unsound(f"it holds {name}, which is not JSON")
 
 
 _CONSTANT = re.compile(rb"NaN|-?Infinity")
-_decode = JSONDecoder(parse_float=_finite, parse_constant=_no_constant).raw_decode
+_decode = JSONDecoder(parse_float=_finite, parse_int=_whole, parse_constant=_no_constant).raw_decode
 
 
 def encoded_size(value: object) -> int:
