@@ -79,7 +79,7 @@ def test_the_sdk_reads_text_reasoning_tools_data_and_usage(shared: Shared, versi
 def test_a_chat_is_asked_watched_by_another_tab_and_resumed(shared: Shared, version: int) -> None:
     gate = Gate()
     shared.provider.scripts["salt"] = Script(text="Because of the rivers.", gate=gate)
-    chat = f"chat-{version}"
+    chat = f"a chat/{version}?#ü"  # an application's ids are its own
     assert run("ai_sdk.mjs", str(version), shared.hub.url, chat, "resume") == {"nothing": True}
     first = requests.post(
         f"{shared.hub.url}/api/chat",

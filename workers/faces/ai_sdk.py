@@ -43,14 +43,14 @@ def ai_sdk_blueprint(face: OpenAIFace) -> Blueprint:
         chats.note(chat_id, generation, message_id)
         return stream(generation, message_id)
 
-    @blueprint.get("/api/chat/<chat_id>/stream")
+    @blueprint.get("/api/chat/<path:chat_id>/stream")
     def resume(chat_id: str) -> Response:
         newest = chats.newest(chat_id, face.generations.owner())
         if newest is None or not newest.generation.active:
             return Response(status=204)
         return stream(newest.generation, newest.run)
 
-    @blueprint.post("/api/chat/<chat_id>/stop")
+    @blueprint.post("/api/chat/<path:chat_id>/stop")
     def stop(chat_id: str) -> Response:
         newest = chats.newest(chat_id, face.generations.owner())
         if newest is not None:

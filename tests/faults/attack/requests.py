@@ -29,7 +29,7 @@ class Attacks(Requests):
     def __init__(
         self, random: Random, routes: Sequence[Route], names: Mapping[str, Sequence[str]]
     ) -> None:
-        aimed = [route for route in routes if any(f"<{name}>" in route[0] for name in names)]
+        aimed = [route for route in routes if any(f"{name}>" in route[0] for name in names)]
         super().__init__(random, [*routes, *aimed * 3])
         self.let_in = False
         self._names = names

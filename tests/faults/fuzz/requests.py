@@ -125,9 +125,10 @@ class Requests:
         return Sent(head, wire if whole else wire[: len(wire) // 2], whole)
 
     def _path(self, route: str) -> str:
-        parts = []
-        for part in route.split("/"):
-            parts.append(self._name(part.strip("<>")) if part.startswith("<") else part)
+        parts = [
+            self._name(part.strip("<>").removeprefix("path:")) if part.startswith("<") else part
+            for part in route.split("/")
+        ]
         return "/".join(parts) + ("/" if self._random.random() < 0.05 else "")
 
     def _good(self, route: str) -> Sequence[Any]:
