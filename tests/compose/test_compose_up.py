@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 import requests
 
+from hub.access.minting import mint
 from tests.compose.conftest import Up
 from tests.compose.engine import Engine
 from tests.compose.project import Project
 from tests.faults.audience import Audience, Listener
 from tests.faults.publisher import Publisher
+from tests.support import keys
 from tests.support.deadline import eventually
 from tests.support.provider import ScriptedProvider, text_for
 from tests.support.stream import EventStream
@@ -117,6 +119,27 @@ def test_a_server_on_this_machine_takes_the_place_of_the_local_model(
     assert "a question" not in hub.logs()
 
 
+@pytest.mark.sets_keys
+def test_with_keys_set_it_is_closed(up: Up) -> None:
+    """Although the file lets it listen where others could reach it without."""
+    secret = "a secret of compose's, of 32 bytes and more"
+    hub = up(env={"HUB_JWT_SECRET": secret})
+    paths = ("/channels/news", "/channels/news/events", "/generations", "/v1/models", "/metrics")
+    for path in paths:
+        answer = requests.get(f"{hub.url}{path}", timeout=20)
+        assert answer.status_code == 401, path
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    asked = {"prompt": "a question", "max_tokens": 4}
+    assert requests.post(f"{hub.url}/generations", json=asked, timeout=20).status_code == 401
+    token = mint(secret, ttl_seconds=600, subject="ann", subscribe=["news"], generate=True)
+    shown = {"Authorization": f"Bearer {token}"}
+    found = requests.post(f"{hub.url}/generations", json=asked, headers=shown, timeout=20)
+    assert found.status_code == 202
+    with hub.listen(found.json()["channel"], headers=shown, timeout=120) as stream:
+        stream.next("completed")
+    assert secret not in hub.logs() and token not in hub.logs()
+
+
 def test_a_key_alone_means_openai(up: Up) -> None:
     hub = up(env={"OPENAI_API_KEY": "sk-a-key-of-the-tests"})
     program = (
@@ -194,6 +217,8 @@ class Curl:
     def __init__(self, hub: Project, channel: str, output: Path) -> None:
         self._output = output
         command = ["curl", "-sSkN", "--http2", f"{hub.tls_url}/channels/{channel}/events"]
+        for name, value in keys.headers({}).items():
+            command += ["-H", f"{name}: {value}"]
         with output.open("wb") as file:
             self._process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
 
