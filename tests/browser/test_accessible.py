@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.watching import Watcher
 from tests.conftest import StartStack
+from tests.support import keys
 from tests.support.provider import Gate, Script, ScriptedProvider
 from tests.support.real import ROOT, missing
 from tests.support.stack import Stack
@@ -42,6 +43,7 @@ def page(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Page]:
         reduced_motion="reduce",
         bypass_csp=True,  # axe is put into the page by its text
     )
+    context.add_cookies(keys.cookies())
     yield context.new_page()
     context.close()
 
