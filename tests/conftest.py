@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import fakeredis
 import hypothesis
@@ -125,9 +126,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         ):
             item.add_marker(pytest.mark.slow)
     # The files that take longest come first (`--no-loadscope-reorder`): one that began as the last
-    # would be waited for by all the processes that have nothing left to do.
+    # would be waited for by all the processes that have nothing left to do. They are shuffled, so
+    # that those that wait run beside those that work: four browsers at once hold up each other.
     slow = {item.path for item in items if any(map(item.get_closest_marker, _SLOW))}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: (item.path not in slow, crc32(item.path.name.encode())))
 
 
 _SLOW = ("slow", "browser", "cluster", "model")
