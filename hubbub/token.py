@@ -48,7 +48,15 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="hubbub token", description="Mint a token.")
+    parser = argparse.ArgumentParser(
+        prog="hubbub token",
+        description="Mint a token with the secret that the hub has (HUB_JWT_SECRET).",
+        epilog="examples:\n"
+        "  hubbub token --subscribe news 'user:7:*' --sub 7 --ttl 1h\n"
+        "  hubbub token --generate --sub ann\n"
+        "  HUB_TOKEN=$(hubbub token --admin) hubbub top",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     for name, what in (("subscribe", "listened to and read"), ("publish", "published to")):
         parser.add_argument(
             f"--{name}",

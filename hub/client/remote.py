@@ -176,6 +176,8 @@ def what_to_do(error: RemoteError) -> str:
         return f"set HUB_TOKEN or --token-file, or renew it; {_TOKEN}"
     if error.status == 403 and not error.code.startswith("reserved"):
         return f"the token has to grant it; {_TOKEN}"
+    if error.code == "not-found":
+        return "`hubbub ls` lists the generations that there are"
     if error.retry_after:
         return f"try again in {error.retry_after} s"
     if error.status == 421:

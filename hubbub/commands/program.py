@@ -29,10 +29,34 @@ REFUSED, SENSELESS, READER_GONE = 1, 2, 141
 _COMPLETE = "_HUBBUB_COMPLETE"
 
 ELSEWHERE = {
-    "run": "Run everything on this machine: Valkey, a model, web, worker.",
-    "web": "Run a web process: gunicorn, which takes its own options.",
-    "worker": "Run a worker.",
-    "token": "Mint a token with the hub's secret.",
+    "run": """Run everything on this machine: Valkey, a model, web, worker.
+
+    \b
+    Examples:
+      hubbub run
+      PORT=9000 OPENAI_API_KEY=… hubbub run
+    """,
+    "web": """Run a web process: gunicorn, which takes its own options.
+
+    \b
+    Examples:
+      REDIS_URL=redis://localhost hubbub web
+      REDIS_URL=redis://localhost WEB_CONCURRENCY=2 hubbub web --backlog 4096
+    """,
+    "worker": """Run a worker.
+
+    \b
+    Examples:
+      REDIS_URL=redis://localhost OPENAI_API_KEY=… hubbub worker
+      REDIS_URL=redis://localhost HUB_GENERATORS=agent=mine.agent:answer hubbub worker
+    """,
+    "token": """Mint a token with the hub's secret.
+
+    \b
+    Examples:
+      HUB_JWT_SECRET=… hubbub token --subscribe news 'user:7:*' --sub 7 --ttl 1h
+      HUB_JWT_SECRET=… hubbub token --admin
+    """,
 }
 """Words that `hubbub.command` takes before they come here; named for --help and completion."""
 

@@ -13,6 +13,7 @@ from tests.browser.watching import Watcher, shows
 from tests.conftest import StartStack
 from tests.support.deadline import eventually
 from tests.support.provider import Gate, Script, ScriptedProvider, text_for
+from tests.support.real import ROOT
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.browser
@@ -343,6 +344,19 @@ def test_an_empty_question_and_a_refused_one_are_told_beside_the_field(
     page.get_by_role("button", name="Ask").click()
     eventually(lambda: "max_tokens" in problem.inner_text())
     assert page.get_by_label("Your question").input_value() == "x"
+
+
+def test_the_documentation_s_plain_javascript_shows_an_answer(
+    hub: Stack, provider: ScriptedProvider, context: BrowserContext
+) -> None:
+    page_of_docs = (ROOT / "docs" / "browser.md").read_text()
+    (html,) = re.findall(r"```html\n(<pre id=\"answer\">.*?)```", page_of_docs, re.DOTALL)
+    provider.default = Script(TEXT)
+    page = context.new_page()
+    body = f"<!doctype html>{html}"
+    page.route("**/snippet", lambda route: route.fulfill(content_type="text/html", body=body))
+    page.goto(f"{hub.url}/snippet")
+    eventually(lambda: page.locator("#answer").text_content() == TEXT)
 
 
 def test_a_question_beside_a_running_answer_is_kept_and_told_why(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from hubbub.commands.program import ELSEWHERE, NAME, program
+from hubbub.commands.program import NAME, program
 from tests.support.real import ROOT
 
 PAGE = ROOT / "docs" / "commands.md"
@@ -21,12 +21,11 @@ def reference() -> str:
 def _sections() -> Iterator[str]:
     yield "\nWhat `--help` says, by `python -m tests.command.page`.\n"
     for name, command in {"": program, **program.commands}.items():
-        if name not in ELSEWHERE:
-            words = f"{NAME} {name}".strip()
-            context = click.Context(
-                command, info_name=words, terminal_width=96, help_option_names=["-h", "--help"]
-            )
-            yield f"### {words}\n\n```text\n{command.get_help(context).rstrip()}\n```\n"
+        words = f"{NAME} {name}".strip()
+        context = click.Context(
+            command, info_name=words, terminal_width=96, help_option_names=["-h", "--help"]
+        )
+        yield f"### {words}\n\n```text\n{command.get_help(context).rstrip()}\n```\n"
 
 
 def main() -> None:

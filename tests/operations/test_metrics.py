@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.deadline import eventually
+from tests.support.real import ROOT
 from tests.support.stack import Stack, Web
 from tests.support.stream import EventStream
 
@@ -55,6 +57,17 @@ def test_metrics_tell_of_jobs_and_generations(stack: Callable[..., Stack]) -> No
     found = figures(hub.web)
     assert found["hubbub_generation_first_delta_seconds_count"] == 1
     assert found["hubbub_jobs_running"] == found["hubbub_jobs_queued"] == 0
+
+
+def test_the_page_names_each_metric_and_says_what_it_is(stack: Callable[..., Stack]) -> None:
+    text = stack(workers=0).get("/metrics").text
+    told = dict(re.findall(r"^# HELP (\S+) (.+)$", text, re.MULTILINE))
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
+    page = (ROOT / "docs" / "metrics.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.+?)(?: Label `\w+`\.)? \|$", page, re.MULTILINE)
+    assert {name: (kind, words) for name, kind, words in rows} == {
+        name: (kinds[name], words) for name, words in told.items()
+    }
 
 
 def test_a_gunicorn_leaves_no_figures_behind(stack: Callable[..., Stack]) -> None:
