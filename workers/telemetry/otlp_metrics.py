@@ -49,9 +49,10 @@ class OtlpFigures:
     def send(self, own: Iterable[Metric], shared: Iterable[Metric]) -> bool:
         process = self._process.get()
         now = time.time_ns()
-        metrics = [converted(family, process.began, now) for family in own]
+        # One with labels has no point until the first of them has come.
+        metrics = [converted(family, process.began, now) for family in own if family.samples]
         # Counted since Redis was empty, and nobody knows when that was.
-        metrics += [converted(family, 0, now) for family in shared]
+        metrics += [converted(family, 0, now) for family in shared if family.samples]
         scope = otel.ScopeMetrics(InstrumentationScope("hubbub"), metrics, "")
         data = otel.MetricsData([otel.ResourceMetrics(process.resource, [scope], "")])
         return process.exporter.export(data) is otel.MetricExportResult.SUCCESS
