@@ -22,7 +22,7 @@ StartValkey = Callable[..., Valkey]
 def test_while_redis_is_gone_nothing_is_promised_and_nobody_is_thrown_out(
     own_hub: OwnHub, start_valkey: StartValkey, channel: str, listen: Listen
 ) -> None:
-    redis = start_valkey(options=("--appendonly", "yes"))
+    redis = start_valkey(options=("--appendonly", "yes", "--appendfsync", "always"))
     hub = own_hub(redis.url)
     url = f"{hub.url}/channels/{channel}/events"
     stream = listen(url, query={"heartbeat": 1})

@@ -178,7 +178,7 @@ def test_an_append_whose_answer_was_lost_is_stored_once(
 def test_a_listener_that_comes_while_redis_is_away_is_sent_away_politely_and_returns(
     start_valkey: StartValkey, stack: StartStack, audience: MakeAudience, publish: StartPublisher
 ) -> None:
-    server = start_valkey(options=("--appendonly", "yes"))
+    server = start_valkey(options=("--appendonly", "yes", "--appendfsync", "always"))
     hub = stack(workers=0, redis_url=server.url)
     publisher = publish([hub.url], "news").reached(20)
     number = publisher.finish()
