@@ -70,6 +70,8 @@ class Item:
     carried: Pieces = None
     annotations: int = 0
     done: bool = False
+    held: bool = False
+    """A call of which nothing has been said yet: another one is being said."""
 
     def to_json(self, status: str) -> dict[str, Any]:
         more = self.more()

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hub.json_text import go_on
+from hub.json_text import decode, go_on
 from workers.openai.responses_items import (
     ANNOTATIONS,
     CALLS,
@@ -87,6 +87,7 @@ class Output:
         output = self
         for item in self.items:
             if not item.done:
+                output, item = output._released(item, said)
                 output = output._done(item, said)
                 step()
         return output, said
@@ -132,7 +133,7 @@ class Output:
 
     def _open_text(self, kind: str, said: list[Said]) -> tuple[Output, Item]:
         """The open item of that kind; other text items are complete when one of another kind
-        begins. (Tool calls stay open: their pieces may come by turns.)"""
+        begins. (Tool calls stay open: more of them may come.)"""
         output = self
         for item in self.items[self.settled :]:
             if item.kind == kind and not item.done:
@@ -142,6 +143,9 @@ class Output:
         return output._new(kind, said)
 
     def _call(self, piece: Mapping[str, Any], said: list[Said]) -> Output:
+        """One call is said after the other, as OpenAI does: clients join what stands together
+        (langchain-openai loses pieces that come by turns). Where a provider sends them by turns,
+        the first is said as it comes and the others are held until it is whole."""
         kind = "custom_tool_call" if "custom" in piece else "function_call"
         called = piece.get("custom") or piece.get("function") or {}
         output, item = self, None
@@ -151,6 +155,9 @@ class Output:
             elif known.kind in ("message", "reasoning") and not known.done:
                 output = output._done(known, said)
         if item is None:
+            while (spoken := output._spoken()) is not None and _is_whole(spoken):
+                output, spoken = output._released(spoken, said)
+                output = output._done(spoken, said)
             call_id = piece.get("id") or f"call_{self.name}_{piece['index']}"
             output, item = output._new(
                 kind,
@@ -158,6 +165,7 @@ class Output:
                 call_index=piece["index"],
                 call_id=call_id,
                 name=called.get("name") or "",
+                held=spoken is not None,
             )
         elif called.get("name"):
             item = replace(item, name=item.name + called["name"])
@@ -165,9 +173,27 @@ class Output:
         item = replace(item, carried=chained(item.carried, CALL, members))
         text = called.get(CALLS[item.kind])
         if text:
-            said.append((f"response.{_event_of(item)}.delta", {**_where(item), "delta": text}))
+            if not item.held:
+                said.append((f"response.{_event_of(item)}.delta", {**_where(item), "delta": text}))
             item = replace(item, text=(item.text, text))
         return output._with(item)
+
+    def _spoken(self) -> Item | None:
+        """The first call that is not complete: the one that is being said."""
+        calls = (item for item in self.items[self.settled :] if item.kind in CALLS)
+        return next((item for item in calls if not item.done), None)
+
+    def _released(self, item: Item, said: list[Said]) -> tuple[Output, Item]:
+        """The same, and of an item that was held all that had been kept back."""
+        if not item.held:
+            return self, item
+        item = replace(item, held=False)
+        begun = replace(item, text=None)
+        _begin(begun, said)
+        if item.text is not None:
+            text = joined(item.text)
+            said.append((f"response.{_event_of(item)}.delta", {**_where(item), "delta": text}))
+        return self._with(item), item
 
     def _carried(self, place: Place, name: str, value: Any, said: list[Said]) -> Output:
         if place not in (DELTA, CONTENT):
@@ -201,8 +227,8 @@ class Output:
     def _new(self, kind: str, said: list[Said], **fields: Any) -> tuple[Output, Item]:
         number = len(self.items)
         item = Item(f"{PREFIXES[kind]}_{self.name}_{number}", kind, number, **fields)
-        begun = {"output_index": number, "item": item.to_json("in_progress")}
-        said.append(("response.output_item.added", begun))
+        if not item.held:
+            _begin(item, said)
         return replace(self, items=(*self.items, item)), item
 
     def _done(self, item: Item, said: list[Said]) -> Output:
@@ -236,6 +262,22 @@ class Output:
         while settled < len(items) and items[settled].done:
             settled += 1
         return replace(self, items=items, settled=settled)
+
+
+def _begin(item: Item, said: list[Said]) -> None:
+    begun = {"output_index": item.index, "item": item.to_json("in_progress")}
+    said.append(("response.output_item.added", begun))
+
+
+def _is_whole(call: Item) -> bool:
+    """Whether a call has an object as arguments that has ended. Other inputs never are."""
+    if call.kind != "function_call" or call.text is None or not call.text[1].endswith("}"):
+        return False
+    try:
+        decode(joined(call.text))
+    except ValueError:
+        return False
+    return True
 
 
 def _with_part(item: Item, part: Part, said: list[Said]) -> Item:
