@@ -6,7 +6,7 @@ behind it. The script goes in front of them where the node may not have it.
 
 `HUB_WAIT_REPLICAS` holds here as for single calls: one `WAIT` behind them all.
 
-The calls must bear being repeated (`hub.history.Producer`): what got no answer is sent again.
+The calls must bear being repeated (`hub.store.producer`): what got no answer is sent again.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from hub.backoff import Backoff
 from hub.errors import RedisFailure, RedisRefused, RedisUnavailable
-from hub.store.redis_link import CLIENT_ERRORS, TRY_SECONDS, RedisLink, Script, exchange
-
-Call = tuple[list[str], list[object]]
-"""Keys and arguments of a script."""
+from hub.store.exchange import exchange
+from hub.store.redis_link import CLIENT_ERRORS, TRY_SECONDS, RedisLink
+from hub.store.script import Call, Script
 
 
 def run_many(
@@ -107,10 +106,7 @@ def _send(
     load: bool,
 ) -> list[tuple[int, Any]]:
     """The replies of one node. Raises `RedisError` where too few replicas have the writes."""
-    commands: list[tuple[object, ...]] = []
-    for number in numbers:
-        keys, args = calls[number]
-        commands.append(("EVALSHA", script.sha, len(keys), *keys, *args))
+    commands = [script.command(*calls[number]) for number in numbers]
     if load:
         commands.insert(0, ("SCRIPT", "LOAD", script.text))
     if wait:

@@ -18,6 +18,7 @@ subscription, and a client that comes back with an id. Two kinds of input move a
 
     the page                                          lost        go on at
     the channel was deleted since                     deleted     in front of what is left
+    of fewer deletions than it heard of               unknown-id  in front of what is left
     continues the position, or ends there             –           the position
     the id is none of ours, or from the future        unknown-id  in front of what is left
     begins before the position                        unknown-id  in front of what is left
@@ -30,7 +31,7 @@ or the channel's newest id where none is. A continuation is *proved* by the chai
 the one before it), never by a count: counts are handed out twice by a failover, ids are not.
 
 A process may know of more than Redis does: Redis was emptied, or failed over to a replica that had
-less. `contradicts` tells; then nothing in the process's memory may be sent, and it reads anew.
+less. `contradicts` tells; then nothing in the process's memory may be sent, and it reads again.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def found(page: Page, deletions: int | None = None) -> Found:
     state = page.state
     lost = _loss(page)
     if deletions is not None and deletions != state.deletions:
-        lost = "deleted"
+        lost = "deleted" if deletions < state.deletions else "unknown-id"
     at = page.position
     if not continues(page):
         at = page.frames[0].prev if page.frames else state.head

@@ -7,8 +7,6 @@ state says how. The scripts (`lua/`) do each thing in one step, on the keys of `
 
 from __future__ import annotations
 
-import time
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,17 +18,27 @@ from hub.channel import BEFORE_FIRST, order
 from hub.errors import KeyReused, Refused, TooLarge
 from hub.event import Event
 from hub.json_text import go_on
-from hub.process import PerProcess, fresh_name
+from hub.process import PerProcess
 from hub.settings import Settings
-from hub.store.batch import Call, run_many
+from hub.store import resp
+from hub.store.batch import run_many
+from hub.store.exchange import Step
 from hub.store.follow import found
 from hub.store.frame import ChannelState, Page, parse_page, parse_state
-from hub.store.redis_link import TRY_SECONDS, RedisLink, Script, Step
+from hub.store.keys import digest
+from hub.store.pipe import PackedCall
+from hub.store.producer import Producer, Producers, is_of_a_copy
+from hub.store.redis_link import TRY_SECONDS, RedisLink
+from hub.store.script import Call, Script
 
 IDEMPOTENCY_SECONDS = 600
 PAGE_EVENTS = 1000
 PAGE_BYTES = 256 * 1024
 _BUCKET_SECONDS = 120
+_PRODUCER_ARGUMENT = 6
+"""Where the producer and its batch stand among the arguments of `append.lua`, the last of which is
+the event."""
+_PLAIN_CALLS = 1024
 
 APPEND = Script.load("hub.store", "channel", "append")
 _READ = Script.load("hub.store", "channel", "read")
@@ -38,22 +46,6 @@ _INSPECT = Script.load("hub.store", "channel", "inspect")
 _DELETE = Script.load("hub.store", "channel", "delete")
 _PRESENCE = Script.load("hub.store", "channel", "presence")
 _RECORD = Script.load("hub.store", "channel", "record")
-
-
-class Producer(NamedTuple):
-    """One sequence of appends. `batch` grows by one with each; a batch is stored once, however
-    often it is sent. `started` (seconds since the epoch) and `mark` must be the same at each
-    sending.
-
-    `mark` is drawn anew for each batch (`process.fresh_name`). It tells two copies of one producer
-    apart, which send other things under the same number: the later one is `Refused`, and not
-    answered with what the first one stored.
-    """
-
-    id: str
-    batch: int
-    started: float
-    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +74,7 @@ class IdempotencyKey:
     @classmethod
     def of(cls, subject: str, key: str, body: bytes) -> IdempotencyKey:
         """`subject` is who publishes: two who choose the same key do not meet."""
-        return cls(sha256(f"{subject}\0{key}".encode()).hexdigest()[:40], sha256(body).hexdigest())
+        return cls(digest(f"{subject}\0{key}"), sha256(body).hexdigest())
 
 
 class Appended(NamedTuple):
@@ -112,6 +104,14 @@ class Inspection:
     retained: int
 
 
+class _PlainCall(NamedTuple):
+    """A packed append, but for the producer with its batch, and the event."""
+
+    bucket: int
+    begin: bytes
+    middle: bytes
+
+
 class History:
     """The histories of all channels on one Redis."""
 
@@ -123,7 +123,8 @@ class History:
             settings.history_seconds,
             max(settings.channel_seconds, settings.history_seconds),
         )
-        self._producers = PerProcess(_Producers)
+        self._producers = PerProcess(Producers)
+        self._plain_calls: dict[str, _PlainCall] = {}
 
     def append(
         self,
@@ -265,7 +266,7 @@ class History:
         record: RecordWrite | None = None,
         ends: bool = False,
         step: Step = go_on,
-    ) -> tuple[list[str], list[object]]:
+    ) -> Call:
         """Keys and arguments of `APPEND` for one append, for those who send many at once; what
         comes back is for `appended`.
 
@@ -312,6 +313,36 @@ class History:
                 args += (name, value)
         return keys, args + bodies
 
+    def plain_call(self, channel: str, event: Event, producer: Producer) -> Call | PackedCall:
+        """`append_call` of one event and nothing beside it, packed at once: of its 27 parts all but
+        three are the same for each event of a channel, and to put them together again took a
+        seventh of all calls that a publish made."""
+        unpacked = partial(self.append_call, channel, [event], producer=producer)
+        body = sse.encode_body(event)
+        if event.wire_id is not None or len(body) > self._settings.max_event_bytes:
+            return unpacked()
+        bucket = int(producer.started // _BUCKET_SECONDS)
+        plain = self._plain_calls.get(channel)
+        if plain is None or plain.bucket != bucket:
+            plain = self._plain_call(channel, bucket)
+        name, batch = producer.id.encode(), b"%d:%s" % (producer.batch, producer.mark.encode())
+        packed = b"%s$%d\r\n%s\r\n$%d\r\n%s\r\n%s$%d\r\n%s\r\n" % (
+            plain.begin, len(name), name, len(batch), batch, plain.middle, len(body), body,
+        )  # fmt: skip
+        return PackedCall(packed, unpacked)
+
+    def _plain_call(self, channel: str, bucket: int) -> _PlainCall:
+        nobody = Producer("", 0, bucket * _BUCKET_SECONDS)
+        keys, args = self.append_call(channel, [Event("")], producer=nobody)
+        pieces = list(resp.packed(APPEND.command(keys, args)))
+        # The number of parts, then three pieces for each: its length, itself, a line end.
+        at = 1 + 3 * (3 + len(keys) + _PRODUCER_ARGUMENT)
+        begin, middle = b"".join(pieces[:at]), b"".join(pieces[at + 2 * 3 : -3])
+        while len(self._plain_calls) >= _PLAIN_CALLS:
+            del self._plain_calls[next(iter(self._plain_calls))]
+        plain = self._plain_calls[channel] = _PlainCall(bucket, begin, middle)
+        return plain
+
     def appended(self, channel: str, reply: list[Any]) -> Appended:
         """What the reply to an `append_call` says. Raises as `append` does."""
         word = reply[0]
@@ -323,34 +354,6 @@ class History:
         ms, first, count = int(reply[1]), int(reply[2]), int(reply[3])
         ids = [f"{ms}-{seq}" for seq in range(first, first + count)]
         return Appended(ids, answered=word == b"answered")
-
-
-def is_of_a_copy(reply: list[Any]) -> bool:
-    """Whether an append was refused because a copy of this memory has used its producer's name."""
-    return reply[:2] == [b"refused", b"batch"]
-
-
-class _Producers:
-    """The names under which one process appends. A few, used in turn: each costs a field in the
-    hash of every channel that it has published to.
-
-    One that is taken is not given back after an exception: a sending that is still under way may
-    arrive later.
-    """
-
-    def __init__(self) -> None:
-        self._free: deque[tuple[str, int]] = deque()
-
-    def take(self) -> Producer:
-        """A producer that no other append of this process uses at the moment."""
-        try:
-            name, batch = self._free.pop()
-        except IndexError:
-            name, batch = fresh_name(), 1
-        return Producer(name, batch, time.time(), fresh_name())
-
-    def give_back(self, producer: Producer) -> None:
-        self._free.append((producer.id, producer.batch + 1))
 
 
 def _record(reply: list[Any]) -> Record:

@@ -15,7 +15,7 @@ Cluster. With the prefix `hub`, in database 0:
     hub:{CHANNEL}:presence      hash       how many listeners each process has
     hub:{CHANNEL}:record        hash       what the channel is about, for its writer
     hub:{CHANNEL}:log           string     what grows with the record
-    hub:{generations}:…                    indexes of generations (`workers.store`)
+    hub:{generations}:…                    indexes of generations (`workers.indexes`)
     hub:{jobs}:…                           jobs and leases (`workers.queue`)
     hub:{tokens}:revoked        zset       tokens that count no more (`access.revocations`)
     hub:{tokens}:share-key      string     what share links are signed with (`access.shares`)
@@ -35,6 +35,7 @@ docs/redis.md has the table for operators.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +54,8 @@ class Keys:
         database = f"@{self.database}" if self.database else ""
         name = f"{self.prefix}{database}:{{{tag}}}"
         return f"{name}:{part}" if part else name
+
+
+def digest(name: str) -> str:
+    """What stands in a key for a name that may be long, or have any characters."""
+    return sha256(name.encode()).hexdigest()[:40]

@@ -1,7 +1,8 @@
-"""Did nobody answer, or did nobody look?
+"""Did no answer come, or has this process not looked yet?
 
-A process that gets no processor for a while finds its timers over first, and the answers, which
-came in time, still in its sockets. So what is about to give up on an answer looks there before.
+A process that gets no processor for a while finds that its timers are over, and that the answers,
+which came in time, are still in its sockets. So code that is about to give up on an answer looks
+into the socket first.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@
 With `rediss` every connection is TLS, those to the Sentinels too. What redis-py takes behind the
 `?` of a `rediss://` URL about certificates (`ssl_ca_certs`, `ssl_cert_reqs`, `ssl_certfile`,
 `ssl_keyfile`, `ssl_check_hostname`) it takes here on every topology. Sentinels are shown the
-primary's name and password, unless `sentinel_username` and `sentinel_password` say others.
+primary's name and password where they want some, unless `sentinel_username` and `sentinel_password`
+say others.
 
 redis-py's own retries are off: it repeats every command after a timeout, also one that was carried
 out.
@@ -15,6 +16,7 @@ out.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -28,8 +30,8 @@ from redis.connection import (
     UnixDomainSocketConnection,
     parse_url,
 )
+from redis.exceptions import AuthenticationError, MaxConnectionsError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import MaxConnectionsError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelManagedConnection
@@ -102,7 +104,7 @@ def make_cluster(url: str) -> RedisCluster:
 def _make_sentinel(url: str) -> Any:
     name, database = _sentinel_place(url)
     options = _url_options(url)
-    asking = {key: value for key, value in options.items() if key.startswith("ssl_")}
+    asking: dict[str, Any] = {k: v for k, v in options.items() if k.startswith("ssl_")}
     for key in _CREDENTIALS:
         value = options.pop(f"sentinel_{key}", None) or options.get(key)
         if value:
@@ -110,6 +112,8 @@ def _make_sentinel(url: str) -> Any:
     # A password of the Sentinels' own goes with the default user, and not with the primary's name.
     if "sentinel_password=" in urlsplit(url).query and "sentinel_username=" not in url:
         asking.pop("username", None)
+    if "password" in asking and not any(f"sentinel_{key}=" in url for key in _CREDENTIALS):
+        asking["redis_connect_func"] = _show_if_wanted
     sentinel = Sentinel(  # type: ignore[no-untyped-call]
         _addresses(urlsplit(url).netloc, 26379),
         sentinel_kwargs={**_client_options(), **asking, "ssl": _is_tls(url)},
@@ -121,6 +125,16 @@ def _make_sentinel(url: str) -> Any:
         max_connections=MAX_CONNECTIONS,
         connection_class=_SentinelTLSConnection if _is_tls(url) else _SentinelConnection,
     )
+
+
+def _show_if_wanted(connection: Connection) -> None:
+    """The primary's name and password, to a Sentinel that may have neither: then it refuses them,
+    and answers all the same. One that wants others says NOAUTH to what it is asked next."""
+    connection._parser.on_connect(connection)
+    shown = [word for word in (connection.username, connection.password) if word]
+    connection.send_command("AUTH", *shown, check_health=False)  # type: ignore[no-untyped-call]
+    with suppress(AuthenticationError):
+        connection.read_response(disconnect_on_error=False)
 
 
 class _HearsLastWords:

@@ -13,8 +13,10 @@ what is raised here ends up in answers. Redis' own words go to the log, which no
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
+import time
 
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -54,6 +56,9 @@ _PASSING = {
 _CODE = re.compile(r"[A-Z]{2,}\b")
 # Redis 6.2 wraps what a script's command was answered, and has the code in the middle.
 _WRAPPED_CODE = re.compile(r"@user_script: ?\d+: -([A-Z]{2,})\b")
+_UNAUTHENTICATED = "Protocol error: unauthenticated"
+"""Redis bears no long command of a connection that has shown no password."""
+_ASKED_SENTINEL = re.compile(r"<redis\.client\.Redis\(.*?host=([^,]*),port=(\d+).*?\)>\)>\)>")
 _ERROR_NUMBER = re.compile(r"\bError (-?\d+) ")
 _WANTS_PASSWORD = re.compile(r"AuthenticationError|NoPermissionError|NOAUTH|WRONGPASS|NOPERM")
 
@@ -65,11 +70,37 @@ def failure_of(error: Exception, doing: str = "") -> RedisFailure:
         return error
     code = code_of(error)
     if code and code not in _PASSING:
-        log.error("Redis refuses %s: %s %s", doing or "a command", code, _one_line(error))
-        return RedisRefused(_REFUSED.get(code, f"Redis refuses what the hub asks of it ({code})"))
+        _tell(f"Redis refuses {doing or 'a command'}: {code} {_one_line(error)}")
+        return RedisRefused(_refusal(code, str(_reply_behind(error))))
     return RedisUnavailable(_PASSING.get(code) or _lost_in_words(error))
 
 
+_TOLD_SECONDS = 10.0
+_MOST_TOLD = 64
+_told: dict[str, float] = {}
+
+
+def _tell(line: str) -> None:
+    """Log it, unless it was said a moment ago: every loop of a process asks again and again."""
+    now = time.monotonic()
+    if now < _told.get(line, -math.inf) + _TOLD_SECONDS:
+        return
+    if len(_told) >= _MOST_TOLD:
+        _told.clear()
+    _told[line] = now
+    log.error(line)
+
+
+def _refusal(code: str, words: str) -> str:
+    command = _NOT_PERMITTED.search(words) if code == "NOPERM" else None
+    if command:
+        return f"Redis does not permit {command[1]}, which the hub needs (NOPERM)"
+    if "cluster support disabled" in words:
+        return "Redis is no Cluster: REDIS_URL must not begin with redis+cluster://"
+    return _REFUSED.get(code, f"Redis refuses what the hub asks of it ({code})")
+
+
+_NOT_PERMITTED = re.compile(r"permissions to run the '([a-z|]+)' command")
 _REFUSED = {
     "NOAUTH": "Redis wants a password (NOAUTH)",
     "WRONGPASS": "Redis does not accept the name and password (WRONGPASS)",
@@ -83,15 +114,23 @@ def code_of(error: Exception) -> str:
         # The client gathers what each Sentinel said in one text.
         found = _WANTS_PASSWORD.search(str(error))
         return "" if found is None else "NOPERM" if "PERM" in found[0].upper() else "NOAUTH"
-    if isinstance(error, ResponseError | AuthenticationError):
-        return _code_of_reply(error)
-    # redis-py's Cluster says why it found no node only in what it was caused by.
-    cause = error.__cause__ or error.__context__
-    if isinstance(cause, ResponseError | AuthenticationError):
-        return _code_of_reply(cause)
+    reply = _reply_behind(error)
+    if reply is not None:
+        return _code_of_reply(reply)
     # BusyLoadingError is a ConnectionError of redis-py's; so is "max number of clients reached".
     known = str(getattr(error, "status_code", "") or "")
     return known if known in _PASSING else ""
+
+
+def _reply_behind(error: Exception) -> Exception | None:
+    """The error reply that an error stands for. redis-py's Cluster says why it found no node only
+    in what it was caused by."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, ResponseError | AuthenticationError):
+            return found
+        found = found.__cause__ or found.__context__
+    return None
 
 
 def _code_of_reply(error: Exception) -> str:
@@ -99,6 +138,8 @@ def _code_of_reply(error: Exception) -> str:
     words = str(error)
     if known and known != "ERR":
         return known
+    if _UNAUTHENTICATED in words:
+        return "NOAUTH"
     wrapped = _WRAPPED_CODE.search(words)
     if wrapped:
         return wrapped[1]
@@ -127,4 +168,5 @@ def _lost_in_words(error: Exception) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+    """Of a Sentinel, where redis-py shows its client with all its innards, the address."""
+    return _ASKED_SENTINEL.sub(r"\1:\2", str(error).partition("\n")[0])

@@ -11,6 +11,10 @@ DNS or a proxy the connections to it are open and well. They are dropped, the id
 With `wait_replicas` a `durable` run counts as done only when that many replicas have it: a `WAIT`
 follows on the same connection, because it waits for what that connection has written.
 
+A single script goes past redis-py's client, on a bare connection, where nothing stands against it
+(`_BareConnections`); whatever is not answered plainly there is asked once more by the client, which
+knows what to do about it.
+
 The client belongs to one process: a child of a fork makes its own (`hub.process`).
 """
 
@@ -19,13 +23,11 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
-from hashlib import sha1
-from importlib import resources
 from typing import Any, TypeVar
 
+import hiredis
 from redis.cluster import ClusterNode
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import (
@@ -33,7 +35,6 @@ from redis.exceptions import (
     NoScriptError,
     RedisClusterException,
     RedisError,
-    ResponseError,
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -43,13 +44,14 @@ from hub.json_text import go_on
 from hub.process import PerProcess
 from hub.settings import Settings
 from hub.store import redis_client, resp
+from hub.store.bare import BareConnection
+from hub.store.exchange import Step, exchange
 from hub.store.keys import Keys
 from hub.store.redis_failure import DEMOTED, LASTING, TooFewReplicas, code_of, failure_of
+from hub.store.script import Script, ScriptCall
 
 log = logging.getLogger("hub.redis")
 
-Step = Callable[[], None]
-"""What is called between the steps of what is large: it may let others run."""
 TRY_SECONDS = 4.0
 """How long a call goes on trying: a restart or a failover within it is not noticed."""
 QUEUE_SECONDS = 30.0
@@ -57,6 +59,8 @@ QUEUE_SECONDS = 30.0
 ANSWERING_SECONDS = 10.0
 """So long after its last answer Redis counts as one that answers: a busy process looks seldom."""
 WAIT_MS = 1000
+_BARE_CONNECTIONS = 16
+"""Beside those of redis-py's pool, which serves those who find none of them free."""
 _DEMOTION_TOLD_SECONDS = 10.0
 """A failover is one line, however many connections and seconds it takes."""
 
@@ -64,23 +68,6 @@ CLIENT_ERRORS = (RedisError, RedisClusterException, OSError)
 """What a command may raise; `failed` says which of our errors it stands for."""
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class Script:
-    """A Lua script with the preludes that it shares with others. `name` is for the log."""
-
-    text: str
-    sha: str
-    name: str
-
-    @classmethod
-    def load(cls, package: str, *names: str) -> Script:
-        """The last of `names` in the folder `lua` of `package`, behind the others."""
-        files = [resources.files("hub.store").joinpath("lua", "allowed.lua")]
-        files += [resources.files(package).joinpath("lua", f"{name}.lua") for name in names]
-        text = "\n".join(file.read_text() for file in files)
-        return cls(text, sha1(text.encode()).hexdigest(), names[-1])
 
 
 class RedisLink:
@@ -102,6 +89,9 @@ class RedisLink:
         self.demotions = 0
         """How often a server turned out to be no primary any more."""
         self._demotion_told = -math.inf
+        # A Cluster's node is found by redis-py, and a client that was given may be no Redis at all.
+        bare = make is not None and not cluster
+        self._bare = PerProcess(partial(_BareConnections, self)) if bare else None
         self._answered_at = -math.inf
         self.cluster = cluster
         self.wait_replicas = wait_replicas
@@ -155,11 +145,24 @@ class RedisLink:
                 try_seconds=try_seconds,
                 doing=script.name,
             )
-        return self.call(
-            lambda client: _evaluate(client, script, keys, args),
-            try_seconds=try_seconds,
-            doing=script.name,
-        )
+        bare = self._bare.get() if self._bare is not None and try_seconds else None
+
+        def evaluate(client: Any) -> Any:
+            replies = None if bare is None else bare.evaluate([(script, keys, args)])
+            return _evaluate(client, script, keys, args) if replies is None else replies[0]
+
+        return self.call(evaluate, try_seconds=try_seconds, doing=script.name)
+
+    def run_in_turn(self, calls: Sequence[ScriptCall]) -> list[Any] | None:
+        """The replies to scripts that are run one after the other, in one round trip; None where
+        each must be run by itself, once more: then nobody knows which of them were."""
+        bare = self._bare.get() if self._bare is not None and not self.wait_replicas else None
+        if bare is None or any(resp.is_large(args) for _, _, args in calls):
+            return None
+        try:
+            return bare.evaluate(calls)
+        except CLIENT_ERRORS:
+            return None
 
     @property
     def wait_command(self) -> tuple[object, ...] | None:
@@ -252,11 +255,14 @@ class RedisLink:
             raise self.failed(error, "CLUSTER SLOTS") from error
 
     def refresh_topology(self) -> None:
-        """Ask a Cluster anew which node holds which slot."""
+        """Ask a Cluster again which node holds which slot."""
         if self.cluster:
             self.call(lambda client: client.nodes_manager.initialize())
 
     def close(self) -> None:
+        bare = self._bare and self._bare.here()
+        if bare:
+            bare.close()
         client = self._clients.here()
         if client is not None:
             client.close()
@@ -297,34 +303,56 @@ class RedisLink:
         return self.client.get_redis_connection(self.client.get_node_from_key(key)).connection_pool
 
 
-def exchange(pool: Any, commands: Sequence[tuple[object, ...]], step: Step = go_on) -> list[Any]:
-    """Send commands together on one connection; their replies, errors among them. With a `step`
-    they leave in pieces, between which it is called."""
-    connection = pool.get_connection()
-    replies: list[Any] = []
-    try:
-        packed: Iterable[bytes]
-        if step is go_on:
-            packed = [b"".join(connection.pack_commands(commands))]  # in one write
-        else:
-            packed = _stepping(resp.pieces(commands), step)
-        connection.send_packed_command(packed)
-        while len(replies) < len(commands):
-            try:
-                replies.append(connection.read_response())
-            except ResponseError as error:
-                replies.append(error)
-        return replies
-    finally:
-        if len(replies) < len(commands):  # nobody may read what is left on it
-            connection.disconnect()
-        pool.release(connection)
+class _BareConnections:
+    """Those that are idle, the last one used first; made as they are needed, up to a bound."""
 
+    def __init__(self, link: RedisLink) -> None:
+        self._link = link
+        self._demotions = link.demotions
+        self._idle: list[BareConnection] = []
+        self._left = _BARE_CONNECTIONS
 
-def _stepping(pieces: Iterable[bytes], step: Step) -> Iterator[bytes]:
-    for piece in pieces:
-        yield piece
-        step()
+    def evaluate(self, calls: Sequence[ScriptCall]) -> list[Any] | None:
+        """The replies to scripts that are run one after the other; None where redis-py's client is
+        to be asked. Raises what a connection raises that could not be made, or on which no answer
+        comes in time."""
+        connection = self._take()
+        if connection is None:
+            return None
+        used_before, demotions = connection.connected, self._link.demotions
+        try:
+            packed = [
+                hiredis.pack_command(script.command(keys, args)) for script, keys, args in calls
+            ]
+            replies = connection.exchange(b"".join(packed), len(packed))
+        except TimeoutError:
+            raise
+        except CLIENT_ERRORS:
+            if not used_before:
+                raise
+            return None  # Redis, or somebody on the way to it, had closed it long ago
+        finally:
+            if demotions != self._link.demotions:
+                connection.close()
+            self._idle.append(connection)
+        return None if any(isinstance(reply, Exception) for reply in replies) else replies
+
+    def close(self) -> None:
+        for connection in self._idle:
+            connection.close()
+
+    def _take(self) -> BareConnection | None:
+        if self._demotions != self._link.demotions:  # it may be their server that is no primary
+            self._demotions = self._link.demotions
+            self.close()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            pass
+        if not self._left:
+            return None
+        self._left -= 1
+        return BareConnection(self._link.subscription("")[1])
 
 
 def _evaluate(client: Any, script: Script, keys: Sequence[str], args: Sequence[object]) -> Any:

@@ -1,7 +1,7 @@
 """Commands as they go on the wire to Redis (RESP), where they are large.
 
 hiredis and redis-py make one text of a command, growing it as they go: 50 ms for 28 MB, most of it
-for memory that is asked for anew. Here the arguments stay as they are until they are sent, or are
+for memory that is requested again. Here the arguments stay as they are until they are sent, or are
 joined once: 5 ms. For small commands hiredis is the faster one.
 """
 

@@ -26,7 +26,8 @@ from redis.exceptions import ResponseError
 
 from hub.errors import RedisRefused, RedisUnavailable, RedisUnfit
 from hub.store.data_version import other_data
-from hub.store.redis_link import TRY_SECONDS, RedisLink, Script
+from hub.store.redis_link import TRY_SECONDS, RedisLink
+from hub.store.script import Script
 
 log = logging.getLogger("hub.redis")
 
@@ -62,11 +63,15 @@ def check_server(
     try:
         facts: dict[str, Any] = link.call(_facts, try_seconds=try_seconds, doing="INFO")
         version = str(facts.get("redis_version", ""))
+        mode = facts.get("server_mode") or facts.get("redis_mode")  # Valkey's name, Redis' name
+        other = _other_kind(str(mode), link.cluster)
+        if other:
+            return ServerCheck(version, (other,))
         missing = [*_too_old(version, link.cluster), *_not_permitted(link, packages, try_seconds)]
         if facts.get("role") == "slave":
             raise RedisUnavailable("the server that answers is a replica")
-        if not missing and (other := other_data(link, try_seconds)):
-            missing.append(other)
+        if not missing and (written := other_data(link, try_seconds)):
+            missing.append(written)
     except RedisRefused as refused:
         return ServerCheck("", (refused.detail,))
     return ServerCheck(version, tuple(missing), tuple(_warnings(facts)))
@@ -87,11 +92,16 @@ def wait_until_fit(
             told = True
             time.sleep(PAUSE_SECONDS)
             continue
-        if found.missing:
-            raise RedisUnfit(f"this Redis will not do: {'; '.join(found.missing)}")
+        refuse_unfit(found)
         for warning in found.warnings:
             log.warning("Redis %s: %s", found.version, warning)
         return
+
+
+def refuse_unfit(found: ServerCheck) -> None:
+    """Raises `RedisUnfit`, whose one line names what is missing."""
+    if found.missing:
+        raise RedisUnfit(f"this Redis will not do: {'; '.join(found.missing)}")
 
 
 def _facts(client: Any) -> dict[str, Any]:
@@ -104,6 +114,15 @@ def _facts(client: Any) -> dict[str, Any]:
         except ResponseError:
             pass  # a user without INFO or CONFIG is a careful one
     return facts
+
+
+def _other_kind(mode: str, cluster: bool) -> str:
+    """What it is, where that is not what the URL says; '' where it is."""
+    if mode == "sentinel":
+        return "it is a Sentinel: REDIS_URL must begin with redis+sentinel:// and name its primary"
+    if mode == "cluster" and not cluster:
+        return "it is a node of a Cluster: REDIS_URL must begin with redis+cluster://"
+    return ""
 
 
 def _too_old(version: str, cluster: bool) -> Iterator[str]:
@@ -126,7 +145,7 @@ def _not_permitted(link: RedisLink, packages: Sequence[str], try_seconds: float)
 def _commands(link: RedisLink, packages: Sequence[str], key: str) -> Iterator[tuple[str, ...]]:
     for package in packages:
         for file in resources.files(package).joinpath("lua").iterdir():
-            for name, word in _SCRIPTED.findall(file.read_text()):
+            for name, word in _SCRIPTED.findall(file.read_text("utf-8")):
                 yield (name, word, key) if name in _CONTAINERS else (name, key)
     channel = link.keys.pubsub("check")
     yield from (

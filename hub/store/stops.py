@@ -1,6 +1,6 @@
 """Stops that were cut short: a process was killed before all its listeners had been told.
 
-Whoever stops a process has a patience of its own (compose's `stop_grace_period`, systemd's
+What stops a process has a patience of its own (compose's `stop_grace_period`, systemd's
 `TimeoutStopSec`, Kubernetes' `terminationGracePeriodSeconds`), which the process cannot see. So it
 says here that it has begun to tell its listeners, and takes that back when it has: what still
 stands here after its grace was killed.

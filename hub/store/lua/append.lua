@@ -101,7 +101,8 @@ local count = #ARGV - at + 1
 -- Expiry is renewed, and old entries are looked for, once in a sixtieth of the time and not at each
 -- append: the keys live that much longer, and whoever reads drops what is too old.
 local slack = math.floor(ARGV[1] / 60)
-local renew = now_ms - tonumber(state[7] or 0) >= slack * 1000
+local since = now_ms - tonumber(state[7] or 0)
+local renew = since >= slack * 1000 or since < 0
 if count == 0 or ARGV[11] == '1' then renew, slack = true, 0 end
 local keep = ARGV[1] + slack
 

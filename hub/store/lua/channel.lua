@@ -11,9 +11,6 @@
 -- ARGV[1]  seconds that an event is kept
 -- ARGV[2]  seconds that the state is kept
 
-local clock = redis.call('TIME')
-local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
-
 -- Entries older than the history reaches go first, so that nothing below ever sees one.
 local function drop_old()
   local oldest_kept = string.format('%.0f-0', math.max(0, now_ms - ARGV[1] * 1000))
