@@ -30,6 +30,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+_SHOWN_CHARS = 500
+"""Of what a caller wrote: a name may be megabytes, and is not sent back."""
+
 
 class HubError(Exception):
     """Base of every error that Hubbub raises on purpose."""
@@ -60,8 +63,8 @@ class FieldError(RequestError):
     code = "invalid-field"
 
     def __init__(self, field: str, problem: str, *, code: str | None = None) -> None:
-        super().__init__(f"{field}: {problem}", code=code)
-        self.field = field
+        self.field = _brief(field)
+        super().__init__(f"{self.field}: {_brief(problem)}", code=code)
 
 
 class Unauthorized(RequestError):
@@ -196,3 +199,7 @@ class Overloaded(HubError):
     code = "overloaded"
     title = "No more streams at the moment"
     retry_after_seconds = 5
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"

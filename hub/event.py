@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
 
 from hub.errors import FieldError
+from hub.long_text import LongText
+from hub.shape import ClosedShape, a, shaped
 
 OWN_TYPES = frozenset({"subscribed", "heartbeat", "gap", "closing"})
 """The hub's own event types; a publisher may not use them."""
@@ -33,8 +37,57 @@ class Event(NamedTuple):
     wire_id: str | None = None
 
 
+def _as_text(value: object) -> str:
+    if isinstance(value, LongText):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is nothing that JSON has")
+
+
+TYPE_SCHEMA: Mapping[str, Any] = {
+    "pattern": f"^{EVENT_TYPE.pattern}$",
+    "not": {"enum": sorted(OWN_TYPES | EVENTSOURCE_TYPES)},
+    "default": "message",
+}
+"""What a publisher may call an event (`check_type`), as JSON Schema."""
+
+RetryMs = Annotated[
+    int,
+    a(f"a whole number of milliseconds from 0 to {MAX_RETRY_MS}", ge=0, le=MAX_RETRY_MS),
+]
+
+
+class NewEvent(ClosedShape, frozen=True, kw_only=True):
+    """The body of a publish (contract §3)."""
+
+    event: (
+        Annotated[
+            str,
+            a(
+                "a letter and up to 63 of A-Z a-z 0-9 . _ -, and no type of the hub's own",
+                code="invalid-event-type",
+                schema=TYPE_SCHEMA,
+            ),
+        ]
+        | None
+    ) = None
+    data: Annotated[Any, a("a string, which travels as it is, or any other JSON")]
+    retry_ms: RetryMs | None = None
+
+
+class _TextEvent(ClosedShape, frozen=True, kw_only=True):
+    """The one whose data is a string, as most are."""
+
+    event: str | None = None
+    data: str
+    retry_ms: RetryMs | None = None
+
+
+_decode_text_event = msgspec.json.Decoder(_TextEvent).decode
+
 # `json.dumps` would make an encoder at each call, which takes longer than a small value.
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_as_text
+)
 
 
 def compact_json(value: object) -> str:
@@ -62,35 +115,35 @@ def check_type(value: object, field: str = "event", *, own: bool = False) -> str
 
 
 def check_retry(value: object, field: str = "retry_ms") -> int | None:
-    if value is None:
+    kind: Any = RetryMs | None
+    retry: int | None = shaped(value, kind, field)
+    return retry
+
+
+def event_from_json(body: object, within: str = "") -> Event:
+    """The event that a JSON body is. A string `data` travels as it is, any other JSON as compact
+    JSON. `within` is put in front of the names in errors (`line 3`)."""
+    given = shaped(body, NewEvent, within)
+    before = f"{within}." if within else ""
+    data = given.data
+    if not isinstance(data, str):
+        data = json_text(data, f"{before}data")
+    elif not data.isascii():
+        check_text(data, f"{before}data")
+    return Event(data, check_type(given.event, f"{before}event"), given.retry_ms)
+
+
+def event_at_once(text: bytes, within: str = "") -> Event | None:
+    """`event_from_json` of a JSON text whose data is a string and in which nothing is wrong, read
+    in one step; else None. Raises `FieldError` for its type."""
+    try:
+        given = _decode_text_event(text)
+    except ValueError:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_RETRY_MS:
-        raise FieldError(field, f"a whole number of milliseconds from 0 to {MAX_RETRY_MS}")
-    return value
-
-
-def event_from_json(body: object, field: str = "") -> Event:
-    """The event that a JSON body names: `{"event"?, "data", "retry_ms"?}` (contract §3).
-
-    A string `data` travels as it is, any other JSON as compact JSON. `field` prefixes the names in
-    errors (`[3].` for the fourth line of NDJSON).
-    """
-    if not isinstance(body, Mapping):
-        raise FieldError(field.rstrip(".") or "body", "must be a JSON object")
-    known: Mapping[str, Any] = body
-    for name in known:
-        if name not in ("event", "data", "retry_ms"):
-            raise FieldError(f"{field}{name}", "is not a field of an event")
-    if "data" not in known:
-        raise FieldError(f"{field}data", "is missing")
-    data = known["data"]
-    return Event(
-        data=check_text(data, f"{field}data")
-        if isinstance(data, str)
-        else json_text(data, f"{field}data"),
-        type=check_type(known.get("event"), f"{field}event"),
-        retry_ms=check_retry(known.get("retry_ms"), f"{field}retry_ms"),
-    )
+    if given.event is None:
+        return Event(given.data, None, given.retry_ms)
+    field = f"{within}.event" if within else "event"
+    return Event(given.data, check_type(given.event, field), given.retry_ms)
 
 
 def check_text(text: str, field: str) -> str:

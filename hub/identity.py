@@ -1,6 +1,6 @@
 """Who asks, and what they may: values that know neither tokens nor routes.
 
-An identity is found once, at the hub's one way in, and passed on. Whoever decides asks it
+An identity is found once, at the hub's one way in, and passed on. The code that decides asks it
 `may(action, channel)` and, of a channel that belongs to somebody (a generation's), `owns(owner)`;
 `access.decision` joins the two.
 
@@ -101,7 +101,7 @@ class Identity:
         return self.refusal is None
 
     def may(self, action: Action, channel: str = "") -> bool:
-        """Whether the grants allow it, whoever the channel belongs to."""
+        """Whether the grants allow it, no matter whose the channel is."""
         grants = self.grants
         if grants.admin:
             return True

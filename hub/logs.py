@@ -1,18 +1,25 @@
 """Log lines on standard error, as text or as JSON (`HUB_LOG_FORMAT`).
 
-Tokens, prompts and texts never come here: whoever logs names ids, counts and reasons only. A line
+Tokens, prompts and texts never come here: a line names ids, counts and reasons only. A line
 that is written for a request, or for a generation that was asked for by one, names it (`trace`).
 """
 
 from __future__ import annotations
 
+import atexit
+import io
 import json
 import logging
+import os
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
+from typing import Any, TextIO
 
+from hub.settings import SettingError
 from hub.showing import without_passwords
 from hub.timestamp import rfc3339
 from hub.trace import Trace, current
@@ -35,8 +42,8 @@ def configure(log_format: str) -> None:
 
 
 def take_everything(log_format: str) -> None:
-    """For a program that is ours alone: what other libraries log, what Python warns of and what
-    nobody catches has the form of all other lines."""
+    """For a program that is ours alone: what other libraries log, what Python warns of, what nobody
+    catches and, in JSON, what is printed, has the form of all other lines."""
     root = logging.getLogger()
     if not root.handlers:
         handler = logging.StreamHandler(sys.stderr)
@@ -44,13 +51,84 @@ def take_everything(log_format: str) -> None:
         root.addHandler(handler)
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
+    sys.unraisablehook = _unraisable
+    threading.excepthook = _uncaught_in_thread
+    if log_format == "json":
+        sys.stdout = _Printed(sys.stdout, "stdout")
+        sys.stderr = _Printed(sys.stderr, "stderr")
 
 
 def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
-        sys.__excepthook__(kind, error, trace)
+        logging.getLogger().warning("interrupted")
     else:
         logging.getLogger().critical("not caught: %s", kind.__name__, exc_info=error)
+
+
+def _uncaught_in_thread(ended: threading.ExceptHookArgs) -> None:
+    what = (ended.exc_type, ended.exc_value or ended.exc_type(), ended.exc_traceback)
+    logging.getLogger().error("a thread ended by %s", ended.exc_type.__name__, exc_info=what)
+
+
+def _unraisable(ignored: sys.UnraisableHookArgs) -> None:
+    """What `__del__` raises, or a callback of the interpreter's own."""
+    said = ignored.err_msg or "Exception ignored in"
+    kind = ignored.exc_type
+    what = (kind, ignored.exc_value or kind(), ignored.exc_traceback)
+    logging.getLogger().error("%s: %r", said, ignored.object, exc_info=what)
+
+
+class _Printed(io.TextIOBase):
+    """Standard output or error in JSON: each line that somebody prints becomes one, unless it is a
+    JSON object already."""
+
+    LONGEST = 65_536
+
+    def __init__(self, stream: TextIO, name: str) -> None:
+        self._stream, self._name, self._rest = stream, name, ""
+        atexit.register(self._say, "\n")
+
+    def write(self, text: str) -> int:
+        self._say(text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def writable(self) -> bool:
+        return True
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+    @property
+    def buffer(self) -> Any:
+        return self._stream.buffer
+
+    def _say(self, text: str) -> None:
+        *lines, self._rest = (self._rest + text).split("\n")
+        if len(self._rest) > self.LONGEST:
+            lines, self._rest = [*lines, self._rest], ""
+        for line in lines:
+            if line.strip():
+                said = line if _is_object(line) else json_line("INFO", self._name, line)
+                self._stream.write(said + "\n")
+        if lines:
+            self._stream.flush()
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return line.startswith("{") and isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
 
 
 def formatter(log_format: str) -> logging.Formatter:
@@ -63,12 +141,22 @@ def json_line(level: str, name: str, message: str) -> str:
     return _json(time.time(), level, name, message)
 
 
-def complaint(program: str, message: str, environ: Mapping[str, str]) -> str:
-    """The line with which a program says what is wrong before it has loggers. The settings may be
-    what is wrong, so its form is read from the environment."""
-    if environ.get("HUB_LOG_FORMAT", "").strip() == "json":
-        return json_line("ERROR", program, message)
-    return f"{program}: {message}"
+def complain(program: str, message: str) -> None:
+    """Say what is wrong before there are loggers, in a line. The settings may be what is wrong, so
+    its form is read from the environment."""
+    as_json = os.environ.get("HUB_LOG_FORMAT", "").strip() == "json"
+    line = json_line("ERROR", program, message) if as_json else f"{program}: {message}"
+    print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def wrong_setting_ends(program: str, *, status: int = 2) -> Iterator[None]:
+    """A `SettingError` ends the process, with its line and `status`."""
+    try:
+        yield
+    except SettingError as error:
+        complain(program, str(error))
+        raise SystemExit(status) from None
 
 
 class _Text(logging.Formatter):
@@ -96,7 +184,7 @@ class _Json(logging.Formatter):
 
 
 def _trace(record: logging.LogRecord) -> Trace | None:
-    """The trace that the line names, or that whoever writes it is busy with."""
+    """The trace that the line names, or of the request in which it is written."""
     named: Trace | None = getattr(record, "trace", None)
     return named or current.get()
 

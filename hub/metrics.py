@@ -33,7 +33,7 @@ LAG_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 _COUNTERS = {
     "published": ("hubbub_events_published", "Events that publishers stored over HTTP."),
     "deliveries": ("hubbub_deliveries", "Events written to listeners as they came in."),
-    "gaps": ("hubbub_gaps", "Listeners that were told of a loss by a gap."),
+    "gaps": ("hubbub_gaps", "Gaps sent: listeners that learned of a loss."),
     "stalled": ("hubbub_stalled", "Listeners closed because they took nothing."),
     "repairs": ("hubbub_repairs", "Holes in the announcements, filled from history."),
     "made_room": ("hubbub_waiting_refused", "Connections closed because too many were waiting."),
@@ -78,7 +78,8 @@ class Counters:
         deliveries = listeners * events
         self.deliveries += deliveries
         if published_us:
-            lag_seconds = time.time() - published_us / 1e6
+            # Redis' clock and this one may differ, and a sum that falls is no counter.
+            lag_seconds = max(0.0, time.time() - published_us / 1e6)
             self.lag_buckets[bisect_left(LAG_BOUNDS, lag_seconds)] += deliveries
             self.lag_sum_seconds += lag_seconds * deliveries
 
@@ -107,10 +108,12 @@ class Scoreboard:
         path = self._directory / str(os.getpid())
         temporary = path.with_suffix(".new")
         try:
+            # Again where it was tidied away: systemd empties /dev/shm when its user logs out.
+            self._directory.mkdir(mode=0o700, exist_ok=True)
             temporary.write_text(json.dumps(figures))
             temporary.replace(path)
         except OSError:
-            pass  # a full or vanished directory costs figures, not streams
+            pass  # a full directory costs figures, not streams
 
     def total(self, own: Mapping[str, float]) -> Figures:
         """The sums, with this process's figures as they are now."""
@@ -133,7 +136,10 @@ class Scoreboard:
         if self._directory is None:
             return []
         own = str(os.getpid())
-        return [p for p in self._directory.iterdir() if p.name.isdigit() and p.name != own]
+        try:
+            return [p for p in self._directory.iterdir() if p.name.isdigit() and p.name != own]
+        except OSError:
+            return []
 
 
 def lag_counts(figures: Mapping[str, float]) -> list[float]:
@@ -185,7 +191,7 @@ def loop_families(figures: Figures) -> Iterable[Metric]:
     """How the loops of the processes have fared (`fanout.loops`)."""
     restarts = CounterMetricFamily(
         "hubbub_loop_restarts",
-        "Loops of a process that died and were begun again.",
+        "Loops of a process that died and were started again.",
         labels=["loop"],
     )
     stuck = GaugeMetricFamily(

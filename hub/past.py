@@ -5,8 +5,9 @@ Every process keeps the sums of its whole gunicorn, so it does not matter which 
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -30,26 +31,34 @@ class Sample:
 
 
 class Past:
-    def __init__(self) -> None:
+    """`clock` measures the periods, `now` tells when they were: that one may be put back."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self.samples: deque[Sample] = deque(maxlen=KEPT)
+        self._clock = clock
+        self._now = now
         self._before: tuple[float, Mapping[str, float]] | None = None
 
-    def due(self, now: float) -> bool:
-        return self._before is None or now - self._before[0] >= PERIOD_SECONDS
+    def due(self) -> bool:
+        return self._before is None or self._clock() - self._before[0] >= PERIOD_SECONDS
 
-    def add(self, now: float, figures: Mapping[str, float]) -> None:
-        """`now` is in seconds since the epoch. The first one only begins the first period."""
-        before, self._before = self._before, (now, figures)
+    def add(self, figures: Mapping[str, float]) -> None:
+        """The first one only begins the first period."""
+        before, self._before = self._before, (self._clock(), figures)
         if before is None:
             return
-        seconds = max(now - before[0], 0.001)
+        seconds = max(self._before[0] - before[0], 0.001)
 
         def grown(name: str) -> float:
             return max(0.0, figures.get(name, 0) - before[1].get(name, 0))
 
         self.samples.append(
             Sample(
-                time_ms=int(now * 1000),
+                time_ms=int(self._now() * 1000),
                 listeners=int(figures.get("listeners", 0)),
                 behind=int(figures.get("behind", 0)),
                 published_per_second=round(grown("published") / seconds, 2),

@@ -1,7 +1,7 @@
 """Spans of a trace: what is begun and ended around a piece of work, where somebody collects them.
 
 Only shapes: what keeps and sends spans is `workers.telemetry`, where the environment asks for it.
-Whoever may be given `Spans` is given None otherwise, and does nothing then.
+Without tracing None stands in place of `Spans`, and nothing is done.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ class Parser:
 
     def end(self) -> Iterator[Parsed]:
         """The stream is over. The standard drops a last event without its blank line; a provider's
-        last chunk may be just that, so it is given to whoever asks."""
+        last chunk may be just that, so it is given to the caller that asks."""
         yield from self.feed(b"\n\n\n")
 
     def _line(self, line: str) -> Parsed | None:
