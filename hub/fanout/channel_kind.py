@@ -7,7 +7,7 @@ owner says so with a `ChannelKind`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -21,7 +21,7 @@ class Snapshot:
     `frame`: one event that takes the place of the replay, with `position` as its id; None where
     there is nothing to show yet. `position`: what follows continues after it. `terminal`: the
     channel's last event where it has ended (it may have left the history already). `edition` is
-    the kind's: another one means that what the snapshot shows was begun anew.
+    the kind's: another one means that what the snapshot shows was restarted.
 
     Those who come while somebody still holds a large one may get the same (`room`): so it must not
     be held for longer than it is sent.
@@ -37,6 +37,11 @@ class Snapshot:
 
 class View(Protocol):
     """A wire dialect in one state. Immutable: listeners in the same state share one rendering."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Those by which the dialect's clients know its streams."""
+        ...
 
     def render(self, frames: Sequence[Frame]) -> tuple[bytes, View | None]:
         """The bytes for these frames and the view that goes on from there; None instead of a view

@@ -20,8 +20,9 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
-from random import Random
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from random import Random, SystemRandom
 
 import gevent
 
@@ -50,6 +51,7 @@ log = logging.getLogger("hub.stream")
 
 BARRIER_SECONDS = 2.0
 LINGER_SECONDS = 30.0
+_A_TURN_SECONDS = 0.001
 _LEAST_RECENT_BYTES = 4096
 
 
@@ -66,7 +68,7 @@ class Delivery:
         self.counters = Counters()
         self._scoreboard = Scoreboard(os.environ.get(SCOREBOARD))
         self.past = Past()
-        self.random = random or Random()
+        self.random = random or SystemRandom()  # a copy of a seed would draw the same
         self.listeners: set[Listener] = set()
         self.per_address: dict[str, int] = {}
         self.draining = False
@@ -140,6 +142,35 @@ class Delivery:
         if not room.listeners:
             self._unused_since[channel] = time.monotonic()
         return room
+
+    @contextmanager
+    def held(self, channels: Sequence[str]) -> Iterator[tuple[Room, ...]]:
+        """The channels' rooms, which stay however long it takes to prepare a listener for them: one
+        of a room that was given up would hear nothing."""
+        rooms = tuple([self.room(channel) for channel in channels])
+        for room in rooms:
+            room.preparing += 1
+        try:
+            yield rooms
+        finally:
+            for room in rooms:
+                room.preparing -= 1
+                if not room.listeners:
+                    self._unused_since[room.channel] = time.monotonic()
+
+    def is_open(self, channel: str) -> bool:
+        """Whether this process hears the channel, or is about to."""
+        return channel in self._rooms
+
+    def wait_until_heard(self, channel: str, count: int) -> None:
+        """Return when this process has heard what was announced on an open channel before now.
+        `count` requests wait for it. Raises `RedisFailure` where Redis does not answer for a
+        while."""
+        self.arriving += count
+        try:
+            self.feed.barrier(self.room(channel).pubsub_channel, BARRIER_SECONDS)
+        finally:
+            self.arriving -= count
 
     def wait_until_current(self, rooms: Sequence[Room]) -> None:
         """Return when each room knows everything that was published before now. That takes as long
@@ -303,10 +334,13 @@ class Delivery:
     def _tidy(self, loop: Loop) -> None:
         while True:
             loop.sleep(min(1.0, self.settings.stall_seconds / 4))
+            # Once more round the loop, which looks at the sockets: a process that got no processor
+            # would take its own pause for that of its listeners.
+            loop.sleep(_A_TURN_SECONDS)
             now = time.monotonic()
             self._scoreboard.write(self.figures())
-            if self.past.due(time.time()):
-                self.past.add(time.time(), self.total_figures())
+            if self.past.due():
+                self.past.add(self.total_figures())
             while self._blocked:
                 listener, since = next(iter(self._blocked.items()))
                 if now - since < self.settings.stall_seconds:
@@ -317,7 +351,7 @@ class Delivery:
             for room in self._rooms.values():
                 room.forget_what_is_over()
             for channel, since in list(self._unused_since.items()):
-                if now - since > LINGER_SECONDS:
+                if now - since > LINGER_SECONDS and not self._rooms[channel].preparing:
                     del self._unused_since[channel]
                     room = self._rooms.pop(channel)
                     self.feed.unsubscribe(room.pubsub_channel)

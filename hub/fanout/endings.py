@@ -74,6 +74,8 @@ class Endings:
     def turn(self) -> None:
         """End what is due."""
         now = int(self._now())
+        if now < self._passed:  # the clock was put back: what is due from here on is yet to come
+            self._passed, self._tidy_at = now, now + _TIDY_SECONDS
         while self._passed < now:
             self._passed += 1
             for listener in self._by_second.pop(self._passed, ()):

@@ -4,8 +4,8 @@ Where a connection was lost (`feed_connection` finds out), every room on it hear
 `confirmed` again.
 
 `barrier` answers the question "have I heard everything that was published until now?": Redis
-answers a PING on the subscription behind all announcements that came before it. Those who ask while
-a PING is under way share the next one, so a storm of arrivals costs a few.
+answers a PING on the subscription behind all announcements that came before it. Requests that come
+while a PING is under way share the next one, so a storm of arrivals costs a few PINGs.
 
 In a Cluster there is one connection for each primary that holds a channel of ours (`SSUBSCRIBE`).
 """
@@ -72,7 +72,7 @@ class Feed:
 
     def barrier(self, pubsub_channel: str, timeout_seconds: float) -> None:
         """Return when everything announced on `pubsub_channel` before now has been dispatched.
-        Raises `RedisUnavailable` when that cannot be had in time."""
+        Raises `RedisUnavailable` when that does not happen in time."""
         give_up = time.monotonic() + timeout_seconds
         while (node := self._node_of.get(pubsub_channel.encode())) is None:
             if time.monotonic() > give_up:
@@ -120,7 +120,7 @@ class Feed:
             self._reassign_from(connection, pubsub_channels)
 
     def left(self, connection: FeedConnection) -> bool:
-        """Whether a connection that could not be had may be given up: in a Cluster its node may
+        """Whether a connection that could not be made may be given up: in a Cluster its node may
         never come back, and its channels live elsewhere by now."""
         if self.link.cluster:
             self._connections = {n: c for n, c in self._connections.items() if c is not connection}

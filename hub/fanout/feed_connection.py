@@ -50,7 +50,7 @@ class Owner(Protocol):
     def lost(self, connection: FeedConnection) -> None: ...
 
     def left(self, connection: FeedConnection) -> bool:
-        """Whether a connection that has no pubsub_channels and could not be had may be given up."""
+        """Whether a connection without pubsub_channels that could not be made may be given up."""
         ...
 
 
@@ -233,7 +233,7 @@ class FeedConnection:
             self._ping()
 
     def _send(self, command: bytes) -> None:
-        """Send if there is a connection; where it breaks, the reader notices and starts anew."""
+        """Send if there is a connection; where it breaks, the reader notices and starts again."""
         with self._writing:
             if self._socket is not None:
                 try:

@@ -2,8 +2,8 @@
 
 Time is cut into ticks; each listener sits in the slot of its next beat and moves on by its own
 period. Where in the first period a listener's first beat falls is drawn by lot, so ten thousand
-beats are spread evenly. A closed listener is dropped when its slot comes up, or when the closed
-ones are the greater part: who comes and goes at once may have asked for a beat in five minutes.
+beats are spread evenly. A closed listener is dropped when its slot comes up, or when more than half
+are closed: a listener that leaves at once may have asked for a beat in five minutes.
 """
 
 from __future__ import annotations

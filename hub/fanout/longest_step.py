@@ -6,7 +6,7 @@ requests. It is measured from the loop's own side, by a watcher that is called b
 one that is called before the next, and shown as `hubbub_longest_step_seconds`: the longest of the
 last one to two minutes, so that an alarm goes away with its cause. `…_cpu_seconds` is the same in
 time of the processor: on a machine that is too busy the two differ, and only the second tells what
-this process does. A step of `LONG_SECONDS` is logged, once in a minute.
+this process does, to a thousandth of a second. A step of `LONG_SECONDS` is logged, once a minute.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import gevent
 log = logging.getLogger("hub.loop")
 
 LONG_SECONDS = 0.25
+MOMENT_SECONDS = 0.001
 _WINDOW_SECONDS = 60.0
 _HIGHEST, _LOWEST = 2, -2
 
@@ -57,9 +58,11 @@ class LongestStep:
         cpu_clock: Callable[[], float] = time.thread_time,
     ) -> None:
         self._clock, self._cpu_clock = clock, cpu_clock
-        self._began = self._logged = clock()
-        self._cpu_began = 0.0
-        self._wall, self._cpu = _Longest(self._began), _Longest(self._began)
+        now = self._logged = clock()
+        # Before the loop has looked for the first time the process begins, and serves nobody.
+        self._began = float("inf")
+        self._cpu_began, self._cpu_read = 0.0, float("-inf")
+        self._wall, self._cpu = _Longest(now), _Longest(now)
         self._watchers: list[Any] = []
 
     def figures(self) -> dict[str, float]:
@@ -71,7 +74,6 @@ class LongestStep:
 
     def start(self) -> None:
         loop = gevent.get_hub().loop
-        self._looked()
         # The first to be called behind a look, and the last before the next: greenlets are run by
         # gevent's own watchers of both kinds.
         for watcher, callback in (
@@ -88,13 +90,18 @@ class LongestStep:
         self._watchers = []
 
     def _looked(self) -> None:
-        self._began, self._cpu_began = self._clock(), self._cpu_clock()
+        self._began = now = self._clock()
+        # The processor's clock is the kernel's to read, which costs as much as a small step. Read
+        # once in a moment it is as good, to that moment.
+        if now - self._cpu_read > MOMENT_SECONDS:
+            self._cpu_began, self._cpu_read = self._cpu_clock(), now
 
     def _looks(self) -> None:
         now = self._clock()
         took = now - self._began
         self._wall.add(took, now)
-        self._cpu.add(self._cpu_clock() - self._cpu_began, now)
+        if took > MOMENT_SECONDS:
+            self._cpu.add(min(took, self._cpu_clock() - self._cpu_began), now)
         if took > LONG_SECONDS and now - self._logged > _WINDOW_SECONDS:
             self._logged = now
             log.warning("one step held everything for %.2f s", took)

@@ -1,7 +1,7 @@
-"""What a process remembers of one channel, so that nobody has to ask history for it.
+"""What a process remembers of one channel, to save readings of history.
 
-The newest frames, as they were announced, up to a bound; and the last pages of history that were
-read, because of a thousand who come back to one place only the first should cost a reading.
+It keeps the newest frames as they were announced, up to a bound, and the last pages of history that
+were read: of a thousand listeners that return to one place only the first costs a reading.
 """
 
 from __future__ import annotations

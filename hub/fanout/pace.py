@@ -8,6 +8,7 @@ interpreter for a second holds the streams for a second, wherever it runs.
 from __future__ import annotations
 
 import time
+from codecs import iterdecode
 from collections.abc import Iterable, Iterator
 from io import BytesIO
 from json.encoder import encode_basestring
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 import gevent
 
 from hub.event import compact_json
+from hub.long_text import JsonText, LongText, Text, slices
 
 STEP_SECONDS = 0.005
 LONG_TEXT = 64 * 1024
@@ -75,6 +77,13 @@ def joined(parts: Iterable[bytes | memoryview]) -> bytes:
     return whole.getvalue()  # the same memory: nothing is copied
 
 
+def encoded(text: Text) -> bytes:
+    """The text in UTF-8, made in steps where it is long."""
+    if isinstance(text, str) and len(text) <= COPIED_BYTES:
+        return text.encode()
+    return joined(part.encode() for part in slices(text, LONG_TEXT))
+
+
 def json_parts(value: object) -> Iterator[bytes]:
     """`compact_json(value)` in UTF-8, in parts of about `LONG_TEXT`: each is made in a step of its
     own, between which others run. Joined, they are the same bytes."""
@@ -85,16 +94,26 @@ def json_parts(value: object) -> Iterator[bytes]:
         if size >= LONG_TEXT:
             yield "".join(held).encode()
             held, size = [], 0
-            pace.step()
+        pace.step()  # also a short text may come out of a deep place
     yield "".join(held).encode()
 
 
+def paced_json(value: object) -> str:
+    """`compact_json(value)`, made in steps."""
+    return joined(json_parts(value)).decode()
+
+
 def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str) and len(value) > LONG_TEXT:
+    if isinstance(value, LongText) or (isinstance(value, str) and len(value) > LONG_TEXT):
         yield '"'
-        for at in range(0, len(value), LONG_TEXT):
-            yield encode_basestring(value[at : at + LONG_TEXT])[1:-1]
+        for part in slices(value, LONG_TEXT):
+            yield encode_basestring(part)[1:-1]
         yield '"'
+    elif isinstance(value, JsonText):
+        size = len(value.text)
+        parts = (value.text[at : at + LONG_TEXT] for at in range(0, size, LONG_TEXT))
+        for text in iterdecode(parts, "utf-8"):
+            yield text.replace("\r", " ").replace("\n", " ")  # none stands in a string of JSON
     elif isinstance(value, dict) and value:
         yield from _members("{", "}", ((f"{compact_json(str(k))}:", v) for k, v in value.items()))
     elif isinstance(value, list) and len(value) > _LONG_LIST:

@@ -21,7 +21,7 @@ from typing import Protocol
 from hub import cursor, sse
 from hub.event import Event, compact_json
 from hub.fanout.channel_kind import Snapshot, View
-from hub.fanout.pace import COPIED_BYTES, joined, json_parts
+from hub.fanout.pace import COPIED_BYTES, joined, json_parts, paced
 from hub.fanout.unsent import NOTHING, PIECE_BYTES, Shared, Unsent
 from hub.store.chunk import Chunk
 from hub.store.frame import Frame
@@ -65,7 +65,7 @@ class Envelope:
     def render(self, items: Sequence[Item], positions: list[str]) -> tuple[bytes, Rendering | None]:
         frames = [frame for _, chunk in items for frame in chunk.frames()]
         positions[0] = frames[-1].id
-        return b"".join([self._enveloped(frame) for frame in frames]), self
+        return b"".join([self._enveloped(frame) for frame in paced(frames)]), self
 
     def frame(
         self, index: int, frame: Frame, positions: list[str]
@@ -89,7 +89,8 @@ class Listed:
     def render(self, items: Sequence[Item], positions: list[str]) -> tuple[bytes, Rendering | None]:
         out = []
         for index, chunk in items:
-            out += [self.frame(index, frame, positions)[0] for frame in chunk.frames()]
+            for frame in paced(chunk.frames()):
+                out.append(self.frame(index, frame, positions)[0])
         return b"".join(out), self
 
     def frame(

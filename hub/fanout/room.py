@@ -2,9 +2,10 @@
 
 The chain of predecessors decides what happens to an announcement: it continues the head and goes to
 the groups; or it is known already; or something is missing, and history is read from the head on
-(`_sync`) before anybody is told anything. The same happens whenever the subscription was confirmed
-anew, because then nobody knows what went by. Only if history itself has lost the continuation do
-the listeners leave the head: each is then led on by its own position, and told.
+(`_sync`) before any listener is sent anything. The same happens whenever the subscription was
+confirmed again, because announcements may have been missed meanwhile. Only if history itself has
+lost the continuation do the listeners leave the head: each then advances from its own position, and
+is told of the loss.
 
     state     in_step  _syncing  failing   an announcement     leaves it
     waiting   no       no        no        is held             confirmed: reading
@@ -71,6 +72,8 @@ class Room:
         self.deletions = 0
         self.groups: list[Group] = []
         self.listeners = 0
+        self.preparing = 0
+        """How many are to become listeners."""
         self.listeners_elsewhere = 0
         self.in_step = Event()
         self.failing = False
@@ -178,6 +181,7 @@ class Room:
         backoff = Backoff(0.05, 1.0)
         while self._sync_again or not self.in_step.is_set():
             self._sync_again = False
+            known = len(self._held)
             try:
                 self._read_to_the_head(loop)
             except Exception as error:  # whatever it was: a room that gave up would be silent
@@ -189,7 +193,9 @@ class Room:
                 loop.sleep(backoff.take())
                 continue
             self.failing, self.refused = False, None
-            held, self._held, self._held_bytes = self._held, [], 0
+            # What was announced before the reading, it has brought; or Redis has lost it in a
+            # failover, and will never have it, however often it is asked.
+            held, self._held, self._held_bytes = self._held[known:], [], 0
             if not self._sync_again:
                 self.in_step.set()
             for news in held:

@@ -23,7 +23,8 @@ from hub.errors import RedisFailure, RedisUnavailable
 from hub.fanout.loops import Loop, Loops
 from hub.fanout.pace import Pace
 from hub.store.history import APPEND, History
-from hub.store.pipe import Call, Pipe
+from hub.store.pipe import PackedCall, Pipe, unpacked
+from hub.store.script import Call
 
 log = logging.getLogger("hub.sender")
 
@@ -38,7 +39,7 @@ class Ready(Protocol):
 
     channel: str
 
-    def call(self) -> Call | None:
+    def call(self) -> Call | PackedCall | None:
         """The append to send now: the same again until it is settled; None: nothing any more."""
         ...
 
@@ -59,7 +60,7 @@ class Way(Protocol):
 
 class _Sending(NamedTuple):
     publisher: Ready
-    call: Call
+    call: Call | PackedCall
     packed: bytes
 
 
@@ -213,7 +214,8 @@ class _Lane:
         """One by one, with all that the link knows about finding the right server."""
         for publisher, call, _ in round_:
             try:
-                reply = self._history.link.run(APPEND, *call, try_seconds=1, durable=True)
+                keys, args = unpacked(call)
+                reply = self._history.link.run(APPEND, keys, args, try_seconds=1, durable=True)
             except RedisUnavailable as error:
                 self._pipe.close()  # in a failover the old primary still answers, with refusals
                 self._redis_is_away(error, loop)

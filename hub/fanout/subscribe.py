@@ -44,6 +44,10 @@ class SubscribeOptions:
     envelope: bool = False
     listed: bool = False
     after: Mapping[str, str] = field(default_factory=dict)
+    heard: bool = False
+    """This process has heard what was announced before this was asked for, or the stream is whole
+    from its start and says nothing about what there is by now. Where a channel is in step with its
+    history, too, nothing is waited for."""
     label: str = ""
     """What stands in front of each id on this stream; the program that sets it takes it off."""
 
@@ -56,6 +60,7 @@ class SubscribeOptions:
         *,
         listed: bool = False,
         after: Mapping[str, str] | None = None,
+        heard: bool = False,
     ) -> SubscribeOptions:
         """Raises `FieldError` for everything but the id, which is never an error."""
         last_id = header_id or last_id_in(args)
@@ -71,6 +76,7 @@ class SubscribeOptions:
             one_of(args, "envelope", ("0", "1")) == "1",
             listed,
             after or {},
+            heard,
         )
 
 
@@ -85,12 +91,13 @@ class PreparedStream:
     """A listener that has not begun yet, and the first bytes of its stream's body.
 
     `end_counts`: the stream's end is all that tells its client that it has everything, so a cut
-    must not look like it.
+    must not look like it. `headers`: those of its dialect, beside the ones that every stream has.
     """
 
     listener: Listener
     head: bytes
     end_counts: bool
+    headers: tuple[tuple[str, str], ...]
 
 
 class SubscribeRejected(Exception):
@@ -120,11 +127,23 @@ def prepare(
     Leaves nothing behind if the listener is never started.
     """
     _let_in(delivery, address)
-    names = tuple(sorted(set(channels)))
     delivery.start()
+    with delivery.held(sorted(set(channels))) as rooms:
+        return _prepared(delivery, rooms, options, address, dialect, view, start)
+
+
+def _prepared(
+    delivery: Delivery,
+    rooms: tuple[Room, ...],
+    options: SubscribeOptions,
+    address: str,
+    dialect: str | None,
+    view: View | None,
+    start: str | None,
+) -> PreparedStream | None:
     try:
-        rooms = tuple([delivery.room(name) for name in names])
-        delivery.wait_until_current(rooms)
+        if not (options.heard and all(room.in_step.is_set() for room in rooms)):
+            delivery.wait_until_current(rooms)
         starting_points = _starting_points(delivery, rooms, options, start)
         rendering = Dialect(view) if view else _rendering(rooms, dialect, options, starting_points)
         if all(b.ended for b in starting_points) or _nothing_left(
@@ -135,6 +154,7 @@ def prepare(
         raise SubscribeRejected("overloaded", error.detail) from error
     _let_in(delivery, address)  # again: all who came with this one have waited as well
     in_dialect = isinstance(rendering, Dialect)
+    headers = tuple(rendering.view.headers.items()) if isinstance(rendering, Dialect) else ()
     if options.label:
         rendering = Labelled(rendering, options.label)
     listener = Listener(
@@ -156,11 +176,11 @@ def prepare(
     delivery.counters.replays.update(verdicts)
     log.info(
         "stream begins channels=%s address=%s verdict=%s",
-        ",".join(names),
+        ",".join(room.channel for room in rooms),
         address,
         ",".join(verdicts),
     )
-    return PreparedStream(listener, head, in_dialect)
+    return PreparedStream(listener, head, in_dialect, headers)
 
 
 def _let_in(delivery: Delivery, address: str) -> None:
@@ -209,7 +229,7 @@ def _rendering(
 def _nothing_left(
     rooms: tuple[Room, ...], rendering: Rendering, starting_points: list[StartingPoint]
 ) -> bool:
-    """In a dialect the terminal event may say nothing: then whoever saw the last block saw all."""
+    """In a dialect the terminal event may be empty: a client that saw the last block saw all."""
     room, starting_point = rooms[0], starting_points[0]
     if (
         not isinstance(rendering, Dialect)

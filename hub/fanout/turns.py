@@ -1,9 +1,9 @@
 """Whose turn it is: everything in a process that has something to send goes on from here.
 
     add     a group with news; its steps are slices of 64 sends, taken in rotation with the others'
-    later   a listener that was led a while, or must be led anew: once, behind the groups
+    later   a listener that was led a while, or must be led again: once, behind the groups
 
-Whoever brings news to groups ends with `deliver` or `wake`. The feed delivers itself, in the loop
+Code that brings news to groups ends with `deliver` or `wake`. The feed delivers itself, in the loop
 that has read the news: a greenlet to be woken for each delta would cost a switch there and one
 back. All others wake the loop `turns`. Whichever comes first serves all that is there, one at a
 time.
@@ -50,7 +50,7 @@ class Turns:
                 step = self._ready.popleft()
                 try:
                     more = step()
-                except BaseException:  # killed: whoever delivers next goes on with it
+                except BaseException:  # killed: the next delivery goes on with it
                     self._ready.appendleft(step)
                     self._wanted.set()
                     raise

@@ -6,16 +6,18 @@ import logging
 from types import TracebackType
 
 import gevent
+from gevent.hub import Hub
 
 log = logging.getLogger("hub.greenlet")
 
 
 def log_uncaught() -> None:
-    """From now on, in this thread; gevent itself writes a traceback to standard error."""
-    gevent.get_hub().print_exception = _log
+    """From now on, in every thread; gevent itself writes a traceback to standard error."""
+    Hub.print_exception = _log
 
 
 def _log(
+    hub: Hub,
     context: object,
     kind: type[BaseException],
     error: BaseException | None,
