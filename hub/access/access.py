@@ -31,9 +31,9 @@ class Access:
         )
 
     def identify(self, token: str | None) -> Identity:
-        """Whoever shows `token`. Where it does not count, the identity says why, and is refused
-        when it wants something that needs one: a page that asks for a token must still be shown.
-        May wait, for the identity provider or for Redis."""
+        """The identity that shows `token`. Where the token does not count, it says why, and is
+        refused when it wants something that needs one: a page that asks for a token must still be
+        shown. May wait, for the identity provider or for Redis."""
         if not self.keyed:
             return EVERYBODY
         if token is None:
@@ -53,6 +53,20 @@ class Access:
         if identity is None or (identity.jti and not self.revocations.known):
             return None
         return None if self._is_revoked(identity) else identity
+
+    @property
+    def keys(self) -> object:
+        """The keys that tokens are checked with at the moment."""
+        return self._tokens.keys
+
+    def still_counts(self, identity: Identity, checked_with: object) -> bool:
+        """Whether `identify_at_once` would say the same again as it did with the keys
+        `checked_with`. Also `False` where that cannot be told at once."""
+        if not self.keyed:
+            return True
+        if checked_with is not self._tokens.keys or not self._tokens.live(identity):
+            return False
+        return not identity.jti or (self.revocations.known and not self._is_revoked(identity))
 
     def check(self, token: str) -> Identity:
         """The identity of a token that counts. Raises `Unauthorized`, or another `HubError` where

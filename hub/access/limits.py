@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from hashlib import sha1, sha256
+from hashlib import sha1
 from typing import Any
 
 from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
@@ -19,7 +19,9 @@ from limits.strategies import MovingWindowRateLimiter
 
 from hub.errors import TooMany
 from hub.settings import Settings
-from hub.store.redis_link import RedisLink, Script
+from hub.store.keys import digest
+from hub.store.redis_link import RedisLink
+from hub.store.script import Script
 
 
 class Limits:
@@ -53,7 +55,8 @@ class Limits:
         if self._counter.hit(limit, what, whose, cost=min(cost, limit.amount)):
             return
         window = self._counter.get_window_stats(limit, what, whose)
-        wait_seconds = max(1, math.ceil(window.reset_time - time.time()))
+        # Where the clock was put back, the window lies ahead; Redis forgets it within its length.
+        wait_seconds = min(limit.get_expiry(), max(1, math.ceil(window.reset_time - time.time())))
         raise TooMany(
             f"at most {limit.amount} {words}: come back in {wait_seconds} s",
             headers={
@@ -81,7 +84,7 @@ class _OurLink(RedisStorage):
 
     def prefixed_key(self, key: str) -> str:
         # A name as long as somebody's `sub`, or with braces in it, is not for Redis.
-        return self._link.keys.key(f"limit:{sha256(key.encode()).hexdigest()[:40]}", "window")
+        return self._link.keys.key(f"limit:{digest(key)}", "window")
 
     @property
     def base_exceptions(self) -> tuple[type[Exception], ...]:

@@ -1,7 +1,7 @@
 """Tokens that were revoked before their time, the same in every process within a moment.
 
 They are a small set in Redis, announced when it grows and read again whenever the subscription was
-confirmed anew, which it is after every break: what was revoked while this process heard nothing is
+confirmed again, which it is after every break: what was revoked while this process heard nothing is
 known as soon as Redis is back. An entry lives until its token would have ended by itself.
 
 Before the set has been read once, nobody who shows a token that can be revoked gets in.
@@ -20,7 +20,8 @@ from hub.errors import RedisFailure
 from hub.fanout.endings import Endings
 from hub.fanout.feed import Feed
 from hub.fanout.loops import Loop, Loops
-from hub.store.redis_link import RedisLink, Script
+from hub.store.redis_link import RedisLink
+from hub.store.script import Script
 
 log = logging.getLogger("hub.access")
 

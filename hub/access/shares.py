@@ -2,8 +2,8 @@
 
 They are signed with a key that the hub has made for itself and keeps in Redis, whatever keys its
 users' tokens are checked with: a hub that only knows an identity provider's public keys can make
-links, too, and changing the secret does not end them. Whoever can read that key in Redis can read
-every channel there without it.
+links, too, and changing the secret does not end them. A program that can read that key in Redis can
+read every channel there without it.
 
 A token of this kind is told by its header, is checked with this key alone and allows to subscribe
 to its channel and nothing else, whatever it says.

@@ -1,7 +1,7 @@
 """From a token to an identity. PyJWT does the cryptography; what counts is decided here.
 
-A token that was checked is remembered by its digest until it ends, so that an arrival with one
-costs a look-up. What is remembered is forgotten at once when the keys change: a token whose key an
+A token that was checked is remembered as it came until it ends, so that an arrival with one costs a
+look-up. What is remembered is forgotten at once when the keys change: a token whose key an
 identity provider has withdrawn is not to live on here.
 
 What is wrong with a token is told as far as its holder may know it: of one whose signature does not
@@ -10,6 +10,7 @@ hold nothing but that it is not valid.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from hashlib import sha256
@@ -65,22 +66,25 @@ class Tokens:
         self._issuer = issuer
         self._claim = claim
         self._now = now
-        self._known: dict[bytes, Identity] = {}
-        self._known_with = self._changing()
+        self._known: dict[str, Identity] = {}
+        self._known_with = self.keys
+
+    @property
+    def keys(self) -> KeySet:
+        """Those that may change: with others, nothing of what was found before counts."""
+        return self._source.keys if self._source is not None else _NO_KEYS
 
     def known(self, token: str) -> Identity | None:
         """The identity of a token that was checked before, at once; None for any other."""
-        if self._known_with is not self._changing():
+        keys = self.keys
+        if self._known_with is not keys:
             self._known.clear()
-            self._known_with = self._changing()
-        if not token.isascii():
-            return None
-        digest = _digest(token)
-        identity = self._known.get(digest)
-        if identity is not None and not self._live(identity):
-            del self._known[digest]
-            return None
-        return identity
+            self._known_with = keys
+        identity = self._known.get(token)
+        if identity is None or self.live(identity):
+            return identity
+        del self._known[token]
+        return None
 
     def check(self, token: str) -> Identity:
         """Raises `Unauthorized`; may wait for the identity provider's keys."""
@@ -89,14 +93,12 @@ class Tokens:
             identity = self._identity(token, self._payload(token))
             while len(self._known) >= REMEMBERED:
                 del self._known[next(iter(self._known))]
-            self._known[_digest(token)] = identity
+            self._known[token] = identity
         return identity
 
-    def _live(self, identity: Identity) -> bool:
+    def live(self, identity: Identity) -> bool:
+        """Whether its token has not ended."""
         return identity.exp is None or self._now() < identity.exp + SKEW_SECONDS
-
-    def _changing(self) -> KeySet:
-        return self._source.keys if self._source is not None else _NO_KEYS
 
     def _payload(self, token: str) -> Mapping[str, Any]:
         algorithm, kid = _header(token)
@@ -129,8 +131,9 @@ class Tokens:
         )
 
     def _identity(self, token: str, payload: Mapping[str, Any]) -> Identity:
+        _check_text(payload)
         # One that names no subject is its own: nothing that it makes is another token's.
-        subject = payload.get("sub") or f"token:{_digest(token).hex()[:32]}"
+        subject = payload.get("sub") or f"token:{sha256(token.encode('ascii')).hexdigest()[:32]}"
         return Identity(
             subject,
             grants_of(payload.get(self._claim), self._claim),
@@ -183,14 +186,19 @@ def _header(token: str) -> tuple[str, str | None]:
     return algorithm, kid
 
 
+def _check_text(payload: Mapping[str, Any]) -> None:
+    """Refuse half a character (`"\\ud800"`) wherever it stands: no key in Redis and no answer could
+    carry it, and to mend it would make one name of two."""
+    try:
+        json.dumps(payload, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
+        raise Unauthorized(_NOT_VALID) from None
+
+
 def _exp(given: object) -> float:
     if isinstance(given, bool) or not isinstance(given, int | float):
         raise Unauthorized("the token's exp must be a number")
     return float(min(given, _END_OF_TIME))
-
-
-def _digest(token: str) -> bytes:
-    return sha256(token.encode("ascii")).digest()
 
 
 def _shown(name: str) -> str:

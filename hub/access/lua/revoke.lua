@@ -9,6 +9,8 @@ must_be_allowed('ZADD', KEYS[1], ARGV[4], ARGV[5])
 must_be_allowed('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3])
 must_be_allowed(ARGV[1], ARGV[2], '')
 redis.call('ZADD', KEYS[1], 'GT', ARGV[4], ARGV[5])
+-- Before what is over is removed, which the token may be itself.
+local kept = redis.call('ZSCORE', KEYS[1], ARGV[5])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. ARGV[3])
-redis.call(ARGV[1], ARGV[2], redis.call('ZSCORE', KEYS[1], ARGV[5]) .. ' ' .. ARGV[5])
+redis.call(ARGV[1], ARGV[2], kept .. ' ' .. ARGV[5])
 return 1
