@@ -10,11 +10,11 @@ from flask import Flask, request
 
 from hub.access.access import Access
 from hub.access.gate import Gate, May, require_known
+from hub.address import is_loopback
 from hub.errors import CrossOrigin, Unauthorized
 from hub.identity import EVERYBODY, OPERATOR, Action, Identity
-from hub.settings import is_loopback
 from hub.web.credentials import Credential, credential_of
-from hub.web.guards import SAFE_METHODS, host_name
+from hub.web.guards import SAFE_METHODS, host_name, is_own_origin
 from hub.web.request_head import RequestHead, head_of
 
 OPEN_TO_NOBODY = frozenset({"pages", "health", "sessions", "openapi"})
@@ -28,9 +28,12 @@ _OPERATORS_LOOK_AT = re.compile(
 
 
 class Caller(NamedTuple):
+    """`checked_with`: the keys with which the token was checked, where one was."""
+
     identity: Identity
     address: str
     gate: Gate
+    checked_with: object = None
 
     def require(self, action: Action, channel: str = "") -> None:
         """Return if the caller may do this. Raises `Unauthorized`, `Forbidden`, `NotFound`."""
@@ -42,7 +45,7 @@ class Caller(NamedTuple):
         self.gate.require_free(self.identity, channel)
 
     def may(self, action: Action, channel: str = "") -> bool:
-        """Whether the grants allow it, whoever the channel belongs to."""
+        """Whether the grants allow it, no matter whose the channel is."""
         return self.gate.may(self.identity, action, channel)
 
     def require_known(self) -> None:
@@ -88,26 +91,38 @@ class Callers:
         for by a cookie that does not come from a page of the hub's own."""
         if not self._access.keyed:
             return Caller(EVERYBODY, head.address, self._gate)
-        shown = credential_of(head)
+        shown, keys = credential_of(head), self._access.keys
         identity = self._access.identify(shown.token if shown else None)
-        return self._caller(head, port, shown, identity)
+        return self._caller(head, port, shown, identity, keys)
 
     def at_once(self, head: RequestHead, port: str) -> Caller | None:
         """The same, where it is known without waiting for anything; else None."""
         if not self._access.keyed:
             return Caller(EVERYBODY, head.address, self._gate)
-        shown = credential_of(head)
+        shown, keys = credential_of(head), self._access.keys
         identity = self._access.identify_at_once(shown.token if shown else None)
-        return None if identity is None else self._caller(head, port, shown, identity)
+        return None if identity is None else self._caller(head, port, shown, identity, keys)
+
+    def still_counts(self, caller: Caller) -> bool:
+        """Whether `at_once` would find the same for the same head as it did when it found `caller`.
+        A program's own rule may look at anything."""
+        return self._rule is None and self._access.still_counts(
+            caller.identity, caller.checked_with
+        )
 
     def _caller(
-        self, head: RequestHead, port: str, shown: Credential | None, identity: Identity
+        self,
+        head: RequestHead,
+        port: str,
+        shown: Credential | None,
+        identity: Identity,
+        keys: object,
     ) -> Caller:
         if shown is None and port == self._admin_port and _may_be_the_operator(head):
             identity = OPERATOR
         if identity.known:
             _check_origin(head, shown)
-        return Caller(identity, head.address, self._gate)
+        return Caller(identity, head.address, self._gate, keys)
 
     @property
     def _gate(self) -> Gate:
@@ -154,7 +169,7 @@ def _check_origin(head: RequestHead, shown: Credential | None) -> None:
     by_cookie = shown is not None and shown.shown_in == "cookie"
     if by_cookie and head.method not in SAFE_METHODS:
         origin = head.headers.get("origin", "").lower()
-        if not origin or origin != head.origin:
+        if not origin or not is_own_origin(origin, head):
             raise CrossOrigin("a change by cookie needs an Origin that is the hub's own")
 
 

@@ -10,24 +10,24 @@ import _socket
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import gevent
+import msgspec
 
 from hub.errors import HubError, RedisUnavailable
-from hub.event import compact_json
+from hub.process import fresh_name
 from hub.trace import Trace, current
 from hub.web.arriving import ArrivingBody
 from hub.web.caller import Caller
-from hub.web.entrance import events_of
-from hub.web.headers import EVERY_ANSWER
-from hub.web.plain import Plain, answer_bytes, plain_request
+from hub.web.known_heads import Asked, KnownHead
+from hub.web.plain import answer_bytes, field_lines
 from hub.web.posting import Posting
 from hub.web.problems import INTERNAL, PROBLEM_TYPE, field_of, problem_headers, problem_members
-from hub.web.publishing import Publishing
-from hub.web.request_head import RequestHead
+from hub.web.publishing import NDJSON, Publishing
 from hub.web.stream_response import take_over
-from hub.web.tracing import shown
+from hub.web.tracing import REQUEST_ID, shown
 from hub.web.transport import SocketTransport
 from hub.web.visit import Rest, cooperative, let_the_answer_be_read
 from hub.web.waiting import WaitingConnection
@@ -43,10 +43,8 @@ _AT_ONCE_BYTES = 16 * 1024
 """A longer body is read and checked in steps, by a greenlet."""
 _TOGETHER_BYTES = 64 * 1024
 """What is longer has a round trip of its own: the others would wait for it."""
-_LINES = "application/x-ndjson"
-
-_JSON = {"Content-Type": "application/json"}
-_EVERY_ANSWER = tuple(EVERY_ANSWER.items())
+_JSON = b"Content-Type: application/json\r\n"
+_REQUEST_ID = REQUEST_ID.encode()
 
 HandOver = Callable[[Any, Rest], None]
 
@@ -80,7 +78,7 @@ class Connection:
         self.keep = True
         self._writer: Any = None
         waiting.waits()
-        # Kept from one request to the next: to begin it anew would be a call of the kernel's each.
+        # Kept from one request to the next: starting it again would be a system call each time.
         self._watcher: Any = gevent.get_hub().loop.io(sock.fileno(), _READ)
         self._watcher.start(self._readable)
 
@@ -110,63 +108,73 @@ class Connection:
             self.close()
 
     def _serve(self, data: bytes) -> None:
-        plain = plain_request(data)
-        if plain is None:
+        door = self._door
+        asked = door.heads.read(data, self.peer, self.port)
+        if asked is None:
             self._leave(Rest(data))
             return
-        door = self._door
-        head = door.entrance.head(plain.method, plain.path, plain.query, plain.headers, self.peer)
-        channel = events_of(head.path)
+        known = asked.known
+        head = known.head
         self.busy = True
-        if plain.method == "POST" and channel is not None:
+        if head.method == "POST" and known.channel is not None:
             self._waiting.came()
-            self.keep = door.counted() and plain.keep
-            self._publish(head, channel, plain, data)
-        elif plain.method == "GET" and (channel is not None or head.path == "/events"):
+            self.keep = door.counted() and known.keep
+            self._publish(asked, known.channel, data)
+        elif head.method == "GET" and (known.channel is not None or head.path == "/events"):
             self._waiting.came()
-            gevent.spawn(self._subscribe, head, data)
+            door.arrivals.come(known.channel, partial(self._subscribe, known, data))
         else:
             self._leave(Rest(data))
 
+    def _caller(self, known: KnownHead) -> Caller | None:
+        """Who asks, where that is known without waiting for anything. Raises `HubError`."""
+        entrance = self._door.entrance
+        caller = known.caller
+        if caller is None or not entrance.callers.still_counts(caller):
+            known.caller = known.wish = None
+            caller = known.caller = entrance.admit_at_once(known.head, self.port)
+        return caller
+
     # ── publishing ───────────────────────────────────────────────────────────────────────────
 
-    def _publish(self, head: RequestHead, channel: str, plain: Plain, data: bytes) -> None:
-        end = plain.head_bytes + plain.body_bytes
-        sent = ArrivingBody(
-            self._sock, self._waiting, data[plain.head_bytes : end], plain.body_bytes
-        )
+    def _publish(self, asked: Asked, channel: str, data: bytes) -> None:
+        known, head_bytes, body_bytes = asked
+        end = head_bytes + body_bytes
+        sent = ArrivingBody(self._sock, self._waiting, data[head_bytes:end], body_bytes)
         self._data = data[end:]
         try:
-            caller = self._door.entrance.admit_at_once(head, self.port)
+            caller = self._caller(known)
+            wish = known.wish
+            if wish is None and caller is not None and self.publishing.may_at_once(channel, caller):
+                wish = known.wish = self.publishing.wish(channel, known.head, caller)
             if (
-                caller is None
+                wish is None
                 or not sent.whole
-                or plain.body_bytes > _AT_ONCE_BYTES
-                or head.media_type == _LINES
+                or body_bytes > _AT_ONCE_BYTES
+                or wish.kind == NDJSON
                 or not self._door.sends_at_once
-                or not self.publishing.may_at_once(channel, caller)
             ):
-                gevent.spawn(self._publish_in_time, head, channel, caller, sent)
+                self._door.errands.run(self._publish_in_time, known, channel, caller, sent)
                 return
-            publish = self.publishing.read(channel, head, caller, sent)
-            self._door.sender.ready(Posting(self, head, publish))
+            self._door.sender.ready(Posting(self, known, self.publishing.read(wish, sent)))
         except Exception as error:
-            self.failed(head, error, whole=sent.whole)
+            self.failed(known, error, whole=sent.whole)
 
     def _publish_in_time(
-        self, head: RequestHead, channel: str, caller: Caller | None, sent: ArrivingBody
+        self, known: KnownHead, channel: str, caller: Caller | None, sent: ArrivingBody
     ) -> None:
         """Where something must be waited for. Who asks is found out first."""
+        head = known.head
         try:
             caller = caller or self._door.entrance.admit(head, self.port)
             if sent.content_length > _TOGETHER_BYTES:
-                self.answer(head, *self.publishing.publish(channel, head, caller, sent))
+                self.answer(known, *self.publishing.publish(channel, head, caller, sent))
                 return
-            publish = self.publishing.read(channel, head, caller, sent)
+            publish = self.publishing.read(self.publishing.wish(channel, head, caller), sent)
             self.publishing.count(publish, caller)
-            self._door.sender.ready(Posting(self, head, publish))
+            self._door.sender.ready(Posting(self, known, publish))
         except Exception as error:
-            self.failed(head, error, whole=sent.whole)
+            self.failed(known, error, whole=sent.whole)
 
     @property
     def publishing(self) -> Publishing:
@@ -178,7 +186,7 @@ class Connection:
 
     # ── answering ────────────────────────────────────────────────────────────────────────────
 
-    def failed(self, head: RequestHead, error: Exception, *, whole: bool = True) -> None:
+    def failed(self, known: KnownHead, error: Exception, *, whole: bool = True) -> None:
         """Answer with a problem. Not `whole`: nobody knows where the next request begins."""
         if not whole:
             self.keep, self._half_read = False, True
@@ -186,22 +194,20 @@ class Connection:
             status, why = error.status, (error.code, error.title, error.detail, field_of(error))
             headers = problem_headers(error)
         else:
-            log.exception("unexpected error at POST %s", head.path, exc_info=error)
+            log.exception("unexpected error at %s", known.head.path, exc_info=error)
             status, why, headers = 500, (*INTERNAL, None), {}
-        headers = {"Content-Type": PROBLEM_TYPE, **headers}
-        self.answer(head, status, problem_members(status, *why), headers)
+        fields = field_lines([("Content-Type", PROBLEM_TYPE), *headers.items()])
+        self.answer(known, status, problem_members(status, *why), fields)
 
     def answer(
-        self,
-        head: RequestHead,
-        status: int,
-        members: Mapping[str, Any],
-        headers: Mapping[str, str] = _JSON,
+        self, known: KnownHead, status: int, members: Mapping[str, Any], fields: bytes = _JSON
     ) -> None:
-        body = compact_json(members).encode()
-        named = shown(Trace.of(head.headers), head)
-        lines = [*headers.items(), *self._door.entrance.headers(head), *_EVERY_ANSWER, *named]
-        self._send(answer_bytes(status, lines, body, keep=self.keep))
+        fields = fields + known.fields
+        if known.head.method == "POST" or known.request_id:
+            request_id = known.request_id or fresh_name()
+            fields = b"%s%s: %s\r\n" % (fields, _REQUEST_ID, request_id.encode())
+        body = msgspec.json.encode(members)
+        self._send(answer_bytes(status, fields, body, keep=self.keep))
 
     def _send(self, data: bytes) -> None:
         try:
@@ -249,27 +255,30 @@ class Connection:
 
     # ── leaving ──────────────────────────────────────────────────────────────────────────────
 
-    def _subscribe(self, head: RequestHead, data: bytes) -> None:
-        entrance = self._door.entrance
+    def _subscribe(self, known: KnownHead, data: bytes, heard: bool) -> None:
+        entrance, head = self._door.entrance, known.head
         trace = Trace.of(head.headers)
         current.set(trace)
         try:
-            answer = entrance.stream(head, entrance.admit(head, self.port))
+            caller = self._caller(known) or entrance.admit(head, self.port)
+            answer = entrance.stream(head, caller, heard=heard)
         except HubError as error:  # a page, perhaps, or a problem: Flask knows its form
             self._leave(Rest(data, error))
             return
         except Exception as error:
             self.keep = False
-            self.failed(head, error)
+            self.failed(known, error)
             return
         assert answer is not None
         self._door.counted()
         self.keep = False
         headers = [*answer.headers, *entrance.headers(head), *shown(trace, head)]
         if answer.stream is None:
-            self._send(answer_bytes(answer.status, headers, answer.body, keep=False))
+            fields = field_lines(headers)
+            self._send(answer_bytes(answer.status, fields, answer.body, keep=False))
             return
-        transport = SocketTransport(self._let_go())
+        reader, self._watcher = self._watcher, None
+        transport = SocketTransport(self._let_go(), reader)
         take_over(transport, entrance.delivery, answer.stream, headers)
 
     def _leave(self, rest: Rest) -> None:

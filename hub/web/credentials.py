@@ -7,16 +7,17 @@ an EventSource, and for the page of a share link.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from hub.web.request_head import RequestHead
+from hub.web.request_head import RequestHead, query_pairs
 
 COOKIE = "hubbub_token"
 SECURE_COOKIE = f"__Host-{COOKIE}"
 """Over TLS: no other host and no unencrypted page of the same name can set it."""
 
-_SUBSCRIPTION = re.compile(r"/events|/(?:channels|generations)/[^/]+/events")
-_PAGE = re.compile(r"/g/[^/]+")
+_QUERIED = re.compile(r"/events|/(?:channels|generations)/[^/]+/events|(?P<page>/g/[^/]+)")
+"""Where the query counts: on subscribing, and on the page of a share link."""
 
 
 class Credential(NamedTuple):
@@ -26,14 +27,19 @@ class Credential(NamedTuple):
 
 def credential_of(head: RequestHead) -> Credential | None:
     """The token that counts for this request; None where it shows none."""
-    scheme, _, token = head.headers.get("authorization", "").strip().partition(" ")
-    if scheme.lower() == "bearer":
-        return Credential(token.strip(), "header")
+    header = head.headers.get("authorization")
+    if header is not None:
+        scheme, _, token = header.strip().partition(" ")
+        if scheme.lower() == "bearer":
+            return Credential(token.strip(), "header")
     cookie = _cookie(head)
-    queried = _queried(head)
-    # A share link's page is asked for by people who may be signed in as somebody else.
-    if queried is not None and (cookie is None or _PAGE.fullmatch(head.path)):
-        return Credential(queried, "query")
+    if head.query and head.method in ("GET", "HEAD"):
+        place = _QUERIED.fullmatch(head.path)
+        # A share link's page is asked for by people who may be signed in as somebody else.
+        if place is not None and (cookie is None or place["page"]):
+            queried = _token_in(head.query)
+            if queried is not None:
+                return Credential(queried, "query")
     return None if cookie is None else Credential(cookie, "cookie")
 
 
@@ -49,9 +55,6 @@ def _cookie(head: RequestHead) -> str | None:
     return next((found[name] for name in names if found.get(name)), None)
 
 
-def _queried(head: RequestHead) -> str | None:
-    if head.method not in ("GET", "HEAD"):
-        return None
-    if not _SUBSCRIPTION.fullmatch(head.path) and not _PAGE.fullmatch(head.path):
-        return None
-    return next((value for name, value in head.query_pairs() if name == "token"), None)
+@lru_cache(256)
+def _token_in(query: str) -> str | None:
+    return next((value for name, value in query_pairs(query) if name == "token"), None)

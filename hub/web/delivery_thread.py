@@ -26,6 +26,7 @@ from gevent.event import Event
 
 from hub.fanout.delivery import Delivery
 from hub.fanout.subscribe import PreparedStream
+from hub.web.transport import cut_short
 
 _BUFFER_BYTES = 256 * 1024
 
@@ -94,7 +95,8 @@ class DeliveryThread:
             prepared.listener.start(transport, prepared.head)
 
         self.call(start)
-        return _Body(transport)
+        listener = prepared.listener
+        return _Body(transport, (lambda: listener.whole) if prepared.end_counts else None)
 
     def _run(self, make: Callable[[], Delivery]) -> None:
         self._over = Event()
@@ -167,10 +169,12 @@ class ThreadTransport:
 
 class _Body:
     """The response's body. Not a generator: a server that closes one which it has not begun to
-    read would leave its listener behind."""
+    read would leave its listener behind. `whole`: whether the end of the bytes may look like the
+    answer's."""
 
-    def __init__(self, transport: ThreadTransport) -> None:
+    def __init__(self, transport: ThreadTransport, whole: Callable[[], bool] | None) -> None:
         self._transport = transport
+        self._whole = whole
 
     def __iter__(self) -> _Body:
         return self
@@ -178,6 +182,8 @@ class _Body:
     def __next__(self) -> bytes:
         piece = self._transport.take()
         if piece is None:
+            if self._whole is not None and not self._whole():
+                raise cut_short()
             raise StopIteration
         return piece
 

@@ -7,7 +7,8 @@ origins, tokens, limits and errors are decided there, once. The connection is ke
 
     publish     checked at once, and stored with others' in one round trip (`sender`). Where its
                 body is not there yet, or something must be asked for first, a greenlet waits for it
-    subscribe   a greenlet, until the listener has taken the socket over
+    subscribe   waits with those that came with it (`arrivals`), until the listener has taken the
+                socket over
     the rest    gunicorn's, with the bytes that were read put back: another method or path, a head
                 in pieces, a long body, whatever is odd. gunicorn keeps the connection
 
@@ -20,8 +21,11 @@ import _socket
 from collections.abc import Callable
 
 from hub.fanout.sender import Sender
+from hub.web.arrivals import Arrivals
 from hub.web.connection import Connection, HandOver
 from hub.web.entrance import Entrance
+from hub.web.errands import Errands
+from hub.web.known_heads import KnownHeads
 from hub.web.publishing import Publishing
 from hub.web.waiting import WaitingConnection
 
@@ -35,7 +39,10 @@ class Door:
     def __init__(self, entrance: Entrance, publishing: Publishing) -> None:
         self.entrance = entrance
         self.publishing = publishing
+        self.heads = KnownHeads(entrance)
+        self.errands = Errands()
         delivery = entrance.delivery
+        self.arrivals = Arrivals(delivery, self.errands)
         self.sender = Sender(delivery.history, delivery.loops)
         # In a Cluster the layout may have to be asked for first, which takes its time.
         self.sends_at_once = not delivery.history.link.cluster

@@ -14,6 +14,7 @@ its reader expects. Nothing is judged a second time there.
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -53,7 +54,7 @@ class Entrance:
         self.delivery = delivery
         self._proxies = TrustedProxies(settings.trusted_proxies)
         self._guards = Guards(settings, open_to_all=not (settings.keyed or own_users))
-        self._callers = callers
+        self.callers = callers
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         head = RequestHead.from_environ(environ, self._proxies, self.delivery.settings.base_path)
@@ -63,7 +64,7 @@ class Entrance:
         answer = None
         if not is_refused(environ):
             try:
-                caller = self.admit(head, environ.get("SERVER_PORT", ""))
+                caller = self.admit(head, _local_port(environ))
                 remember_caller(caller, environ)
                 if can_take_over(environ):
                     answer = self.stream(head, caller)
@@ -90,21 +91,25 @@ class Entrance:
         """Who asks. `port` is the local one. Raises `HubError` for a request that must not be."""
         self._guards.check(head)
         # Who asks is found here, and nowhere else (contract §7).
-        return self._callers.of(head, port)
+        return self.callers.of(head, port)
 
     def admit_at_once(self, head: RequestHead, port: str) -> Caller | None:
-        """`admit` where that needs no waiting for anybody; else None."""
+        """`admit` where that needs no waiting for anybody; else None. For the same head it is the
+        same as long as `callers.still_counts`: what the guards look at is the head alone."""
         self._guards.check(head)
-        return self._callers.at_once(head, port)
+        return self.callers.at_once(head, port)
 
-    def stream(self, head: RequestHead, caller: Caller) -> StreamAnswer | None:
-        """The answer to a subscription of channels; None to whatever else is asked."""
+    def stream(
+        self, head: RequestHead, caller: Caller, *, heard: bool = False
+    ) -> StreamAnswer | None:
+        """The answer to a subscription of channels; None to whatever else is asked. `heard`: what
+        was announced before it came."""
         if head.method != "GET":
             return None
         one = events_of(head.path)
         if one is not None:
             caller.refuse_strangers()
-            return open_stream(self.delivery, head, caller, [check_channel(one)])
+            return open_stream(self.delivery, head, caller, [check_channel(one)], heard=heard)
         if head.path == "/events":
             caller.refuse_strangers()
             return open_stream(self.delivery, head, caller, listed_channels(head), listed=True)
@@ -113,6 +118,15 @@ class Entrance:
     def headers(self, head: RequestHead) -> list[tuple[str, str]]:
         """What every answer to this request carries."""
         return cors.headers(head, self.delivery.settings.cors_origins)
+
+
+def _local_port(environ: Mapping[str, Any]) -> str:
+    """The port that the request came to. One that came through a socket in the file system has
+    none: what stands there is what the client says (gunicorn takes it from the Host)."""
+    sock = environ.get("gunicorn.socket")
+    if sock is not None and sock.family == socket.AF_UNIX:
+        return ""
+    return str(environ.get("SERVER_PORT", ""))
 
 
 def events_of(path: str) -> str | None:

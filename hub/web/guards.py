@@ -1,4 +1,4 @@
-"""What a request must not be, whoever sends it (contract §7): decided by its head alone.
+"""What a request must not be, from any client (contract §7): decided by its head alone.
 
 An open hub trusts its own machine. A web page is not its own machine, though it runs there, so two
 things are refused: a request that changes something and comes from a page of another origin, and
@@ -17,6 +17,10 @@ from hub.web.request_head import RequestHead
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
+
+_OURS = (None, "same-origin", "none")
+"""What a browser says of a page of ours (`Sec-Fetch-Site`), of a person, and other programs. A page
+on another port of this machine is `same-site`."""
 
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
 
@@ -65,13 +69,13 @@ class Guards:
         site = head.headers.get("sec-fetch-site")
         origin = head.headers.get("origin")
         if origin is None:
-            return site == "cross-site"
+            return site not in _OURS
         origin = origin.lower()
         if origin in self._origins or ("*" in self._origins and origin != "null"):
             return False
-        if site == "cross-site":
+        if site not in _OURS:
             return True
-        if _without_default_port(origin) == _without_default_port(head.origin):
+        if is_own_origin(origin, head):
             return False
         # Pages that send no referrer send the origin `null` with their own forms, and behind TLS
         # that ends in front of the hub, the scheme is another. What no page can forge is the
@@ -84,6 +88,12 @@ def host_name(host: str) -> str:
     if host[:1] == "[":
         return host.partition("]")[0][1:]
     return (host if host.count(":") > 1 else host.partition(":")[0]).removesuffix(".")
+
+
+def is_own_origin(origin: str, head: RequestHead) -> bool:
+    """Whether a page of this origin, in lower case, is the hub's own as the request's client sees
+    it."""
+    return _without_default_port(origin) == _without_default_port(head.origin)
 
 
 def _parents(name: str) -> list[str]:

@@ -33,6 +33,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from hub.errors import RedisUnfit
 from hub.event import compact_json
 from hub.fanout.uncaught import log_uncaught
+from hub.process import collect_for_ever, spare_the_collector
 from hub.web.proxies import TrustedProxies
 from hub.web.visit import REFUSAL, PutBack, Rest, cooperative, let_the_answer_be_read
 from hub.web.waiting import WAITING, WaitingConnection, WaitingConnections
@@ -117,6 +118,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
     _unfit = False
 
     def load_wsgi(self) -> None:
+        log_uncaught()
         super().load_wsgi()
         application: Any = self.wsgi
         connections: dict[Any, WaitingConnection] = {}
@@ -145,6 +147,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         )
         self.delivery.figures_beside.append(self.waiting.figures)
         self._connections = connections
+        self._keeps_alive = bool(self.cfg.keepalive)  # looked up by gunicorn each time, for 2 µs
         self.door: Door | None = application.extensions.get("hubbub.door")
         # Somebody who stands in front of the application would not be asked at the door.
         if self.door is not None and self.door.leads_to(application.wsgi_app):
@@ -154,7 +157,6 @@ class Worker(GeventWorker):  # type: ignore[misc]
         self.wsgi = marked
 
     def run(self) -> None:
-        log_uncaught()
         for listening in self.sockets:
             _find_the_vanished(listening, self.delivery.settings.stall_seconds)
         self.delivery.start()
@@ -163,6 +165,8 @@ class Worker(GeventWorker):  # type: ignore[misc]
             gevent.spawn(self._check_redis, self._wait_until_fit)
         self._drained = Event()  # not before: the worker is made in gunicorn's master
         self.delivery.loops.start("drain", self._drain_when_told)
+        self.delivery.loops.start("collector", collect_for_ever)
+        spare_the_collector()
         try:
             super().run()
         finally:
@@ -181,9 +185,10 @@ class Worker(GeventWorker):  # type: ignore[misc]
             self.alive = False
 
     def _drain_when_told(self, loop: Loop) -> None:
-        """SIGTERM only clears `alive`; whoever wants to end streams in good order must look."""
+        """SIGTERM only clears `alive`; a loop that ends streams in good order must look."""
         while self.alive:
             loop.sleep(_LOOK_SECONDS)
+        self.waiting.hurry()
         if self.door is not None:
             self.door.close_idle()
         grace_seconds = self.delivery.settings.grace_seconds
@@ -224,7 +229,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         if self.nr >= self.max_requests and self.alive:
             self.log.info("Autorestarting worker after current request.")
             self.alive = False
-        return bool(self.alive and self.cfg.keepalive)
+        return bool(self.alive and self._keeps_alive)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
         connection = self._connections[sock]

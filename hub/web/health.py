@@ -42,10 +42,10 @@ def health_blueprint(
     hint: str = "",
 ) -> Blueprint:
     """`check_server(try_seconds)` asks Redis what it may do for this process. `hindrance` says why
-    the workers cannot work just now, '' where they can. `beside` says what else is borne and should
-    not be. `more_metrics` are those of what builds on
-    the hub. Each may raise `RedisFailure`. `hint` is what a hub that is ready says all the same,
-    such as why there is no model."""
+    the workers cannot work just now, '' where they can. `beside` says what else is tolerated and
+    should not be. `more_metrics` are those of what builds on the hub. Each may raise
+    `RedisFailure`. `hint` is what a hub that is ready says all the same, such as why there is no
+    model."""
     blueprint = Blueprint("health", __name__)
 
     @blueprint.get("/healthz")
@@ -75,8 +75,8 @@ def health_blueprint(
             return _answer(503, {"status": "no-worker", "detail": "no worker has been seen"})
         if hindered:
             return _answer(503, {"status": "model-unavailable", "detail": hindered})
-        # What is borne, and should not be: an operator reads it by `hubbub doctor`. A worker that
-        # cannot send, beside others that can, is no reason to take this process out.
+        # What is tolerated, and should not be: an operator reads it by `hubbub doctor`. A worker
+        # that cannot send, beside others that can, is no reason to take this process out.
         told = {"warnings": warnings, "unwell": seen.unwell, "hint": hint}
         ready = {"status": "ready", "version": version}
         return _answer(200, ready | {name: each for name, each in told.items() if each})

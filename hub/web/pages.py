@@ -8,7 +8,7 @@ do with them is in `headers.py`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -71,7 +71,10 @@ def pages_blueprint(
 
     @pages.get("/")
     def ask() -> str:
-        return _page("ask", kept=_duration(kept_seconds), most_bytes=most_bytes, notice=notice)
+        also = [_RENDERING] if "thread" in request.args else []
+        return _page(
+            "ask", also, kept=_duration(kept_seconds), most_bytes=most_bytes, notice=notice
+        )
 
     @pages.get("/g/<generation_id>")
     def generation(generation_id: str) -> Response:
@@ -82,9 +85,8 @@ def pages_blueprint(
         except Unauthorized as error:
             refusal = error
         shown = found or NOTHING_TO_SEE
-        page = _page(
-            "generation", id=generation_id, title=shown.title, description=shown.description
-        )
+        values = {"id": generation_id, "title": shown.title, "description": shown.description}
+        page = _page("generation", [_RENDERING], **values)
         return _asking(page, refusal) if refusal else Response(page, 200 if found else 404)
 
     @pages.get("/notifications")
@@ -104,9 +106,15 @@ def pages_blueprint(
     return pages
 
 
-def _page(name: str, **values: object) -> str:
+_RENDERING = "pages/rendering.js"
+"""What an answer is drawn with. A page that shows none yet loads it when one is asked for."""
+
+
+def _page(name: str, also: Iterable[str] = (), **values: object) -> str:
     script = f"pages/{name}.js"
-    return render_template(f"{name}.html", script=script, modules=_modules(script), **values)
+    modules = {module: None for one in (script, *also) for module in (one, *_modules(one))}
+    del modules[script]
+    return render_template(f"{name}.html", script=script, modules=modules, **values)
 
 
 def _asking(page: str, error: Unauthorized) -> Response:
@@ -135,7 +143,7 @@ def _modules(script: str) -> tuple[str, ...]:
     while waiting:
         name = waiting.pop()
         folder = (STATIC / name).parent
-        for path in _IMPORT.findall((STATIC / name).read_text()):
+        for path in _IMPORT.findall((STATIC / name).read_text("utf-8")):
             module = (folder / path).resolve().relative_to(STATIC).as_posix()
             if module not in found:
                 found[module] = None

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from hub.timestamp import http_date
 
-_HEAD_BYTES = 4096
+HEAD_BYTES = 4096
 _FIELDS = 100
 """Longer heads, and those of more fields, meet gunicorn's limits."""
-_BODY_BYTES = 256 * 1024
+BODY_BYTES = 256 * 1024
 
 # WSGI could not tell an underscore in a field's name from a hyphen. The value takes the white space
 # in front of it along: two parts that could both take it would take turns without end.
@@ -49,19 +50,21 @@ class Plain(NamedTuple):
 def plain_request(data: bytes) -> Plain | None:
     """The request that `data` begins with, its body perhaps not whole yet; None where it is not
     plain, or its head not whole."""
-    found = _HEAD.match(data, 0, _HEAD_BYTES)
+    found = _HEAD.match(data, 0, HEAD_BYTES)
     if found is None:
         return None
     fields = _FIELD.findall(found[3].decode("ascii"))
     headers = {name.lower(): value.strip(" \t") for name, value in fields}
     if len(headers) != len(fields) or len(fields) > _FIELDS or not _ODD.isdisjoint(headers):
         return None
+    if "host" not in headers:
+        return None
     keep = _KEPT.get(headers.get("connection", "").lower())
     length = headers.pop("content-length", None)
     method = "GET" if length is None else "POST"
     if keep is None or found[1] != method.encode():
         return None
-    if length is not None and not (_LENGTH.fullmatch(length) and int(length) <= _BODY_BYTES):
+    if length is not None and not (_LENGTH.fullmatch(length) and int(length) <= BODY_BYTES):
         return None
     path, _, query = found[2].partition(b"?")
     if b"%" in path:
@@ -77,19 +80,26 @@ def plain_request(data: bytes) -> Plain | None:
     )
 
 
-def answer_bytes(
-    status: int, headers: Sequence[tuple[str, str]], body: bytes, *, keep: bool
-) -> bytes:
-    """The answer as it goes on the wire. `keep`: another request may follow."""
-    lines = [
-        f"HTTP/1.1 {status} {_PHRASES[status]}\r\nDate: {http_date(time.time())}\r\n"
-        f"Connection: {'keep-alive' if keep else 'close'}\r\n"
-    ]
-    if status != HTTPStatus.NO_CONTENT:
-        lines.append(f"Content-Length: {len(body)}\r\n")
-    lines += [f"{name}: {value}\r\n" for name, value in headers]
-    lines.append("\r\n")
-    return "".join(lines).encode("latin-1") + body
+def field_lines(fields: Iterable[tuple[str, str]]) -> bytes:
+    """Fields of an answer's head."""
+    return "".join([f"{name}: {value}\r\n" for name, value in fields]).encode("latin-1")
 
 
+def answer_bytes(status: int, fields: bytes, body: bytes, *, keep: bool) -> bytes:
+    """The answer as it goes on the wire, its `fields` beside those that every one has. `keep`:
+    another request may follow."""
+    begin = _begin(status, http_date(time.time()), keep)
+    if status == _NO_CONTENT:
+        return b"%s%s\r\n" % (begin, fields)
+    return b"%sContent-Length: %d\r\n%s\r\n%s" % (begin, len(body), fields, body)
+
+
+@lru_cache(16)
+def _begin(status: int, date: str, keep: bool) -> bytes:
+    connection = "keep-alive" if keep else "close"
+    line = f"HTTP/1.1 {status} {_PHRASES[status]}\r\n"
+    return f"{line}Date: {date}\r\nConnection: {connection}\r\n".encode()
+
+
+_NO_CONTENT = 204
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from hub.store.history import Producer, is_of_a_copy
-from hub.store.pipe import Call
+from hub.store.pipe import PackedCall
+from hub.store.producer import Producer, is_of_a_copy
 from hub.store.redis_link import TRY_SECONDS
+from hub.store.script import Call
+from hub.web.known_heads import KnownHead
 from hub.web.publishing import Publish
-from hub.web.request_head import RequestHead
 
 if TYPE_CHECKING:
     from hub.web.connection import Connection
@@ -18,25 +19,26 @@ if TYPE_CHECKING:
 class Posting:
     """A publish on its way to Redis: `sender.Ready`."""
 
-    def __init__(self, connection: Connection, head: RequestHead, publish: Publish) -> None:
+    def __init__(self, connection: Connection, known: KnownHead, publish: Publish) -> None:
         self.channel = publish.channel
         self._connection = connection
-        self._head = head
+        self._known = known
         self._publish = publish
         self._history = connection.publishing.delivery.history
         self._by: Producer | None = None
         self._give_up = time.monotonic() + TRY_SECONDS
 
-    def call(self) -> Call | None:
+    def call(self) -> Call | PackedCall | None:
         if time.monotonic() > self._give_up:
             # It may have been stored, and nobody knows; its name is not used again.
-            self._connection.failed(self._head, self._connection.why_not())
+            self._connection.failed(self._known, self._connection.why_not())
             return None
         if self._by is None:
             self._by = self._history.take_producer()
-        return self._history.append_call(
-            self.channel, self._publish.events, producer=self._by, key=self._publish.key
-        )
+        events, key = self._publish.events, self._publish.key
+        if len(events) == 1 and key is None:
+            return self._history.plain_call(self.channel, events[0], self._by)
+        return self._history.append_call(self.channel, events, producer=self._by, key=key)
 
     def settle(self, reply: Any) -> bool:
         assert self._by is not None
@@ -46,10 +48,10 @@ class Posting:
         self._history.give_back(self._by)
         stored = self._history.appended(self.channel, reply)
         self._connection.answer(
-            self._head, *self._connection.publishing.answer(self._publish, stored)
+            self._known, *self._connection.publishing.answer(self._publish, stored)
         )
         return False
 
     def broken(self, error: Exception) -> bool:
-        self._connection.failed(self._head, error)
+        self._connection.failed(self._known, error)
         return False

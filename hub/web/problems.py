@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, render_template, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
 from hub.errors import (
     HubError,
@@ -111,7 +111,10 @@ def challenge(error: Unauthorized) -> str:
 def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
     title = HTTPStatus(status).phrase
-    answer = problem(status, title.lower().replace(" ", "-"), title, error.description or title)
+    detail = error.description or title
+    if detail == NotFound.description:
+        detail = "There is nothing at this address."
+    answer = problem(status, title.lower().replace(" ", "-"), title, detail)
     if status == 405 and (allowed := error.get_response().headers.get("Allow")):
         answer.headers["Allow"] = ", ".join(sorted(allowed.split(", ")))
     return answer

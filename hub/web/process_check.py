@@ -1,4 +1,4 @@
-"""What is wrong with this very process and is borne all the same (`/readyz`, `hubbub doctor`)."""
+"""What is wrong with this process and tolerated all the same (`/readyz`, `hubbub doctor`)."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
-from hub.settings import BASE_PATH, Network
+from hub.address import BASE_PATH, Network
 
 _PAIR = re.compile(r"\s*([A-Za-z]+)=(?:\"([^\"\\]*)\"|([^\s\";,=]*))\s*")
 

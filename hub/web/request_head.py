@@ -18,7 +18,8 @@ from urllib.parse import parse_qsl
 
 from hub.web.proxies import NO_PROXIES, TrustedProxies
 
-_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?)(?::[0-9]{1,5})?")
+_WHOLE_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 
 _KEY = "hubbub.head"
 
@@ -27,9 +28,9 @@ class RequestHead(NamedTuple):
     """`path` is percent-decoded and begins behind the prefix; a slash at its end is gone.
 
     `headers` have lower-case names. `peer` is the socket's other end, `address` the client's.
-    `host` is the name (and port) by which the client called the hub: None where it named none,
-    empty where what it named cannot be a host. `prefix` is the path that the hub hangs under:
-    empty, or `/hub`.
+    `host` is the name (and port) by which the client called the hub: None where it named none and
+    need not, empty where what it named cannot be a host. `prefix` is the path that the hub hangs
+    under: empty, or `/hub`.
     """
 
     method: str
@@ -56,8 +57,8 @@ class RequestHead(NamedTuple):
         named_host: str | None = None,
     ) -> RequestHead:
         """The head as it came, and what follows from it. `base_path` is the prefix where no proxy
-        names another; a path that a proxy has cut already is taken as it is. `named_host` stands
-        in the request line."""
+        names another; a path that a proxy has cut already is taken as it is. `named_host` counts
+        in the place of the header."""
         forwarded = proxies.forwarded(peer, headers)
         prefix = forwarded.prefix or base_path
         named = headers.get("host") if named_host is None else named_host
@@ -94,7 +95,7 @@ class RequestHead(NamedTuple):
             environ["wsgi.url_scheme"],
             proxies,
             base_path or environ.get("SCRIPT_NAME", "").rstrip("/"),
-            _host_in_line(environ.get("RAW_URI", "/")),
+            _host_beside(environ),
         )
 
     @property
@@ -108,7 +109,7 @@ class RequestHead(NamedTuple):
         return f"{self.scheme}://{self.host}" if self.host else ""
 
     def query_pairs(self) -> Sequence[tuple[str, str]]:
-        return _query_pairs(self.query) if self.query else ()
+        return query_pairs(self.query) if self.query else ()
 
 
 def remember(head: RequestHead, environ: dict[str, Any]) -> None:
@@ -142,16 +143,19 @@ def _path_behind(prefix: str, path: str) -> str:
     return path or "/"
 
 
-def _host_in_line(target: str) -> str | None:
-    """Its word counts (RFC 9112 §3.2.2)."""
-    if target[:1] != "/" and "://" in target:
-        return target.partition("://")[2].partition("/")[0]
-    return None
+def _host_beside(environ: Mapping[str, Any]) -> str | None:
+    """What counts in the place of a Host: that of a whole address in the request line (RFC 9112
+    §3.2.2); and nothing is a host where HTTP/1.1 demands one, and none was named."""
+    found = _WHOLE_ADDRESS.match(environ.get("RAW_URI", "/"))
+    if found:
+        return found[1]
+    must = "HTTP_HOST" not in environ and environ.get("SERVER_PROTOCOL") == "HTTP/1.1"
+    return "" if must else None
 
 
 # Both are asked for several times in a request, and a crowd asks for the same.
 @lru_cache(256)
-def _query_pairs(query: str) -> Sequence[tuple[str, str]]:
+def query_pairs(query: str) -> Sequence[tuple[str, str]]:
     return tuple(parse_qsl(query, keep_blank_values=True))
 
 

@@ -7,7 +7,7 @@ read. Nothing is stored here: the session ends with the token, or when the brows
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Annotated, Any
 
 from flask import Blueprint, Response, request
 
@@ -16,6 +16,7 @@ from hub.access.shares import channel_of
 from hub.errors import FieldError
 from hub.identity import Action, Identity
 from hub.settings import Settings
+from hub.shape import Shape, a, shaped
 from hub.timestamp import rfc3339
 from hub.web.body import read_json
 from hub.web.caller import Caller, caller_of
@@ -28,6 +29,12 @@ MAX_BODY_BYTES = 16 * 1024
 MAX_NAME = 512
 LAST_SECOND = 253_402_300_799
 """The end of the year 9999, which a time can still name."""
+
+
+class SignIn(Shape, frozen=True):
+    """The body of `POST /session`."""
+
+    token: Annotated[str, a("a token", min_length=1)]
 
 
 def sessions_blueprint(access: Access, settings: Settings) -> Blueprint:
@@ -80,11 +87,7 @@ def _require_revoking(caller: Caller, name: str) -> None:
 
 def _given_token(settings: Settings) -> str:
     check_json(request)
-    body = read_json(request, MAX_BODY_BYTES, settings)[1]
-    token = body.get("token") if isinstance(body, dict) else None
-    if not isinstance(token, str) or not token:
-        raise FieldError("token", "must be a token")
-    return token.strip()
+    return shaped(read_json(request, MAX_BODY_BYTES, settings)[1], SignIn).token.strip()
 
 
 def _exp() -> float | None:

@@ -20,11 +20,11 @@ from hub.web.json_response import json_answer
 from hub.web.status_stream import StatusStream
 from hub.web.stream_response import subscribe
 
-_SHOWN = (
+FIGURES = (
     "listeners", "behind", "published", "deliveries", "gaps", "stalled", "repairs",
     "redis_reconnects", "memory_bytes",
 )  # fmt: skip
-_REDIS = {
+REDIS_FIGURES = {
     "redis_version": "version",
     "used_memory": "memory_bytes",
     "maxmemory": "memory_limit_bytes",
@@ -79,7 +79,7 @@ def status_data_blueprint(
 
 
 def _shown(figures: Mapping[str, float]) -> dict[str, float]:
-    return {name: figures.get(name, 0) for name in _SHOWN}
+    return {name: figures.get(name, 0) for name in FIGURES}
 
 
 def _redis(delivery: Delivery) -> dict[str, Any]:
@@ -89,5 +89,5 @@ def _redis(delivery: Delivery) -> dict[str, Any]:
     told = delivery.history.link.call(lambda client: client.info(), try_seconds=1.0)
     return {
         "milliseconds": milliseconds,
-        **{shown: told[name] for name, shown in _REDIS.items() if name in told},
+        **{shown: told[name] for name, shown in REDIS_FIGURES.items() if name in told},
     }

@@ -3,7 +3,7 @@
 Each web process has a channel of its own for it, whose name is none that a client could ask for.
 While somebody listens there, a loop publishes every two seconds what `/status/data` says, without
 its past; nobody listens, nothing is published. An operator who comes back to another process begins
-there anew, which loses nothing: every event is the whole state.
+there again, which loses nothing: every event is the whole state.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class StatusStream:
 
     def _tell(self, loop: Loop) -> None:
         channel = self._channel.get()
-        loop.sleep(PERIOD_SECONDS)  # whoever asked for it listens by then
+        loop.sleep(PERIOD_SECONDS)  # its first listener is there by then
         while self._delivery.listeners_of(channel):
             event = Event(compact_json(self._told()), "status")
             try:

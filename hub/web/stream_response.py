@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
 from flask import Response, request
 from gunicorn.workers.base_async import ALREADY_HANDLED
 
-from hub import own_events
+from hub import own_events, sse
 from hub.channel import check_channel
 from hub.errors import FieldError, Overloaded, ProviderUnavailable, RedisUnavailable
 from hub.fanout.channel_kind import View
@@ -35,8 +36,8 @@ from hub.timestamp import http_date
 from hub.web.caller import Caller, caller_of
 from hub.web.delivery_thread import DeliveryThread
 from hub.web.headers import EVERY_ANSWER
-from hub.web.request_head import RequestHead, head_of
-from hub.web.transport import ResponseTransport, SocketTransport, can_take_over
+from hub.web.request_head import RequestHead, head_of, query_pairs
+from hub.web.transport import ResponseTransport, SocketTransport, can_take_over, cut_short
 
 log = logging.getLogger("hub.stream")
 
@@ -50,12 +51,14 @@ HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class StreamAnswer:
-    """What a subscription is answered: a stream that is to be started, or a body that is whole."""
+    """What a subscription is answered: a stream that is to be started, or a body. `cut`: its
+    client takes an end for the whole answer, so the body must not end as a whole one does."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes = b""
     stream: PreparedStream | None = None
+    cut: bool = False
 
     @property
     def status_line(self) -> str:
@@ -86,24 +89,22 @@ def open_stream(
     options: SubscribeOptions | None = None,
     listed: bool = False,
     allowed: bool = False,
+    heard: bool = False,
 ) -> StreamAnswer:
     """Answer a request with a stream of `channels` (see `subscribe.prepare`), each of which the
     caller must be allowed to hear, `allowed` where that was asked already; 204 where all of it has
     ended and was seen. `options` stand in place of what the request asks for; `listed`: the
-    channels are those of its list. The stream ends with the caller's token.
+    channels are those of its list; `heard` is `SubscribeOptions.heard`. The stream ends with the
+    caller's token.
 
     Where there is no stream at the moment the answer is one that makes EventSource come back, or
     `Overloaded` for a client that asked for it. Raises `RequestError` for options that are none.
     """
     if options is None:
-        options = SubscribeOptions.of(
-            # The first of several values counts.
-            dict(reversed(head.query_pairs())),
-            head.headers.get("last-event-id"),
-            delivery.settings.heartbeat_seconds,
-            listed=listed,
-            after=_after(head, channels) if listed else None,
-        )
+        last_id = head.headers.get("last-event-id")
+        listed_names = tuple(channels) if listed else ()
+        heartbeat_seconds = delivery.settings.heartbeat_seconds
+        options = _options(head.query, last_id, heartbeat_seconds, listed_names, heard)
     try:
         for channel in () if allowed else channels:
             _require(caller, channel)
@@ -120,20 +121,46 @@ def open_stream(
         )
         if options.overload_503:
             raise Overloaded(refusal.detail) from refusal
-        told = own_events.closing(refusal.reason, True, delivery.retry_ms())
+        retry_ms = delivery.retry_ms()
+        in_dialect = dialect is not None or view is not None
+        if options.quiet or in_dialect:  # none of the hub's own events, as where a stream closes
+            return StreamAnswer(200, _STREAM_HEADERS, sse.retry(retry_ms), cut=in_dialect)
+        told = own_events.closing(refusal.reason, True, retry_ms)
         return StreamAnswer(200, _STREAM_HEADERS, told)
     if prepared is None:
         return _ENDED
+    headers = (*_STREAM_HEADERS, *prepared.headers)
     if head.method == "HEAD":
-        return StreamAnswer(200, _STREAM_HEADERS)
+        return StreamAnswer(200, headers)
     prepared.listener.token = caller.identity.jti
     prepared.listener.expires = caller.identity.ends(time.time())
-    return StreamAnswer(200, _STREAM_HEADERS, stream=prepared)
+    return StreamAnswer(200, headers, stream=prepared)
 
 
-def _after(head: RequestHead, channels: Sequence[str]) -> Mapping[str, str]:
+# A crowd asks for the same.
+@lru_cache(256)
+def _options(
+    query: str,
+    last_id: str | None,
+    heartbeat_seconds: int,
+    listed: tuple[str, ...],
+    heard: bool,
+) -> SubscribeOptions:
+    """What the client asks for. Raises `FieldError`."""
+    pairs = query_pairs(query)
+    return SubscribeOptions.of(
+        dict(reversed(pairs)),  # the first of several values counts
+        last_id,
+        heartbeat_seconds,
+        listed=bool(listed),
+        after=_after(pairs, listed) if listed else None,
+        heard=heard,
+    )
+
+
+def _after(pairs: Sequence[tuple[str, str]], channels: Sequence[str]) -> Mapping[str, str]:
     """Positions in single channels, in the order of the list; empty: not begun there."""
-    positions = [value for name, value in head.query_pairs() if name == "after"]
+    positions = [value for name, value in pairs if name == "after"]
     if positions and len(positions) != len(channels):
         raise FieldError("after", "must be given once for each channel, or not at all")
     return dict(zip(channels, positions, strict=False))
@@ -184,20 +211,28 @@ def subscribe(
     thread = DeliveryThread.of(delivery)
     answer = opened() if thread is None else thread.call(opened)
     if answer.stream is not None and thread is not None:
-        return Response(thread.body(answer.stream), headers=HEADERS)
+        return Response(thread.body(answer.stream), headers=answer.headers)
     if answer.stream is not None:
-        return StreamResponse(answer.stream, delivery)
-    response = Response(answer.body or None, answer.status, headers=answer.headers)
+        return StreamResponse(answer.stream, delivery, answer.headers)
+    body = _broken_off(answer.body) if answer.cut else answer.body
+    response = Response(body or None, answer.status, headers=answer.headers)
     if head.method == "HEAD":
         response.automatically_set_content_length = False
     return response
 
 
-class StreamResponse(Response):
-    """A response whose body is a listener's: it keeps the socket where that can be had."""
+def _broken_off(body: bytes) -> Iterator[bytes]:
+    yield body
+    raise cut_short()
 
-    def __init__(self, prepared: PreparedStream, delivery: Delivery) -> None:
-        super().__init__(status=200, headers=HEADERS)
+
+class StreamResponse(Response):
+    """A response whose body is a listener's: it keeps the socket where that is possible."""
+
+    def __init__(
+        self, prepared: PreparedStream, delivery: Delivery, headers: Sequence[tuple[str, str]]
+    ) -> None:
+        super().__init__(status=200, headers=headers)
         self._prepared = prepared
         self._delivery = delivery
 

@@ -36,6 +36,12 @@ def can_take_over(environ: dict[str, Any]) -> bool:
     )
 
 
+def cut_short() -> OSError:
+    """What a body raises where its end would look like the whole answer's: the server closes the
+    connection without the last chunk."""
+    return OSError(errno.ECONNRESET, "cut short")
+
+
 class SocketTransport:
     """A raw non-blocking socket and a watcher that notices the client's leaving.
 
@@ -52,18 +58,20 @@ class SocketTransport:
         own.setblocking(False)
         return cls(own)
 
-    def __init__(self, sock: _socket.socket) -> None:
-        """`sock` does not block, and is the transport's to close."""
+    def __init__(self, sock: _socket.socket, reader: Any = None) -> None:
+        """`sock` does not block, and is the transport's to close, as is `reader`, a watcher of its
+        input, where there is one already: another would be a call of the kernel's more."""
         self._sock = sock
         self.send: Callable[[bytes], int] = self._sock.send
         self._received = 0
-        self._reader: Any = None
+        if reader is None:
+            reader = gevent.get_hub().loop.io(sock.fileno(), _READ)
+        self._reader = reader
         self._writer: Any = None
 
     def when_gone(self, callback: Callable[[], None]) -> None:
         # Only the watcher knows it, and forgets it when it stops. A way back to the listener from
         # here would be a cycle: a crowd that came and went would wait for the collector.
-        self._reader = gevent.get_hub().loop.io(self._sock.fileno(), _READ)
         self._reader.start(self._readable, callback)
 
     def when_writable(self, callback: Callable[[], None]) -> None:
@@ -155,8 +163,7 @@ class ResponseTransport:
                 if writable is not None:
                     writable()
             if self._whole is not None and not self._whole():
-                # The server closes the connection without the last chunk.
-                raise OSError(errno.ECONNRESET, "cut short")
+                raise cut_short()
         finally:
             self._stop_watching()
             if self._gone is not None and not self._closed:

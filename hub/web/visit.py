@@ -12,6 +12,7 @@ import gevent
 from gevent.socket import socket as CooperativeSocket
 
 from hub.errors import HubError
+from hub.fanout.pace import Pace
 
 _REST_SECONDS = 1.0
 _REST_BYTES = 4 * 2**20
@@ -30,16 +31,20 @@ class Rest:
 
 
 class PutBack:
-    """A socket in front of which stands what was read of it."""
+    """A socket in front of which stands what was read of it. Reading what is there already lets
+    nobody else run: of a body that comes faster than it is read, each piece is a step."""
 
     def __init__(self, sock: Any, rest: Rest) -> None:
         self._sock = sock
         self._data = rest.data
         self._refusal = rest.refusal
+        self._pace = Pace()
 
     def recv(self, size: int, *flags: int) -> bytes:
         if not self._data:
             data: bytes = self._sock.recv(size, *flags)
+            if len(data) == size:
+                self._pace.step()
             return data
         data, self._data = self._data[:size], self._data[size:]
         return data

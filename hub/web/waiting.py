@@ -2,8 +2,8 @@
 
 They cost a client nothing, so they are counted and bounded, for each address and for all
 (`HUB_MAX_WAITING_PER_ADDRESS`, `HUB_MAX_WAITING`). Beyond the bound the one that has waited longest
-makes room, never the newcomer: whoever sends a request at once is served beside two thousand who do
-not, from the same address, too. One that came only a moment ago stays meanwhile, from one
+makes room, never the newcomer: a client that sends a request at once is served beside two thousand
+who do not, from the same address, too. One that came only a moment ago stays meanwhile, from one
 address or from many, up to twice what all may be: or a crowd that returns all at once would drive
 itself out. So does one whose request has come and only waits to be looked at.
 
@@ -124,10 +124,11 @@ class WaitingConnections:
         """From now on something is awaited of it."""
         connection.since = time.monotonic()
         self._all[connection] = None
-        self._of[connection.address][connection] = None
-        if not self._shared(connection.address):
-            self._make_room(self._of[connection.address], self._most_per_address)
-        self._make_room(self._all, self._most)
+        siblings = self._of[connection.address]
+        siblings[connection] = None
+        if len(siblings) > self._most_per_address or len(self._all) > self._most:
+            self._make_room_beside(connection.address, siblings)
+            self._make_room(self._all, self._most)
 
     def came(self, connection: WaitingConnection) -> None:
         """It is there, or the connection is gone."""
@@ -138,24 +139,34 @@ class WaitingConnections:
         if not siblings:
             del self._of[connection.address]
 
+    def hurry(self) -> None:
+        """The process ends. A client that has asked nothing for a moment asks another one."""
+        self._head_seconds = min(self._head_seconds, SETTLED_SECONDS)
+
     def tidy(self) -> None:
         """Call it now and then: those that came but a moment ago may have to make room by now, and
         some may have waited too long."""
         now = time.monotonic()
         late = takewhile(lambda each: each.since < now - self._head_seconds, self._all)
         for connection in list(late):
-            if not connection.body or connection.since < now - self._longest_seconds:
+            if connection.body:
+                if connection.since < now - self._longest_seconds:
+                    self._end(connection)
+            elif not peek(connection.sock):  # else it has come, and is about to be looked at
                 self._end(connection)
         for address, siblings in list(self._of.items()):
-            if not self._shared(address):
-                self._make_room(siblings, self._most_per_address)
+            self._make_room_beside(address, siblings)
         self._make_room(self._all, self._most)
 
+    def _make_room_beside(self, address: str, siblings: Order) -> None:
+        if not self._shared(address):
+            self._make_room(siblings, self._most_per_address)
+
     def _make_room(self, waiting: Order, most: int) -> None:
-        settled = time.monotonic() - SETTLED_SECONDS
-        crowd = _TWICE * self._most or math.inf
         if not len(waiting) > most > 0:
             return
+        settled = time.monotonic() - SETTLED_SECONDS
+        crowd = _TWICE * self._most or math.inf
         for oldest in list(waiting):
             if len(waiting) <= most or (oldest.since > settled and len(self._all) <= crowd):
                 return
