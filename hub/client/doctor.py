@@ -35,18 +35,18 @@ def examine(remote: Remote, *, long: bool = False) -> Iterator[Finding]:
                 return
 
 
-_TOLD = "what the hub says of itself"
+_TOLD = "what the hub reports"
 _CHECKS: list[tuple[str, Callable[[Patient], str]]] = [
     ("the hub answers", way_checks.answers),
     ("it is ready for work", way_checks.ready),
     ("one version answers", way_checks.one_version),
-    ("it knows where it stands", way_checks.knows_its_prefix),
+    ("it knows its own path", way_checks.knows_its_prefix),
     ("the clocks agree", way_checks.clocks),
     ("who may use it", way_checks.who_may),
-    ("nobody reads along", way_checks.secret),
-    ("nothing of the environment is in between", way_checks.direct),
+    ("the connection is private", way_checks.secret),
+    ("no proxy of the environment is in between", way_checks.direct),
     ("many streams from one browser", way_checks.six_connections),
-    ("streams pass as they are", stream_checks.untouched),
+    ("streams pass unchanged", stream_checks.untouched),
     ("a stream begins at once", stream_checks.begins),
     ("events come through one by one", stream_checks.comes_through),
     ("heartbeats come in time", stream_checks.beats),

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from hub.client.remote import Remote, channel_path
+from hub.client.remote import Remote
 from hub.sse import Parsed
 
 Stream = Generator[Parsed, None, None]
@@ -54,6 +54,3 @@ class Patient:
     @property
     def scheme(self) -> str:
         return urlsplit(self.remote.url).scheme
-
-    def stream(self, after: str | None = None) -> Stream:
-        return self.remote.events(f"{channel_path(self.channel)}/events", {"heartbeat": "1"}, after)

@@ -8,8 +8,8 @@
         print(event.id, event.event, event.data)
 
 What is published here is stored and announced by the same script as over HTTP, so the listeners of
-every web process hear it. Neither Flask nor gevent is needed. Authorisation is whoever has the
-Redis; programs that do not, publish over HTTP.
+every web process hear it. Neither Flask nor gevent is needed. Authorisation is that of the program
+with the Redis; programs that do not, publish over HTTP.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from hub.errors import FieldError, Forbidden
 from hub.event import Event, check_retry, check_text, check_type, json_text
 from hub.settings import Settings
 from hub.store.batch import run_many
-from hub.store.history import APPEND, History, Producer
+from hub.store.history import APPEND, History
+from hub.store.producer import Producer
 from hub.store.redis_link import RedisLink
 
 RESERVED = ("generation:",)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
@@ -19,7 +20,7 @@ from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import HTTPError
 
 from hub import sse
-from hub.settings import is_loopback
+from hub.address import is_loopback
 from hub.showing import without_passwords
 
 CONNECT_SECONDS = 10
@@ -36,12 +37,20 @@ class RemoteError(Exception):
     """The hub refused, in its own words, or could not be reached: then `status` is 0."""
 
     def __init__(
-        self, message: str, *, status: int = 0, code: str = "", retry_after: str = ""
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        code: str = "",
+        retry_after: str = "",
+        proxied: str = "",
     ) -> None:
+        """`proxied`: the host that was asked for through a proxy of the environment."""
         super().__init__(message)
         self.status = status
         self.code = code
         self.retry_after = retry_after
+        self.proxied = proxied
 
     @property
     def passing(self) -> bool:
@@ -57,6 +66,8 @@ class Remote:
         self._session = requests.Session()
         if is_loopback(urlsplit(self.url).hostname or ""):
             self._session.trust_env = False  # no proxy of the environment is asked for it
+            bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+            self._session.verify = bundle or True
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"
 
@@ -100,14 +111,16 @@ class Remote:
         after: str | None = None,
         *,
         lasting: bool = False,
+        tries: float = _TRIES,
+        silence_seconds: float = SILENCE_SECONDS,
     ) -> Generator[sse.Parsed, None, None]:
         """Every event of a stream, heartbeats too, over all its breaks. Ends where the hub ends
         it for good. A `lasting` one that has once begun waits for its hub as long as it takes.
         Raises `RemoteError` where the hub refuses, or stays away."""
-        last_id, wait_seconds, failures, tries = after or "", 0.0, 0, float(_TRIES)
+        last_id, wait_seconds, failures = after or "", 0.0, 0
         while True:
             try:
-                response = self._open(path, query, last_id)
+                response = self._open(path, query, last_id, silence_seconds)
                 if response.status_code == 204:
                     return
                 parser = sse.Parser()
@@ -132,7 +145,11 @@ class Remote:
             time.sleep(pause_seconds(wait_seconds, failures))
 
     def _open(
-        self, path: str, query: Mapping[str, str | Sequence[str]] | None, last_id: str
+        self,
+        path: str,
+        query: Mapping[str, str | Sequence[str]] | None,
+        last_id: str,
+        silence_seconds: float,
     ) -> requests.Response:
         headers = {"Accept": "text/event-stream"}
         if last_id:
@@ -143,7 +160,7 @@ class Remote:
             params=query,
             headers=headers,
             stream=True,
-            timeout=(CONNECT_SECONDS, SILENCE_SECONDS),
+            timeout=(CONNECT_SECONDS, silence_seconds),
         )
 
     def answer(self, method: str, path: str, **options: Any) -> requests.Response:
@@ -159,7 +176,11 @@ class Remote:
         return response
 
     def _unreachable(self, error: Exception) -> RemoteError:
-        return RemoteError(without_passwords(f"{self.url} cannot be reached: {_reason(error)}"))
+        where, proxied = self.url, ""
+        if proxy := self.proxy:
+            where, proxied = f"{where}, asked through {proxy},", urlsplit(self.url).hostname or ""
+        said = without_passwords(f"{where} cannot be reached: {_reason(error)}")
+        return RemoteError(said, proxied=proxied)
 
 
 def pause_seconds(wait_seconds: float, failures: int) -> float:
@@ -170,6 +191,8 @@ def pause_seconds(wait_seconds: float, failures: int) -> float:
 
 def what_to_do(error: RemoteError) -> str:
     """What the person that asked can do about it, as the rest of a sentence; '' for nothing."""
+    if error.proxied:
+        return f"NO_PROXY={error.proxied}, or another HTTP_PROXY, HTTPS_PROXY or ALL_PROXY"
     if error.status == 0:
         return "start one with `hubbub run`, or say with HUB_URL or --url where it is"
     if error.status == 401:

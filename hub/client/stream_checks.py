@@ -7,20 +7,24 @@ import time
 from contextlib import closing
 
 from hub.client.finding import Ill, Patient, Stream
-from hub.client.remote import channel_path
+from hub.client.remote import RemoteError, channel_path
 from hub.sse import CONTENT_TYPE, Parsed
 
 SLOW_SECONDS = 2.0
+SILENT_SECONDS = 6.0
+"""After which nothing more is awaited of a stream that beats each second."""
 
 
 def untouched(patient: Patient) -> str:
     """Asked for like a browser, which takes gzip."""
-    answer = patient.remote.answer(
-        "GET",
-        f"{channel_path(patient.channel)}/events",
-        headers={"Accept": CONTENT_TYPE.partition(";")[0], "Accept-Encoding": "gzip, deflate, br"},
-        stream=True,
-    )
+    kinds = {"Accept": CONTENT_TYPE.partition(";")[0], "Accept-Encoding": "gzip, deflate, br"}
+    path, beating = f"{channel_path(patient.channel)}/events", {"heartbeat": "1"}
+    try:
+        answer = patient.remote.answer(
+            "GET", path, headers=kinds, params=beating, stream=True, timeout=SILENT_SECONDS
+        )
+    except RemoteError as error:
+        raise _silent(error) from None
     with answer:
         encoding = answer.headers.get("Content-Encoding", "identity")
         kind = answer.headers.get("Content-Type", "")
@@ -44,7 +48,7 @@ def untouched(patient: Patient) -> str:
 
 def begins(patient: Patient) -> str:
     began = time.monotonic()
-    with closing(patient.stream()) as events:
+    with closing(_stream(patient)) as events:
         first = _next(events)
     took = time.monotonic() - began
     if first.event != "subscribed":
@@ -59,7 +63,7 @@ def begins(patient: Patient) -> str:
 
 def comes_through(patient: Patient) -> str:
     slowest = 0.0
-    with closing(patient.stream()) as events:
+    with closing(_stream(patient)) as events:
         _next(events)
         for number in range(5):
             sent = time.monotonic()
@@ -75,7 +79,7 @@ def comes_through(patient: Patient) -> str:
 
 def beats(patient: Patient) -> str:
     began = time.monotonic()
-    with closing(patient.stream()) as events:
+    with closing(_stream(patient)) as events:
         for event in events:
             if event.event == "heartbeat":
                 break
@@ -109,7 +113,7 @@ def stays_open(patient: Patient) -> str:
 def resumes(patient: Patient) -> str:
     first = patient.remote.publish(patient.channel, "before")
     patient.remote.publish(patient.channel, "while away")
-    with closing(patient.stream(after=first)) as events:
+    with closing(_stream(patient, after=first)) as events:
         verdict = json.loads(_next(events).data)["channels"][patient.channel]
         # Without the header the hub takes it for a new listener: recovered, and nothing to replay.
         kept = verdict["recovered"] and verdict["replayed"] > 0
@@ -121,6 +125,22 @@ def resumes(patient: Patient) -> str:
             "let the header pass; in Redis: maxmemory-policy noeviction",
         )
     return "the event was replayed"
+
+
+def _stream(patient: Patient, after: str | None = None) -> Stream:
+    """It beats each second, and is not asked for again: what is silent is held back."""
+    path, beating = f"{channel_path(patient.channel)}/events", {"heartbeat": "1"}
+    try:
+        yield from patient.remote.events(
+            path, beating, after, tries=0, silence_seconds=SILENT_SECONDS
+        )
+    except RemoteError as error:
+        raise _silent(error) from None
+
+
+def _silent(error: RemoteError) -> Exception:
+    """What is said of a stream that cannot be read: a refusal by the hub is that."""
+    return error if error.status else _held_back(f"nothing came for {SILENT_SECONDS:.0f} s")
 
 
 def _next(events: Stream) -> Parsed:
@@ -145,7 +165,7 @@ def _held_back(seen: str) -> Ill:
         seen,
         "something in between gathers the stream before it passes it on: a proxy's buffer, "
         "compression, a virus scanner",
-        "nginx: proxy_buffering off; gzip off; Apache: flushpackets=on; others: docs/proxies.md",
+        "nginx: proxy_buffering off; gzip off; others: docs/proxies.md",
     )
 
 

@@ -48,7 +48,7 @@ class Subscription:
     to the position, an event of the hub's own type `gap` says so (its data is that of the contract,
     §2) and what is retained follows. An event's `id` is what `after` takes.
 
-    Raises `RedisUnavailable` only when Redis cannot be had in the beginning.
+    Raises `RedisUnavailable` only when Redis cannot be reached in the beginning.
     """
 
     def __init__(self, history: History, channel: str, after: str | None = None) -> None:
@@ -246,7 +246,7 @@ class _Announcements:
         self._connection.disconnect()
 
     def __del__(self) -> None:
-        """Whoever breaks out of the loop and drops the iterator leaves no connection behind."""
+        """A loop that is left, with its iterator dropped, leaves no connection behind."""
         if hasattr(self, "_connection"):
             self.close()
 

@@ -10,17 +10,17 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
+from hub.address import is_loopback
 from hub.client.causes import VERSIONS, cause
 from hub.client.finding import Ill, Note, Patient
 from hub.client.remote import CONNECT_SECONDS, Remote, RemoteError, channel_path
-from hub.settings import is_loopback
 from hub.showing import without_passwords
 
 SKEW_SECONDS = 30.0
 """Half of what the check of a token's `exp` bears (contract §7)."""
 
 _ASKED_TIMES = 6
-_STYLE_SHEET = re.compile(r'href="([^"]*/static/[^"]+\.css[^"]*)"')
+_STATIC = re.compile(r'(?:href|src)="([^"]*/static/[^"]+)"')
 
 _NOT_READY = {
     "no-worker": ("none has been started, or it has another Redis", "hubbub worker"),
@@ -59,7 +59,7 @@ def answers(patient: Patient) -> str:
 
 def ready(patient: Patient) -> str:
     """What the hub's processes have asked their Redis at the start is asked again for this. What
-    is borne all the same has findings of its own (`told`)."""
+    is tolerated all the same has findings of its own (`told`)."""
     try:
         patient.remote.call("GET", "/readyz")
     except RemoteError as error:
@@ -99,9 +99,9 @@ def one_version(patient: Patient) -> str:
 
 
 def knows_its_prefix(patient: Patient) -> str:
-    """Every page names its style sheet, with keys and without."""
+    """Every page names static files, with keys and without."""
     page = patient.remote.answer("GET", "/", headers={"Accept": "text/html"}).text
-    found = _STYLE_SHEET.search(page)
+    found = _STATIC.search(page)
     written = urlsplit(found[1]).path if found else ""
     if not written.startswith(f"{patient.prefix}/static/"):
         raise Ill(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from hashlib import sha256
 from typing import Any
 
 from flask import Blueprint, Response, current_app, has_request_context, request
@@ -19,6 +18,7 @@ from hub.flask_sse.message import Message
 from hub.flask_sse.pump import Pump
 from hub.flask_sse.sources import Sources
 from hub.settings import Settings
+from hub.store.keys import digest
 from hub.web.delivery_thread import delivery_for_server
 from hub.web.stream_response import HEADERS, subscribe
 
@@ -155,7 +155,7 @@ def _channel(name: str) -> str:
         known = ""
     if known and not known.startswith(RESERVED):
         return known
-    return f"sse~{sha256(name.encode()).hexdigest()[:40]}"
+    return f"sse~{digest(name)}"
 
 
 sse = ServerSentEventsBlueprint("sse", __name__)
