@@ -10,7 +10,7 @@ What a provider can make long is read in steps, between which `step` is called.
 What a chunk may leave out, null, move or repeat is listed in docs/providers.md. Finish reasons are
 kept until the end: some servers say `stop` in every chunk, some take it back, and usage follows
 them anyway. What the hub does not know (`members`) leaves with the next piece of its choice, and
-never before the answer has begun: until then it may be asked for anew.
+never before the answer has begun: until then it may be asked for again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from workers.provider.json_door import (
     mended,
     short,
 )
-from workers.provider.members import CHOICE, COMPLETION
+from workers.provider.members import CHOICE, COMPLETION, DELTA, known
 from workers.provider.parts import Delta, Finish, Model, Part, Usage
 from workers.provider.sse_reader import MAX_EVENT_BYTES, EventTooLong, SseReader, WireEvent
 from workers.provider.usage import usage_of
@@ -250,8 +250,11 @@ class Answer:
             self._read_usage(choice.get("usage"))
             self._beside.take(index, CHOICE, choice, self._sound)
         delta = choice.get("delta")
+        message = choice.get("message")
         if type(delta) is not dict:
-            delta = choice.get("message")
+            delta = message
+        elif type(message) is dict and not known(DELTA).issuperset(message):
+            reader.whole = {n: self._sound(v) for n, v in message.items() if n not in known(DELTA)}
         if type(delta) is dict:
             content = delta.get("content")
             logprobs = choice.get("logprobs")
@@ -266,6 +269,8 @@ class Answer:
             ):
                 parts.append(Delta(index, "content", content, logprobs))
             else:
+                if "usage" in delta:
+                    self._read_usage(delta["usage"])
                 reader.delta(delta, logprobs, parts, torn=self._torn, sound=self._sound)
         elif isinstance(choice.get("text"), str):  # a completion of the older kind
             told = {"content": choice["text"]}
@@ -314,10 +319,8 @@ class Answer:
             self._reasons.setdefault(index, short(reason, "a finish reason"))
 
     def _read_usage(self, told: object) -> None:
-        """Keep the last usage that tells a number."""
-        usage = usage_of(told, self._sound)
-        if usage is not None:
-            self._usage = usage
+        if told is not None:
+            self._usage = usage_of(told, self._usage, self._sound)
 
 
 def _has_delta(parts: list[Part]) -> bool:

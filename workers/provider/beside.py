@@ -2,13 +2,13 @@
 
 It leaves with the next piece of its choice, or alone. What stands in a delta is said by the model,
 so it begins an answer (a picture may be all of it); what stands around one waits until the answer
-has begun: until then it may be asked for anew. What is said again and is the same (a fingerprint in
-every chunk) is said once.
+has begun: until then it may be asked for again. What is said again and is the same (a fingerprint
+in every chunk) is said once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from workers.provider.json_door import Unsound, short
@@ -20,14 +20,14 @@ from workers.provider.members import (
     Carried,
     Place,
     is_state,
-    known,
 )
+from workers.provider.members import known as known_at
 from workers.provider.parts import Delta, Part
 
 QUIET = frozenset({"id", "object", "created", "model", "choices", "obfuscation"})
 """Members of a chunk that need no look."""
 MAX_CARRIED = 1000
-"""Members of one choice that leave together."""
+"""Different members in one answer."""
 
 
 class Beside:
@@ -49,15 +49,20 @@ class Beside:
         return True
 
     def take(
-        self, index: int, place: Place, members: Mapping[str, Any], sound: Callable[[Any], Any]
+        self,
+        index: int,
+        place: Place,
+        members: Mapping[str, Any],
+        sound: Callable[[Any], Any],
+        known: Collection[str] | None = None,
     ) -> None:
-        """Keep what the hub does not know of `members`. `sound` lets a value pass, or raises
-        `Unsound`."""
-        names = known(place)
+        """Keep what the hub does not know of `members`: all but those of `known`, else those of the
+        table. `sound` lets a value pass, or raises `Unsound`."""
+        names = known_at(place) if known is None else known
         for name, value in members.items():
             if name in names or value is None or not self._is_news(index, place, name, value):
                 continue
-            if len(self._waiting.get(index, ())) >= MAX_CARRIED:
+            if len(self._said) > MAX_CARRIED:
                 raise Unsound(f"it holds more than {MAX_CARRIED} members that are not known")
             key = (place, short(name, "a member's name"))
             value = sound(value)
@@ -68,6 +73,11 @@ class Beside:
             waiting[key] = value
         if place == COMPLETION:
             self._around = {n: members[n] for n in members if n not in UNDERSTOOD[COMPLETION]}
+
+    def take_rest(self, index: int, place: Place, members: Mapping[str, Any]) -> None:
+        """Keep those of `members` of which nothing has been said yet; they may pass."""
+        new = {n: v for n, v in members.items() if (index, place, n) not in self._said}
+        self.take(index, place, new, lambda value: value)
 
     def flush(self, index: int, parts: list[Part], *, began: bool) -> None:
         """Let what waits for choice `index` leave with its last piece in `parts`, or alone."""

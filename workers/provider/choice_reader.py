@@ -20,6 +20,8 @@ MAX_PARTS = 1024
 """Parts of one choice's content that are no text."""
 
 _TEXT_PARTS = ("text", "output_text", None)
+_TEXTS = ("reasoning", "reasoning_content", "refusal")
+"""Members that are text; what is said as an object or a list instead is carried, too."""
 
 
 class ChoiceReader:
@@ -42,6 +44,8 @@ class ChoiceReader:
         self._calls = ToolCalls(step)
         self._step = step
         self._others = 0
+        self.whole: Mapping[str, Any] = {}
+        """What the hub does not know of a whole message that stands beside the deltas, so far."""
         self.plain = False
         """The content that follows is text and no thought: a delta of it alone needs no look."""
 
@@ -58,12 +62,15 @@ class ChoiceReader:
         before = len(parts)
         if not UNDERSTOOD[DELTA].issuperset(delta):
             self._beside.take(self._index, DELTA, delta, sound)
+        for name in _TEXTS:
+            if isinstance(delta.get(name), dict | list):
+                self._beside.take(self._index, DELTA, {name: delta[name]}, sound, known=())
         self._text("reasoning", _reasoning(delta), parts, torn)
         content = delta.get("content")
         if isinstance(content, str):
             self.content(content, parts, torn=torn)
-        elif isinstance(content, list):
-            for item in content:
+        elif isinstance(content, list | dict):
+            for item in content if isinstance(content, list) else [content]:
                 self._part(item, parts, torn, sound)
                 self._step()
         refusal = delta.get("refusal")
@@ -71,10 +78,10 @@ class ChoiceReader:
             self._text("refusal", refusal, parts, torn)
         calls = delta.get("tool_calls")
         if not calls and isinstance(delta.get("function_call"), Mapping):
-            calls = [{"index": 0, "function": delta["function_call"]}]
-        pieces = self._calls.read(calls, torn=torn) if calls else []
+            calls = [{"index": 0, "id": "call_0", "function": delta["function_call"]}]
+        pieces = self._calls.read(calls, torn=torn, sound=sound) if calls else []
         if pieces:
-            parts.append(Delta(self._index, "tool_calls", sound(pieces)))
+            parts.append(Delta(self._index, "tool_calls", pieces))
         if logprobs is not None:
             self._with_logprobs(logprobs, parts, before)
 
@@ -90,7 +97,8 @@ class ChoiceReader:
         self.plain = self._splitter.plain
 
     def end(self, parts: list[Part]) -> None:
-        """Nothing more comes: what was held back."""
+        """Nothing more comes: what was held back, and what no delta has said."""
+        self._beside.take_rest(self._index, DELTA, self.whole)
         self._split(self._splitter.end(), parts)
         if rest := self._calls.end():
             parts.append(Delta(self._index, "tool_calls", rest))
@@ -141,18 +149,25 @@ class ChoiceReader:
 
 def _reasoning(delta: Mapping[str, Any]) -> str:
     """Thoughts, wherever they stand; the first place that has any, as some servers repeat them."""
-    for name in ("reasoning_content", "reasoning"):
-        value = delta.get(name)
-        if isinstance(value, str) and value:
+    for name in ("reasoning_content", "reasoning", "reasoning_details"):
+        value = _joined(delta.get(name))
+        if value:
             return value
-    return _joined(delta.get("reasoning_details"))
+    return ""
 
 
 def _joined(items: object) -> str:
-    """The text of a list of thoughts: `text`, or the `summary` given in its place."""
+    """The text of a list of thoughts, or of one: `text`, or the `summary` or `content` given in its
+    place."""
     if isinstance(items, str):
         return items
+    if isinstance(items, Mapping):
+        items = [items]
     if not isinstance(items, list):
         return ""
-    texts = [item.get("text") or item.get("summary") for item in items if isinstance(item, Mapping)]
+    texts = [
+        item.get("text") or item.get("summary") or item.get("content")
+        for item in items
+        if isinstance(item, Mapping)
+    ]
     return "".join(text for text in texts if isinstance(text, str))

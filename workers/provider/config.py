@@ -11,14 +11,21 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
+import msgspec
+
+from hub.address import base_url
+from hub.errors import FieldError
+from hub.setting_values import api_key
 from hub.settings import SettingError, Settings
+from hub.shape import ClosedShape, a, shaped
 
 OPENAI_URL = "https://api.openai.com/v1"
 _KEY_NAME = re.compile(r"(?i)key|token|sig|secret")
-_FIELDS = frozenset({"name", "base_url", "api_key", "api_key_env", "models", "headers", "query"})
+_Text = Annotated[str, a("text", min_length=1)]
+_Texts = Annotated[dict[str, Annotated[str, a("text")]], a("a table of texts")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +102,7 @@ def providers_file(settings: Settings) -> Path | None:
 
 def _read(path: Path, environ: Mapping[str, str]) -> tuple[ProviderConfig, ...]:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SettingError(f"HUB_PROVIDERS cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -103,7 +110,7 @@ def _read(path: Path, environ: Mapping[str, str]) -> tuple[ProviderConfig, ...]:
     entries = document.get("providers")
     if not isinstance(entries, list) or not entries or set(document) != {"providers"}:
         raise SettingError("HUB_PROVIDERS must hold [[providers]] entries and nothing else")
-    configs = tuple(_entry(entry, environ) for entry in entries)
+    configs = tuple(_config(entry, environ) for entry in entries)
     names = [config.name for config in configs]
     for name in names:
         if names.count(name) > 1:
@@ -111,52 +118,53 @@ def _read(path: Path, environ: Mapping[str, str]) -> tuple[ProviderConfig, ...]:
     return configs
 
 
-def _entry(entry: object, environ: Mapping[str, str]) -> ProviderConfig:
+class ProviderEntry(ClosedShape, frozen=True):
+    """One `[[providers]]` of the file."""
+
+    name: _Text
+    base_url: Annotated[str, a("an http:// or https:// URL")]
+    api_key: _Text | None = None
+    api_key_env: _Text | None = None
+    models: (
+        Annotated[list[_Text], a("a list of names")]
+        | Annotated[dict[str, _Text], a("a table of ours = theirs")]
+    ) = msgspec.field(default_factory=list)
+    headers: _Texts = msgspec.field(default_factory=dict)
+    query: _Texts = msgspec.field(default_factory=dict)
+
+
+def _config(entry: object, environ: Mapping[str, str]) -> ProviderConfig:
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str) or not entry["name"]:
         raise SettingError("HUB_PROVIDERS: every [[providers]] entry needs a name")
     where = f"HUB_PROVIDERS: {entry['name']}:"
-    for name in entry:
-        if name not in _FIELDS:
-            raise SettingError(f"{where} {name} is not a field of a provider")
+    try:
+        given = shaped(entry, ProviderEntry)
+    except FieldError as error:
+        raise SettingError(f"{where} {error.detail.replace(': ', ' ', 1)}") from None
     return ProviderConfig(
-        name=entry["name"],
-        base_url=_url(entry.get("base_url"), where),
-        api_key=_key(entry, environ, where),
-        models=_models(entry.get("models", []), where),
-        headers=_strings(entry.get("headers", {}), f"{where} headers"),
-        query=_strings(entry.get("query", {}), f"{where} query"),
+        name=given.name,
+        base_url=_url(given.base_url, where),
+        api_key=_key(given, environ, where),
+        models=given.models if isinstance(given.models, dict) else {n: n for n in given.models},
+        headers=given.headers,
+        query=given.query,
     )
 
 
-def _url(value: object, where: str) -> str:
-    parts = urlsplit(value) if isinstance(value, str) else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SettingError(f"{where} base_url must be an http:// or https:// URL")
-    return str(value).rstrip("/")
+def _url(url: str, where: str) -> str:
+    try:
+        return base_url(url)
+    except ValueError as error:
+        raise SettingError(f"{where} base_url {error}") from None
 
 
-def _key(entry: Mapping[str, Any], environ: Mapping[str, str], where: str) -> str | None:
-    key, variable = entry.get("api_key"), entry.get("api_key_env")
-    if key is not None and variable is not None:
+def _key(given: ProviderEntry, environ: Mapping[str, str], where: str) -> str | None:
+    if given.api_key is not None and given.api_key_env is not None:
         raise SettingError(f"{where} set api_key or api_key_env, not both")
-    if variable is not None:
-        if not isinstance(variable, str) or not environ.get(variable):
-            raise SettingError(f"{where} api_key_env names a variable that is not set")
-        return environ[variable].strip()
-    if key is not None and (not isinstance(key, str) or not key):
-        raise SettingError(f"{where} api_key must be text")
-    return key
-
-
-def _models(value: object, where: str) -> Mapping[str, str]:
-    if isinstance(value, list) and all(isinstance(name, str) and name for name in value):
-        return {name: name for name in value}
-    if isinstance(value, dict):
-        return _strings(value, f"{where} models")
-    raise SettingError(f"{where} models must be a list of names, or a table of ours = theirs")
-
-
-def _strings(value: object, where: str) -> Mapping[str, str]:
-    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
-        raise SettingError(f"{where} must be a table of texts")
-    return value
+    key = given.api_key
+    if given.api_key_env is not None and not (key := environ.get(given.api_key_env, "").strip()):
+        raise SettingError(f"{where} api_key_env names a variable that is not set")
+    try:
+        return api_key(key) if key else None
+    except ValueError as error:
+        raise SettingError(f"{where} {given.api_key_env or 'api_key'} {error}") from None

@@ -6,7 +6,7 @@
     carried.to_json(DELTA)          # {(DELTA, "annotations"): [{…}, {…}]}
 
 Texts are kept as lists of pieces until they are asked for: a signature or an audio clip may come in
-thousands of them.
+thousands of them. So may members and elements: others run between them (`fanout.pace`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from hub.fanout.pace import paced
 from hub.json_text import go_on
+from hub.long_text import GrowingText, Text
 from workers.provider.members import (
     APPENDED,
     CALL,
@@ -44,7 +46,7 @@ class Joined:
 
     def to_json(self, *places: Place) -> Carried:
         """What has come of the members of these places."""
-        return {key: _whole(node) for key, node in self._found.items() if key[0] in places}
+        return {key: _whole(node) for key, node in paced(self._found.items()) if key[0] in places}
 
 
 class JoinedCall:
@@ -67,21 +69,22 @@ class JoinedCall:
         texts = self._own.setdefault(kind, _Object())
         for name, value in called.items():
             if isinstance(value, str) and (name == "name" or name in CALL_TEXTS):
-                texts.members.setdefault(name, _Text()).pieces.append(value)
+                texts.members.setdefault(name, GrowingText()).add(value)
             else:
                 texts.members[name] = value
 
     def piece(self) -> dict[str, Any]:
-        """All pieces as one: what an event says of the call."""
-        return {"index": self.index, **{name: _whole(node) for name, node in self._own.items()}}
+        """All pieces as one: what an event says of the call, which is no longer than an event."""
+        whole = {name: _whole(node, _string) for name, node in self._own.items()}
+        return {"index": self.index, **whole}
 
     def to_json(self) -> dict[str, Any]:
         """The call as the record has it: with everything that a whole one has."""
-        found = {"id": None, "type": "function", **self.piece()}
-        del found["index"]
+        own = {name: _whole(node) for name, node in self._own.items()}
+        found: dict[str, Any] = {"id": None, "type": "function", **own}
         if found["type"] == "custom":
             found["custom"] = {"name": "", "input": "", **found.get("custom", {})}
-        else:
+        elif found["type"] == "function" or "function" in found:
             found["function"] = {"name": "", "arguments": "", **found.pop("function", {})}
         return found
 
@@ -99,13 +102,6 @@ def joined_calls(
     return [call.piece() for call in calls.values()] if len(calls) < len(pieces) else pieces
 
 
-class _Text:
-    __slots__ = ("pieces",)
-
-    def __init__(self, *pieces: str) -> None:
-        self.pieces = list(pieces)
-
-
 class _Object:
     __slots__ = ("members",)
 
@@ -113,13 +109,13 @@ class _Object:
         self.members: dict[str, Any] = {}
 
     def add(self, value: dict[str, Any]) -> None:
-        for name, new in value.items():
+        for name, new in paced(value.items()):
             before = self.members.get(name)
             if isinstance(new, str) and name in INNER_TEXTS:
-                if isinstance(before, _Text):
-                    before.pieces.append(new)
+                if isinstance(before, GrowingText):
+                    before.add(new)
                 else:
-                    self.members[name] = _Text(new)
+                    self.members[name] = GrowingText(new)
             elif isinstance(new, dict):
                 if not isinstance(before, _Object):
                     before = self.members[name] = _Object()
@@ -140,7 +136,7 @@ class _List:
         self._at: dict[int, _Object] = {}
 
     def add(self, value: list[Any]) -> None:
-        for element in value:
+        for element in paced(value):
             if not isinstance(element, dict) or not _may_grow(element):
                 self.items.append(element)
                 continue
@@ -170,12 +166,12 @@ def _may_grow(element: dict[str, Any]) -> bool:
 
 def _grown(before: Any, value: Any, place: Place, name: str) -> Any:
     """The node for what came before and `value`. A node that was shown may grow: what is shown is
-    made anew (`_whole`)."""
+    made again (`_whole`)."""
     if place == DELTA:
         if isinstance(value, str) and name not in REPLACED:
-            if not isinstance(before, _Text):
-                return _Text(value)
-            before.pieces.append(value)
+            if not isinstance(before, GrowingText):
+                return GrowingText(value)
+            before.add(value)
             return before
         if isinstance(value, list):
             return _added(before, value, _List)
@@ -199,15 +195,17 @@ def _added(before: Any, value: Any, kind: type[_List] | type[_Object]) -> Any:
     return node
 
 
-def _whole(node: Any) -> Any:
-    if isinstance(node, _Text):
-        if len(node.pieces) > 1:  # the whole takes their place: whoever asks next shares it
-            node.pieces[:] = ["".join(node.pieces)]
-        return node.pieces[0] if node.pieces else ""
+def _string(text: GrowingText) -> str:
+    return str(text.whole())
+
+
+def _whole(node: Any, text: Callable[[GrowingText], Text] = GrowingText.whole) -> Any:
+    if isinstance(node, GrowingText):
+        return text(node)
     if isinstance(node, _Object):
-        return {name: _whole(inner) for name, inner in node.members.items()}
+        return {name: _whole(inner, text) for name, inner in paced(node.members.items())}
     if isinstance(node, _List) and node.grows:
-        return [_whole(inner) for inner in node.items]
+        return [_whole(inner, text) for inner in paced(node.items)]
     if isinstance(node, _List):
         return list(node.items)
     return list(node) if isinstance(node, list) else node

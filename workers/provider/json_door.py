@@ -1,4 +1,4 @@
-"""The door by which a provider's JSON comes in: what is behind it is sound, whoever reads it.
+"""The door by which a provider's JSON comes in: behind it everything is sound for every reader.
 
     value = read(data)           # raises NotJson, Unsound
     if is_torn(data):            # some of its texts may begin or end with half a character
@@ -27,7 +27,6 @@ steps and mends all halves alike: nobody cuts a text there.
 from __future__ import annotations
 
 import codecs
-import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +35,7 @@ from typing import Any
 
 import msgspec
 
+from hub.fanout.pace import json_parts, paced
 from hub.json_text import decode, levels, outside_strings, with_whole_characters
 from workers.provider.sse_reader import MAX_EVENT_BYTES
 
@@ -235,9 +235,9 @@ def _mended(value: Any, name: str, keep: frozenset[str]) -> Any:
     if isinstance(value, str):
         return value if name in keep else mended_text(value)
     if isinstance(value, Mapping):
-        return {mended_text(key): _mended(inner, key, keep) for key, inner in value.items()}
+        return {mended_text(k): _mended(inner, k, keep) for k, inner in paced(value.items())}
     if isinstance(value, list):
-        return [_mended(inner, name, keep) for inner in value]
+        return [_mended(inner, name, keep) for inner in paced(value)]
     return value
 
 
@@ -263,5 +263,5 @@ _decode = JSONDecoder(parse_float=_finite, parse_int=_whole, parse_constant=_no_
 
 
 def encoded_size(value: object) -> int:
-    """How many characters a value takes as JSON."""
-    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    """How many bytes a value takes as JSON, written in steps."""
+    return sum(map(len, json_parts(value)))

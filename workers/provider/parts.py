@@ -71,4 +71,4 @@ Part = Delta | Model | Finish | Usage
 """What a provider says."""
 
 Said = Part | Data
-"""What a run may be told, whoever answers."""
+"""What a run may be told by any source of answers."""

@@ -1,8 +1,8 @@
 """One generation's way through the providers: tries, pauses, fall-back, deadlines, and the end.
 
-Everything happens in whoever iterates; `close` may come from anywhere. The deadlines are total: one
-for all that comes before the first delta, then one for each next piece of the answer, which only
-payload moves on. While the consumer is busy with what came, nothing is due.
+Everything happens in the iterating greenlet; `close` may be called from any. The deadlines are
+total: one for all that comes before the first delta, then one for each next piece of the answer,
+which only payload moves on. While the consumer is busy with what came, nothing is due.
 
 A provider that never pauses holds the loop no longer than a short step (`fanout.pace`).
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -201,7 +202,7 @@ class Stream:
         return exchange.read_body(_MAX_ERROR_BYTES, _ERROR_BODY_SECONDS)[0]
 
     def _read(self, exchange: Exchange, answer: Answer, pace: Pace) -> Parts:
-        """The parts as they come. Until the answer begins it may be asked anew, so what comes
+        """The parts as they come. Until the answer begins it may be asked for again, so what comes
         before its first delta (the model's name) is held."""
         feed, read, stall = answer.feed, exchange.read, self._at.stall_timeout_seconds
         held: list[Part] = []
@@ -270,7 +271,17 @@ def amended(body: dict[str, Any], amendments: set[str]) -> dict[str, Any]:
         body.pop("stream_options", None)
     if "max_tokens" in amendments and "max_tokens" in body:
         body["max_completion_tokens"] = body.pop("max_tokens")
+    if "reasoning_content" in amendments:
+        for message in body["messages"]:
+            message.pop("reasoning_content", None)
     return body
+
+
+_TOO_MANY = re.compile(
+    "extra|unknown|unrecogni|unexpected|unsupported|not (permitted|allowed|supported)|remove",
+    re.IGNORECASE,
+)
+"""What is said of a field that may not be there; others are asked for where they are missing."""
 
 
 def _amend(candidate: Candidate, error: ProviderFailure) -> bool:
@@ -281,6 +292,7 @@ def _amend(candidate: Candidate, error: ProviderFailure) -> bool:
     for field, named in (
         ("stream_options", "stream_options" in words or "include_usage" in words),
         ("max_tokens", "max_tokens" in words and "max_completion_tokens" in words),
+        ("reasoning_content", "reasoning_content" in words and _TOO_MANY.search(words)),
     ):
         if named and field not in candidate.amendments:
             candidate.amendments.add(field)

@@ -5,7 +5,8 @@ A `model` that is a generator's name is that generator's, whatever providers the
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from hub.settings import Settings
 from workers.answers import Answers
@@ -14,6 +15,7 @@ from workers.generators.parts import Request
 from workers.generators.registry import Generator, Generators
 from workers.generators.stream import GeneratorStream
 from workers.provider import ModelRequest
+from workers.provider.embeddings import EmbeddingsStream
 from workers.run.runner import Opener, Stream
 
 
@@ -21,6 +23,8 @@ class Providing(Protocol):
     """`workers.provider.Providers`."""
 
     def open(self, request: ModelRequest) -> Stream: ...
+
+    def embed(self, body: Mapping[str, Any], max_bytes: int) -> bytes: ...
 
 
 class Answerer(Opener):
@@ -34,6 +38,9 @@ class Answerer(Opener):
 
     def open(self, request: ModelRequest, generation: Generation) -> Stream:
         """What answers this attempt; nothing is asked before it is iterated."""
+        if generation.request.embeddings:
+            most = self._settings.max_answer_bytes
+            return EmbeddingsStream(lambda: self._providers.embed(request.extra, most))
         generator = self._generator_of(generation)
         if generator is None:
             return self._providers.open(request)
@@ -52,7 +59,7 @@ class Answerer(Opener):
 
     def _so_far(self, generation: Generation) -> str:
         choices = self._answers.read(generation.id).choices
-        return "".join(choice["content"] for choice in choices if choice["index"] == 0)
+        return "".join(str(choice["content"]) for choice in choices if choice["index"] == 0)
 
 
 def _asked(request: ModelRequest, generation: Generation, name: str, so_far: str) -> Request:

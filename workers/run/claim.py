@@ -4,7 +4,7 @@ The job's lease says who may try; the record's fence says who may write. A claim
 own in the same step that publishes the attempt's first event (`started`, or `restarted` for a later
 attempt, which also empties the log), and only where the record still is what the claimer read. A
 generator that continues says nothing first: its text goes on behind what is there. From then on
-whoever wrote before is refused. A claimer that was itself paused since it got the job lets
+the worker that wrote before is refused. A claimer that was itself paused since it got the job lets
 go of it instead: its lease may have lapsed, and the run that it would break may be a healthy one.
 """
 
@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 
 from hub.errors import NotFound, RedisUnavailable, Refused
 from hub.event import Event, compact_json
-from hub.store.history import Producer, RecordWrite
+from hub.store.history import RecordWrite
+from hub.store.producer import Producer
 from workers.generation import MAX_ATTEMPTS, Generation, Terminal
 from workers.queue import Job
 from workers.store import Generations
@@ -66,7 +67,7 @@ class Claimer:
             generation = self._generations.get(job.generation_id)
         except NotFound:
             self._generations.queue.finish(job, {})
-            self._generations.not_open(job.generation_id)
+            self._generations.indexes.close(job.generation_id)
             return None
         if generation.fence == fence:  # stored before, but the reply was lost
             return Claim(job, generation, fence)

@@ -18,53 +18,31 @@ holds the model back for a while, and gives up when Redis does not return in tim
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from gevent import GreenletExit
 from gevent.event import Event as Signal
 
 from hub.errors import Refused
-from hub.event import Event, compact_json
+from hub.event import compact_json
 from hub.fanout.pace import Pace
 from hub.fanout.sender import Way
 from hub.process import fresh_name
-from hub.store.history import History, Producer, RecordWrite
-from hub.store.pipe import Call
+from hub.store.history import History, RecordWrite
+from hub.store.producer import Producer
+from hub.store.script import Call
 from workers.generation import Generation, Terminal
 from workers.provider import failure
 from workers.provider.failure import ProviderFailure
-from workers.provider.joining import joined_calls
-from workers.provider.members import Carried
 from workers.provider.parts import Data, Delta
 from workers.run import fault
-from workers.transcript import delta_json
+from workers.run.pieces import Piece, Pieces, size_of
 
 HELD_CHARS = 1 << 20
 """Characters of a generation that a worker holds while Redis is away or slow."""
 FULL_SECONDS = 60.0
 """How long the model is held back once so much is held, before the run fails."""
-
-_MERGED_CHARS = 16_384
-_BATCH_PIECES = 256
-_BATCH_CHARS = 1 << 18
-_OVERHEAD_BYTES = 64
-_ESCAPED_BYTES = 6
-
-
-class _Piece:
-    """Deltas of one choice and kind that will be one event; one with logprobs, or with what is
-    carried beside it, stays alone."""
-
-    __slots__ = ("carried", "index", "kind", "logprobs", "parts", "size")
-
-    def __init__(self, index: int, kind: str, logprobs: object, carried: Carried | None) -> None:
-        self.index = index
-        self.kind = kind
-        self.logprobs = logprobs
-        self.carried = carried
-        self.parts: list[Any] = []
-        self.size = 0
 
 
 class Right(Protocol):
@@ -112,11 +90,8 @@ class Publisher:
         self._now = now
         self._on_over = on_over
         self.bytes_left = max_answer_bytes
-        self._limit = max(1, (max_event_bytes - _OVERHEAD_BYTES) // _ESCAPED_BYTES)
-        self._merged = min(self._limit, _MERGED_CHARS)
-        self._pieces: list[_Piece] = []
+        self._pieces = Pieces(max_event_bytes)
         self._fields: dict[str, str] = {}
-        self._held = 0
         self._terminal: Terminal | None = None
         self._whole_batches = whole
         self._name = name or claim.fence
@@ -129,51 +104,27 @@ class Publisher:
         self._ready = False
         self._room = Signal()
         self._over = Signal()
+        self._takes_more = True
 
     # ── from the provider's loop ─────────────────────────────────────────────────────────────
 
     def put(self, delta: Delta) -> bool:
         """Gather a delta. False: nothing more is taken, because it is over or Redis stays away.
         Raises `ProviderFailure` where the answer becomes too large; what came before stays."""
-        if self._over.is_set() or self.failure is not None:
+        if not self._takes_more:
             return False
-        index, kind, value, logprobs, carried = delta
-        size = self._count(value, logprobs, carried)
-        if isinstance(value, str):
-            if len(value) > self._limit:
-                cut = (len(value) - 1) // self._limit * self._limit
-                for at in range(0, cut, self._limit):
-                    self._gather(index, kind, value[at : at + self._limit], None, self._limit)
-                value = value[cut:]
-            if carried is not None:
-                self._gather(index, kind, value, logprobs, size, carried)
-            elif value or logprobs is not None:
-                self._gather(index, kind, value, logprobs, len(value))
-        else:
-            *first, last = _bounded(value, self._limit) if size > self._limit else (value,)
-            for calls in first:
-                self._gather(index, kind, calls, None, _size(calls))
-                size -= _size(calls)
-            self._gather(index, kind, last, logprobs, max(0, size), carried)
-        if self._is_full and not self._wait_for_room():
-            return False
-        return not self._over.is_set() and self.failure is None
+        _, _, value, logprobs, carried = delta
+        self._pieces.add(delta, self._count(value, logprobs, carried))
+        return self._gathered()
 
     def put_data(self, part: Data) -> bool:
         """Gather a part of the application's own; as `put`."""
-        if self._over.is_set() or self.failure is not None:
+        if not self._takes_more:
             return False
         text = compact_json(part._asdict())
         self._count(text)
-        piece = _Piece(0, "data", None, None)
-        piece.parts.append(text)
-        piece.size = len(text)
-        self._held += piece.size
-        self._pieces.append(piece)
-        self._report()
-        if self._is_full and not self._wait_for_room():
-            return False
-        return not self._over.is_set() and self.failure is None
+        self._pieces.add_data(text)
+        return self._gathered()
 
     def model(self, name: str) -> None:
         """The model's name as the provider says it: in the record with the next append."""
@@ -198,14 +149,15 @@ class Publisher:
 
     def abandon(self) -> None:
         """Publish nothing more."""
+        self._takes_more = False
         self._over.set()
         self._room.set()
 
     def _count(self, value: object, *beside: object) -> int:
-        size = _size(value)
+        size = size_of(value)
         for each in beside:
             if each is not None:
-                size += _size(each)
+                size += size_of(each)
         self.bytes_left -= size
         if self.bytes_left < 0:
             raise ProviderFailure(
@@ -213,34 +165,13 @@ class Publisher:
             )
         return size
 
-    def _gather(
-        self,
-        index: int,
-        kind: str,
-        value: Any,
-        logprobs: object,
-        size: int,
-        carried: Carried | None = None,
-    ) -> None:
-        self._held += size
-        pieces = self._pieces
-        if pieces and logprobs is None and carried is None:
-            last = pieces[-1]
-            if (
-                last.index == index
-                and last.kind == kind  # never `data`: its parts stay apart
-                and last.logprobs is None
-                and last.carried is None
-                and last.size + size <= self._merged
-            ):
-                last.parts.append(value)
-                last.size += size
-                return
-        piece = _Piece(index, kind, logprobs, carried)
-        piece.parts.append(value)
-        piece.size = size
-        pieces.append(piece)
-        self._report()
+    def _gathered(self) -> bool:
+        """See that what was put is sent; False where nothing more is taken."""
+        if not self._ready and self._pieces:
+            self._report()
+        if self._is_full and not self._wait_for_room():
+            return False
+        return self._takes_more
 
     def _report(self) -> None:
         if not self._ready and not self._over.is_set():
@@ -249,7 +180,7 @@ class Publisher:
 
     @property
     def _is_full(self) -> bool:
-        return self._held > HELD_CHARS and not self._whole_batches
+        return self._pieces.held > HELD_CHARS and not self._whole_batches
 
     def _wait_for_room(self) -> bool:
         give_up = self._now() + FULL_SECONDS
@@ -277,14 +208,14 @@ class Publisher:
             self._fenced_off()
             return False
         self._under_way = None
-        self._held -= self._sizes
+        self._pieces.stored(self._sizes)
         self.stored_at = self._now()
         if self._sizes and self.first_delta_at is None:
             self.first_delta_at = self.stored_at
         self._room.set()
         if self._ends:
             self.stored_end = True
-            self._over.set()
+            self.abandon()
             return False
         self._ready = bool(self._pieces) or self._terminal is not None
         return self._ready
@@ -298,33 +229,31 @@ class Publisher:
             self.abandon()
             return False
         self.failure = self._terminal = reason
-        self._pieces, self._fields, self._held = [], {}, 0
+        self._takes_more = False
+        self._pieces.clear()
+        self._fields = {}
         self._under_way = None
         self._room.set()
         self._on_over()
         return True
 
     def _next(self) -> Call:
-        pieces = self._take_pieces()
+        pieces = self._pieces.take(whole=self._whole_batches)
         try:
             return self._call(pieces)
         except GreenletExit:  # the sender is begun again, and asks once more
-            self._pieces[:0] = pieces
+            self._pieces.put_back(pieces)
             raise
 
-    def _call(self, pieces: Sequence[_Piece]) -> Call:
+    def _call(self, pieces: Sequence[Piece]) -> Call:
         """Others run while what is long is encoded. Behind that nobody does: the count of batches
         and the call that bears it are one."""
         pace = Pace()
         events, lines, self._sizes = [], [], 0
         for piece in pieces:
-            data = _data(piece)
-            if piece.kind == "data":
-                events.append(Event(data, "data"))
-                data = f'{{"part":{data}}}'
-            else:
-                events.append(Event(data, "delta"))
-            lines.append(data)
+            event, line = piece.encoded()
+            events.append(event)
+            lines.append(line)
             self._sizes += piece.size
             pace.step()
         log = "".join([line + "\n" for line in lines]) if lines else None
@@ -353,20 +282,6 @@ class Publisher:
             ends=self._ends,
         )
 
-    def _take_pieces(self) -> list[_Piece]:
-        """The pieces of the next batch: one call's size is bounded, however much is held."""
-        count, size = 0, 0
-        if self._whole_batches:
-            pieces, self._pieces = self._pieces, []
-            return pieces
-        for piece in self._pieces[:_BATCH_PIECES]:
-            size += piece.size
-            if count and size > _BATCH_CHARS:
-                break
-            count += 1
-        pieces, self._pieces = self._pieces[:count], self._pieces[count:]
-        return pieces
-
     def _was_stored(self, reply: Any) -> bool:
         """Whether an earlier sending of this very batch was carried out: then only the count of
         batches differs from what is expected."""
@@ -381,51 +296,3 @@ class Publisher:
         self.fenced = True
         self.abandon()
         self._on_over()
-
-
-def _data(piece: _Piece) -> str:
-    if piece.kind == "data":
-        text: str = piece.parts[0]
-        return text
-    if piece.kind == "tool_calls":
-        value: Any = joined_calls([call for part in piece.parts for call in part])
-    else:
-        value = piece.parts[0] if len(piece.parts) == 1 else "".join(piece.parts)
-    return delta_json(piece.index, piece.kind, value, piece.logprobs, piece.carried)
-
-
-def _bounded(calls: list[dict[str, Any]], limit: int) -> Iterator[list[dict[str, Any]]]:
-    """The pieces of tool calls one by one, and long arguments cut: they add up to the same."""
-    for call in calls:
-        kind = "custom" if "custom" in call else "function"
-        name = "input" if kind == "custom" else "arguments"
-        called = call.get(kind) or {}
-        text = called.get(name) or ""
-        yield [{**call, kind: {**called, name: text[:limit]}}]
-        for at in range(limit, len(text), limit):
-            yield [{"index": call["index"], kind: {name: text[at : at + limit]}}]
-
-
-def _size(value: object) -> int:
-    """About what it takes as UTF-8, for counting. What is carried may be megabytes, or thousands of
-    values: no text is made of it, and others run meanwhile."""
-    if isinstance(value, str):
-        return _text_size(value)
-    pace, size, left = Pace(), 0, [value]
-    while left:
-        inner = left.pop()
-        if isinstance(inner, str):
-            size += _text_size(inner)
-        elif isinstance(inner, list | tuple):
-            left += inner
-        elif isinstance(inner, dict):
-            left += inner  # its names
-            left += inner.values()
-        else:
-            size += len(str(inner))
-        pace.step()
-    return size
-
-
-def _text_size(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))

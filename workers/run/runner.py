@@ -5,8 +5,8 @@
     fenced               the record is another's, ended or gone: nothing is said any more
     stopped              somebody here has stopped it (`stop`): cancelled, lost lease, shutdown
 
-The provider's connection is closed in each of them. Whoever stops a run has seen to what the
-record says; the run itself writes nothing after that.
+The provider's connection is closed in each of them. The caller that stops a run has seen to what
+the record says; the run itself writes nothing after that.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ class Run:
                 self.stop("fenced")
 
     def hand_over(self) -> None:
-        """Stop, and let another worker begin anew at once; this attempt is not counted as lost.
+        """Stop, and let another worker start again at once; this attempt is not counted as lost.
         Where Redis does not answer in time, the lease lapses instead."""
         self.stop("handed over")
         try:
@@ -215,7 +215,7 @@ class Run:
         return cost(usage, self.claim.generation.model, prices) if found is None else found
 
     def _close(self, status: str) -> None:
-        """The job goes. Where that fails, whoever takes the job over finds the generation ended."""
+        """The job goes. If that fails, the worker that takes it over finds the generation ended."""
         try:
             self._generations.queue.finish(self.claim.job, ended(status, self.first_delta_seconds))
             self._generations.close(self.claim.generation)
