@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hub.fanout.pace import paced_json
 from workers.dialects.framed import Framed, Words
 from workers.dialects.segments import CallClosed, CallOpened, CallSaid, Closed, Opened, Said, Step
 
@@ -67,8 +68,14 @@ class AgUi(Framed):
                 return [{"type": "TOOL_CALL_START", "toolCallId": call, "toolCallName": name}]
             case CallSaid(call, text):
                 return [{"type": "TOOL_CALL_ARGS", "toolCallId": call, "delta": text}]
-            case CallClosed(call, _, _):
-                return [{"type": "TOOL_CALL_END", "toolCallId": call}]
+
+    def _called(self, call: CallClosed, again: Mapping[str, Any]) -> list[Words]:
+        said: list[Words] = [{"type": "TOOL_CALL_END", "toolCallId": call.id}]
+        if again:
+            value = paced_json(again)
+            of = {"subtype": "tool-call", "entityId": call.id}
+            said.append({"type": "REASONING_ENCRYPTED_VALUE", **of, "encryptedValue": value})
+        return said
 
     def _data(self, part: Mapping[str, Any]) -> list[Words]:
         value = {"data": part["data"], "id": part["id"]}

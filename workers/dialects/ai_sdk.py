@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from hub.errors import FieldError
-from hub.fanout.pace import Pace
-from hub.json_text import JsonLimits, parse_json
+from hub.fanout.pace import Pace, encoded
+from hub.json_text import JsonLimits, checked_json, parse_json
+from hub.long_text import Text
 from workers.dialects.framed import Framed, Words
 from workers.dialects.segments import CallClosed, CallOpened, CallSaid, Closed, Opened, Said, Step
-
-HEADERS = {"x-vercel-ai-ui-message-stream": "v1"}
-"""What tells the SDK's older readers which stream this is."""
 
 _FINISH = {
     "stop": "stop",
@@ -33,6 +31,8 @@ class AiSdk(Framed):
 
     message_id: str = ""
 
+    headers: ClassVar[Mapping[str, str]] = {"x-vercel-ai-ui-message-stream": "v1"}
+    """What tells the SDK's older readers which stream this is."""
     last: ClassVar[str | None] = "[DONE]"
 
     def _begin(self) -> list[Words]:
@@ -54,8 +54,10 @@ class AiSdk(Framed):
             case CallSaid(call, text):
                 words = {"type": "tool-input-delta", "toolCallId": call, "inputTextDelta": text}
                 return [words]
-            case CallClosed(call, name, text):
-                return [_available(call, name, text)]
+
+    def _called(self, call: CallClosed, again: Mapping[str, Any]) -> list[Words]:
+        words = _available(call.id, call.name, call.text, call.more.get("type", "function"))
+        return [{**words, "providerMetadata": {"hubbub": again}} if again else words]
 
     def _data(self, part: Mapping[str, Any]) -> list[Words]:
         words: Words = {"type": f"data-{part['name']}", "data": part["data"]}
@@ -92,11 +94,17 @@ def _tool(call: str, name: str) -> Words:
 
 
 _ARGUMENTS = JsonLimits(depth=128, nodes=100_000)
+_LONG_BYTES = 1 << 20
+"""Arguments from here on are passed on as they came, and not made into values."""
 
 
-def _available(call: str, name: str, text: str) -> Words:
+def _available(call: str, name: str, text: Text, kind: str) -> Words:
+    if kind == "custom":  # its input is a text
+        return {"type": "tool-input-available", **_tool(call, name), "input": text}
     try:
-        given = parse_json((text or "{}").encode(), _ARGUMENTS, "input", Pace().step)
+        data = encoded(text or "{}")
+        read = parse_json if len(data) < _LONG_BYTES else checked_json
+        given = read(data, _ARGUMENTS, "input", Pace().step)
     except FieldError:
         words = "the model's arguments are not JSON"
         return {"type": "tool-input-error", **_tool(call, name), "input": text, "errorText": words}

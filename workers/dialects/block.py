@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from hub import json_text, sse
 from hub.event import Event, compact_json
-from hub.fanout.pace import COPIED_BYTES, LONG_TEXT, joined, json_parts
+from hub.fanout.pace import COPIED_BYTES, LONG_TEXT, joined, json_parts, paced
+from hub.long_text import Text, slices
 from hub.store.frame import Frame
 from workers.run.claim import WORKER_LOST
 
@@ -43,7 +44,7 @@ def in_turn(
     None behind the one that ends its stream."""
     out: list[bytes] = []
     following: V | None = view
-    for frame in frames:
+    for frame in paced(frames):
         if following is None:
             break
         following = render(following, frame, out)
@@ -56,35 +57,36 @@ def block(event_id: str, data: str, event: str | None = None) -> bytes:
     return sse.encode(Event(data, event), event_id)
 
 
-def json_block(frame: Frame, value: object) -> bytes:
-    """A block of JSON with the frame's id. Of a snapshot it may be large, and is made in steps."""
-    if frame.value is None:
+def json_block(frame: Frame, value: object, *, large: bool = False) -> bytes:
+    """A block of JSON with the frame's id. Of a snapshot, or of an event that is long, it may be
+    large, and is made in steps."""
+    if frame.value is None and len(frame.data) <= LONG_TEXT and not large:
         return block(frame.id, compact_json(value))
     return joined(chain([b"id: %s\ndata: " % frame.id.encode()], json_parts(value), [b"\n\n"]))
 
 
-def text_block(frame: Frame, text: str) -> bytes:
+def text_block(frame: Frame, text: Text) -> bytes:
     """The same of plain text."""
     if frame.value is None:
-        return block(frame.id, text)
+        return block(frame.id, str(text))
     return joined(chain([b"id: %s\ndata: " % frame.id.encode()], _lines(text), [b"\n\n"]))
 
 
-def _lines(text: str) -> Iterator[bytes]:
+def _lines(text: Text) -> Iterator[bytes]:
     """The lines of the field `data`, in parts of about `LONG_TEXT`."""
-    at = 0
-    while at < len(text):
-        piece = text[at : at + LONG_TEXT]
-        if piece[-1] == "\r":  # with the LF that may follow it
-            piece = text[at : at + LONG_TEXT + 1]
-        yield sse.data_lines(piece).encode()
-        at += len(piece)
+    held = ""
+    for part in slices(text, LONG_TEXT):
+        whole = held + part
+        held = "\r" if whole.endswith("\r") else ""  # with the LF that may follow it
+        yield sse.data_lines(whole.removesuffix(held)).encode()
+    if held:
+        yield sse.data_lines(held).encode()
 
 
 def broken(event: str, *, sent: bool, lost: bool) -> Mapping[str, Any] | None:
     """Why the text that was sent cannot go on, where it cannot. A snapshot in mid-stream stands for
     events that are gone: it begins from the beginning, which has been sent."""
-    # `started` behind text: a failover has lost that it was begun, and it is begun anew.
+    # `started` behind text: a failover has lost its beginning, and it starts again.
     if lost or (event in ("started", "restarted") and sent):
         return _LOST
     return _GAP if event == "snapshot" and sent else None

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from hub.event import compact_json
 from hub.store.frame import Frame
 from workers.dialects.block import block, broken, in_turn, json_block, parsed
 from workers.generation import Generation
 from workers.openai.error import error_json
+from workers.openai.legacy import as_function_call
 from workers.provider.members import CHOICE, COMPLETION, CONTENT, DELTA, PLAIN, Place, unflat
 from workers.transcript import SNAPSHOT, apart
 
@@ -31,7 +32,7 @@ class OpenAI:
 
     `opened`: the choices that have had a delta, the first of which tells the role. `usage_chunk`:
     the usage comes in a chunk of its own without choices (`stream_options.include_usage`), else
-    beside the last finish reason.
+    beside the last finish reason. `functions`: calls have their older name.
     """
 
     generation_id: str
@@ -40,6 +41,9 @@ class OpenAI:
     opened: frozenset[int] = frozenset()
     lost: bool = False
     usage_chunk: bool = False
+    functions: bool = False
+
+    headers: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
     def of(cls, generation: Generation, *, sent: bool = False, lost: bool = False) -> OpenAI:
@@ -51,6 +55,7 @@ class OpenAI:
             opened=frozenset(range(generation.request.n)) if sent else frozenset(),
             lost=lost,
             usage_chunk=generation.request.usage_in_stream,
+            functions=generation.request.functions,
         )
 
     def render(self, frames: Sequence[Frame]) -> tuple[bytes, OpenAI | None]:
@@ -87,6 +92,8 @@ class OpenAI:
         """One chunk with everything where the provider has put it."""
         index = data["index"]
         delta = {name: data[kind] for kind, name in _NAMES.items() if kind in data}
+        if self.functions:
+            as_function_call(delta)
         choice: dict[str, Any] = {"index": index, "delta": delta, "finish_reason": None}
         if "logprobs" in data:
             choice["logprobs"] = data["logprobs"]

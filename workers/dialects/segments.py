@@ -11,7 +11,9 @@ amounts to and the value that goes on from there.
     Closed(kind, id)              something else begins, or all is over
     CallOpened(id, name)          a tool call begins
     CallSaid(id, text)            a piece of its arguments
-    CallClosed(id, name, text)    all is over; `text`: the whole of its arguments
+
+A call is whole when all is over, and not before: `CallClosed(id, name, text, more)` has the whole
+of its arguments, and what else its provider said of it and will want to see again.
 
 Ids are counted, so every listener of one stream sees the same. Only choice 0 is shown.
 """
@@ -21,6 +23,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
+
+from hub.fanout.pace import paced
+from hub.long_text import Text
+from workers.chain import Chain, in_order, text_of
+from workers.provider.calls import beyond
+from workers.provider.joining import Joined
+from workers.provider.members import CALL
 
 Kind = Literal["text", "reasoning"]
 
@@ -36,7 +45,7 @@ class Opened(NamedTuple):
 class Said(NamedTuple):
     kind: Kind
     id: str
-    text: str
+    text: Text
 
 
 class Closed(NamedTuple):
@@ -51,38 +60,37 @@ class CallOpened(NamedTuple):
 
 class CallSaid(NamedTuple):
     id: str
-    text: str
+    text: Text
 
 
 class CallClosed(NamedTuple):
     id: str
     name: str
-    text: str
+    text: Text
+    more: Mapping[str, Any]
 
 
-Step = Opened | Said | Closed | CallOpened | CallSaid | CallClosed
-
-Pieces = tuple[Any, str] | None
-"""The pieces of a call's arguments, the newest first: adding one costs the same however many there
-are, and nothing that a value holds is ever changed."""
+Step = Opened | Said | Closed | CallOpened | CallSaid
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`pieces` do not count when values are compared: at one place of one stream they are equal."""
+    """`pieces` and `more` do not count when values are compared: at one place of one stream they
+    are equal."""
 
     index: int
     id: str
     name: str
-    pieces: Pieces = field(default=None, compare=False)
+    pieces: Chain = field(default=None, compare=False)
+    more: Chain = field(default=None, compare=False)
 
-    @property
-    def text(self) -> str:
-        found, pieces = [], self.pieces
-        while pieces is not None:
-            pieces, piece = pieces
-            found.append(piece)
-        return "".join(reversed(found))
+    def closed(self) -> CallClosed:
+        more = Joined()
+        for members in in_order(self.more):
+            for name, value in members.items():
+                more.add(CALL, name, value)
+        found = {name: value for (_, name), value in more.to_json(CALL).items()}
+        return CallClosed(self.id, self.name, text_of(self.pieces), found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +106,21 @@ class Segments:
         for member, kind in _KINDS.items():
             if delta.get(member):
                 segments = segments._say(kind, delta[member], steps)
-        for at, piece in enumerate(delta.get("tool_calls") or ()):
+        calls = delta.get("tool_calls")
+        for at, piece in enumerate(paced(calls)) if calls else ():
             segments = segments._close(steps)._call(piece.get("index", at), piece, steps)
         return segments, steps
 
-    def end(self) -> list[Step]:
-        """Everything that is open is closed."""
+    def end(self) -> tuple[list[Step], list[CallClosed]]:
+        """Everything that is open is closed, the calls last."""
         steps: list[Step] = []
         self._close(steps)
-        steps += [CallClosed(call.id, call.name, call.text) for call in self.calls]
-        return steps
+        return steps, [call.closed() for call in self.calls]
 
     def _id(self) -> str:
         return f"{self.open}-{self.number}"
 
-    def _say(self, kind: Kind, text: str, steps: list[Step]) -> Segments:
+    def _say(self, kind: Kind, text: Text, steps: list[Step]) -> Segments:
         segments = self
         if self.open != kind:
             closed = self._close(steps)
@@ -142,7 +150,16 @@ class Segments:
         if text:
             steps.append(CallSaid(call.id, text))
             call = replace(call, pieces=(call.pieces, text))
+        if more := _more(piece):
+            call = replace(call, more=(call.more, more))
         return replace(self, calls=(*self.calls[:at], call, *self.calls[at + 1 :]))
+
+
+def _more(piece: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the hub does not know of a piece, and its type where that is no function."""
+    kind = piece.get("type", "function")
+    more = beyond(piece)
+    return more if kind == "function" else {**more, "type": kind}
 
 
 NOTHING = Segments()

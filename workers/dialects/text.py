@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
+from hub import long_text
 from hub.event import compact_json
 from hub.store.frame import Frame
 from workers.dialects.block import TERMINAL, block, broken, in_turn, parsed, text_block
@@ -22,6 +23,8 @@ class Text:
     lost: bool = False
     after_cr: bool = False
 
+    headers: ClassVar[Mapping[str, str]] = {}
+
     def render(self, frames: Sequence[Frame]) -> tuple[bytes, Text | None]:
         return in_turn(self, frames, Text._render)
 
@@ -36,19 +39,21 @@ class Text:
         text = _content(event, data)
         if not text:
             return None if event in TERMINAL else self
-        shown = text.removeprefix("\n") if self.after_cr else text
+        shown = text
+        if self.after_cr and isinstance(text, str):  # what is long is a snapshot: nothing was sent
+            shown = text.removeprefix("\n")
         if shown:
             out.append(text_block(frame, shown))
-        after_cr = text.endswith("\r")
+        after_cr = long_text.pieces_of(text)[-1].endswith("\r")
         if self.sent and after_cr == self.after_cr:
             return self
         return replace(self, sent=True, after_cr=after_cr)
 
 
-def _content(event: str, data: Mapping[str, Any]) -> str:
-    deltas: Iterator[Mapping[str, Any]] = iter(())
+def _content(event: str, data: Mapping[str, Any]) -> long_text.Text:
+    deltas: Iterable[Mapping[str, Any]] = ()
     if event == "delta":
-        deltas = iter((data,))
+        deltas = (data,)
     elif event == "snapshot":
-        deltas = iter(data["choices"])
-    return "".join(delta.get("content", "") for delta in deltas if delta["index"] == 0)
+        deltas = data["choices"]
+    return next((delta.get("content", "") for delta in deltas if delta["index"] == 0), "")

@@ -5,23 +5,38 @@
     POST /api/chat/{id}/stop     stop it, for all who watch
 
 Each answer is an ordinary generation: closing the request stops nothing, and every tab of a chat
-sees the same answer. A chat is its owner's; without keys it is whoever's that knows its id.
+sees the same answer. A chat is its owner's; without keys anybody who knows its id may use it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Annotated, Any
 
 from flask import Blueprint, Response
 
 from hub.errors import FieldError
-from workers.dialects.ai_sdk import HEADERS, AiSdk
+from hub.shape import Shape, a, shaped
+from workers.dialects.ai_sdk import AiSdk
 from workers.faces.newest import Conversations
-from workers.faces.parameters import asked, name_in, objects_in
-from workers.faces.ui_messages import openai_messages
+from workers.faces.parameters import Name, asked
+from workers.faces.ui_messages import UIMessage, openai_messages
 from workers.generation import Generation
 from workers.openai.chat import OpenAIFace
 from workers.openai.chat_request import Asked
+from workers.request import Tool
+
+
+class Chat(Shape, frozen=True):
+    """The body of `POST /api/chat`. Beside what it names, OpenAI's parameters are read
+    (`parameters.TAKEN`); the rest is the page's own."""
+
+    id: Name
+    messages: Annotated[list[UIMessage], a("a list of at least one message", min_length=1)]
+    system: Any = None
+    tools: list[Tool] | None = None
+    trigger: Any = None
+    messageId: Any = None
 
 
 def ai_sdk_blueprint(face: OpenAIFace) -> Blueprint:
@@ -32,11 +47,10 @@ def ai_sdk_blueprint(face: OpenAIFace) -> Blueprint:
     def chat() -> Response:
         names: list[str] = []
 
-        def parse(body: object) -> Asked:
-            names.append(name_in(body, "id"))
-            question = _asked(body, face.settings.models)
-            names.append(_message_to_go_on_with(body))
-            return question
+        def parse(body: Any) -> Asked:
+            given = shaped(body, Chat)
+            names.extend((given.id, _message_to_go_on_with(given)))
+            return _asked(body, face.settings.models)
 
         _, generation = face.ask(parse)
         chat_id, message_id = names
@@ -59,29 +73,23 @@ def ai_sdk_blueprint(face: OpenAIFace) -> Blueprint:
 
     def stream(generation: Generation, message_id: str) -> Response:
         view = AiSdk(generation.id, message_id=message_id)
-        answer = face.stream(generation, cancel_on_disconnect=False, view=view)
-        answer.headers.update(HEADERS)
-        return answer
+        return face.stream(generation, cancel_on_disconnect=False, view=view)
 
     return blueprint
 
 
-def _asked(body: object, models: Collection[str]) -> Asked:
-    if not isinstance(body, Mapping):
-        raise FieldError("body", "must be a JSON object")
-    messages = openai_messages(objects_in(body, "messages"))
+def _asked(body: Mapping[str, Any], models: Collection[str]) -> Asked:
+    messages = openai_messages(body["messages"])
     if not messages:
-        raise FieldError("messages", "must be a list of at least one message")
+        raise FieldError("messages", "hold nothing that a model could be asked")
     system = body.get("system")
     if isinstance(system, str) and system:
         messages.insert(0, {"role": "system", "content": system})
-    return asked(messages, body, objects_in(body, "tools"), models)
+    return asked(messages, body, body.get("tools") or [], models)
 
 
-def _message_to_go_on_with(body: object) -> str:
+def _message_to_go_on_with(chat: Chat) -> str:
     """The id of the assistant's message that stands last, as where a page gives the output of its
     tools; '' where the answer is a message of its own."""
-    messages = objects_in(body, "messages") if isinstance(body, Mapping) else []
-    if not messages or messages[-1].get("role") != "assistant" or "id" not in messages[-1]:
-        return ""
-    return name_in(messages[-1], "id")
+    last = chat.messages[-1]
+    return (last.id or "") if last.role == "assistant" else ""

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from hashlib import sha256
 
 from hub.errors import NotFound
+from hub.store.keys import digest
 from workers.generation import Generation
 from workers.store import Generations
 
@@ -55,5 +55,5 @@ class Conversations:
             return None
 
     def _key(self, conversation: str, owner: str) -> str:
-        digest = sha256(f"{self._face}\0{owner}\0{conversation}".encode()).hexdigest()[:40]
-        return self._link.keys.key(_TAG, f"newest:{digest}")
+        name = digest(f"{self._face}\0{owner}\0{conversation}")
+        return self._link.keys.key(_TAG, f"newest:{name}")

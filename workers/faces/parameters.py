@@ -1,14 +1,19 @@
-"""Parameters of a request that front ends send beside their messages."""
+"""What front ends send, and what of it becomes a question to a model."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from hub.errors import FieldError
+from hub.shape import a
 from workers.openai.chat_request import Asked, chat_request
 
 MAX_NAME = 200
+
+Name = Annotated[
+    str, a(f"a string of 1 to {MAX_NAME} characters", min_length=1, max_length=MAX_NAME)
+]
+"""A conversation's, a message's or a run's, as the client chose it."""
 
 TAKEN = (
     "model", "temperature", "top_p", "max_tokens", "max_completion_tokens", "stop", "seed",
@@ -28,25 +33,3 @@ def asked(
     if tools:
         body["tools"] = list(tools)
     return chat_request({"model": None, **body, "messages": list(messages), "stream": True}, models)
-
-
-def name_in(body: object, field: str, most: int = MAX_NAME) -> str:
-    """A conversation's or a run's name, as the client chose it. Raises `FieldError`."""
-    value = body.get(field) if isinstance(body, Mapping) else None
-    if not isinstance(value, str) or not 0 < len(value) <= most:
-        raise FieldError(field, f"must be a string of 1 to {most} characters")
-    return value
-
-
-def objects_in(body: Mapping[str, Any], name: str, within: str = "") -> list[Mapping[str, Any]]:
-    """A list of objects; [] where there is none. Raises `FieldError`, which names it `within`."""
-    value = body.get(name)
-    if value is None:
-        return []
-    field = f"{within}.{name}" if within else name
-    if not isinstance(value, list):
-        raise FieldError(field, "must be a list of objects")
-    for number, one in enumerate(value):
-        if not isinstance(one, Mapping):
-            raise FieldError(f"{field}[{number}]", "must be an object")
-    return value

@@ -6,36 +6,56 @@
 | `file` | `image_url`, `input_audio` or `file`, by its media type |
 | `tool-NAME`, `dynamic-tool` | a call of the assistant's, and a `tool` message with its output |
 | `step-start` | the end of one message of the assistant's and the beginning of the next |
-| anything else (`reasoning`, `data-…`, `source-…`) | nothing: models are not asked with it |
+| `reasoning` | `reasoning_content` of a message with calls: models want it there; else nothing |
+| anything else (`data-…`, `source-…`) | nothing: models are not asked with it |
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from hub.errors import FieldError
 from hub.event import compact_json
 from hub.fanout.pace import paced
+from hub.shape import Shape
+from workers.faces.again import put_back
+from workers.faces.parameters import Name
 
-_ROLES = ("system", "user", "assistant")
+
+class UIPart(Shape, frozen=True):
+    type: str
+
+    words: ClassVar[str] = "an object with a type"
+    beyond: ClassVar[Mapping[str, Any]] = {
+        "allOf": [
+            {
+                "if": {"properties": {"type": {"const": kind}}},
+                "then": {
+                    "properties": {name: {"type": "string"} for name in names},
+                    "required": names,
+                },
+            }
+            for kind, names in (("text", ["text"]), ("file", ["url", "mediaType"]))
+        ]
+    }
+
+
+class UIMessage(Shape, frozen=True):
+    role: Literal["system", "user", "assistant"]
+    parts: list[UIPart]
+    id: Name | None = None
+
+
 _DONE = ("output-available", "output-error", "output-denied")
 
 
 def openai_messages(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Raises `FieldError` naming the message and the part."""
+    """Of messages whose shape was checked (`UIMessage`). Raises `FieldError` naming the message and
+    the part."""
     found: list[dict[str, Any]] = []
-    for number, message in enumerate(messages):
-        field = f"messages[{number}]"
-        role = message.get("role")
-        if role not in _ROLES:
-            raise FieldError(f"{field}.role", f"must be one of {', '.join(_ROLES)}")
-        parts = message.get("parts")
-        if not isinstance(parts, list):
-            raise FieldError(f"{field}.parts", "must be a list")
-        for at, part in enumerate(paced(parts)):
-            if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
-                raise FieldError(f"{field}.parts[{at}]", "must be an object with a type")
+    for number, message in enumerate(paced(messages)):
+        field, role, parts = f"messages[{number}].parts", message["role"], message["parts"]
         if role == "assistant":
             found += _assistant(parts, field)
         else:
@@ -45,11 +65,11 @@ def openai_messages(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
 
 def _content(parts: Sequence[Mapping[str, Any]], field: str) -> str | list[dict[str, Any]]:
     content = []
-    for at, part in enumerate(parts):
+    for at, part in enumerate(paced(parts)):
         if part["type"] == "text":
-            content.append({"type": "text", "text": _text(part, "text", f"{field}.parts[{at}]")})
+            content.append({"type": "text", "text": _text(part, "text", f"{field}[{at}]")})
         elif part["type"] == "file":
-            content.append(_file(part, f"{field}.parts[{at}]"))
+            content.append(_file(part, f"{field}[{at}]"))
     if all(each["type"] == "text" for each in content):
         return "".join(each["text"] for each in content)
     return content
@@ -59,29 +79,36 @@ def _assistant(parts: Sequence[Mapping[str, Any]], field: str) -> list[dict[str,
     """One message for each step, and the outputs of its calls behind it."""
     found: list[dict[str, Any]] = []
     text: list[str] = []
+    thought: list[str] = []
     calls: list[dict[str, Any]] = []
     outputs: list[dict[str, Any]] = []
+    beside: dict[str, Any] = {}
 
     def step_ends() -> None:
         if text or calls:
             message: dict[str, Any] = {"role": "assistant", "content": "".join(text) or None}
+            message |= beside
             if calls:
                 message["tool_calls"] = list(calls)
+                if thought:
+                    message["reasoning_content"] = "".join(thought)
             found.append(message)
             found.extend(outputs)
-        for each in (text, calls, outputs):
+        for each in (text, thought, calls, outputs, beside):
             each.clear()
 
-    for at, part in enumerate(parts):
+    for at, part in enumerate(paced(parts)):
         kind = part["type"]
         if kind == "step-start":
             step_ends()
         elif kind == "text":
             if calls:  # text behind a call is said when its output is known
                 step_ends()
-            text.append(_text(part, "text", f"{field}.parts[{at}]"))
+            text.append(_text(part, "text", f"{field}[{at}]"))
+        elif kind == "reasoning":
+            thought.append(_text(part, "text", f"{field}[{at}]"))
         elif kind == "dynamic-tool" or kind.startswith("tool-"):
-            _tool(part, f"{field}.parts[{at}]", calls, outputs)
+            beside |= _tool(part, f"{field}[{at}]", calls, outputs)
     step_ends()
     return found
 
@@ -91,19 +118,25 @@ def _tool(
     field: str,
     calls: list[dict[str, Any]],
     outputs: list[dict[str, Any]],
-) -> None:
-    """A call that has no output yet is left out: no provider takes one."""
+) -> dict[str, Any]:
+    """A call that has no output yet is left out: no provider takes one. What its provider said
+    beside the message comes back (`again`)."""
     if part.get("state") not in _DONE:
-        return
+        return {}
     name = part.get("toolName") or part["type"].removeprefix("tool-")
     call = _text(part, "toolCallId", field)
-    function = {"name": name, "arguments": compact_json(part.get("input") or {})}
+    given = part.get("input") or {}
+    arguments = given if isinstance(given, str) else compact_json(given)
+    function = {"name": name, "arguments": arguments}
     calls.append({"id": call, "type": "function", "function": function})
+    metadata = part.get("callProviderMetadata")
+    again = metadata.get("hubbub") if isinstance(metadata, Mapping) else None
     output = part.get("output")
     if part["state"] != "output-available":
         output = part.get("errorText") or "denied"
     text = output if isinstance(output, str) else compact_json(output)
     outputs.append({"role": "tool", "tool_call_id": call, "content": text})
+    return put_back(again, calls[-1])
 
 
 def _file(part: Mapping[str, Any], field: str) -> dict[str, Any]:

@@ -85,7 +85,9 @@ class OpenAIFace:
         view: View,
     ) -> Response:
         """The generation's stream from its start."""
-        options = SubscribeOptions(None, "start", self.settings.heartbeat_seconds, True, True, True)
+        options = SubscribeOptions(
+            None, "start", self.settings.heartbeat_seconds, True, True, True, heard=True
+        )
         answer = subscribe(
             self.delivery,
             [generation.channel],

@@ -9,21 +9,24 @@ kind is refused: what would choose another model, address or key behind the hub
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 from hub.errors import FieldError, NotFound
+from hub.shape import ClosedShape, Shape, a, shaped
+from workers.message import Messages, check_messages
 from workers.provider.members import REFUSED
 from workers.request import (
     MAX_TOKENS,
+    Metadata,
+    ModelName,
     Request,
-    check_messages,
-    check_metadata,
+    Stops,
+    Temperature,
+    Tool,
     check_model,
-    check_stop,
-    check_temperature,
-    check_tools,
+    stops,
 )
 
 MAX_CHOICES = 128
@@ -31,9 +34,60 @@ MAX_CHOICES = 128
 LEAST_TOKENS = -2
 """Ollama, LM Studio and llama.cpp: -1 for as many as there are, -2 for as many as fit."""
 
-_CHECKED = ("messages", "model", "temperature", "max_tokens", "n", "stop", "tools", "metadata")
-_OURS = frozenset({*_CHECKED, "stream", "stream_options", "hubbub"})
-_WISHES = frozenset({"cancel_on_disconnect"})
+Tokens = Annotated[
+    float,
+    a(
+        f"a whole number from {LEAST_TOKENS} to {MAX_TOKENS}",
+        ge=LEAST_TOKENS,
+        le=MAX_TOKENS,
+        multiple_of=1,
+    ),
+]
+
+
+class Wishes(ClosedShape, frozen=True):
+    """The one member that is the hub's own."""
+
+    cancel_on_disconnect: bool | None = None
+
+
+class StreamOptions(Shape, frozen=True):
+    include_usage: bool | None = None
+
+
+class Question(Shape, frozen=True):
+    """What the bodies of chat completions and of responses share. What no shape names is passed on
+    to the provider."""
+
+    model: ModelName | None = None
+    temperature: Temperature | None = None
+    metadata: Metadata | None = None
+    store: bool | None = None
+    stream: bool | None = None
+    hubbub: Wishes | None = None
+
+    @property
+    def cancel_on_disconnect(self) -> bool:
+        return self.hubbub is not None and bool(self.hubbub.cancel_on_disconnect)
+
+
+class ChatRequest(Question, frozen=True, kw_only=True):
+    messages: Messages
+    max_tokens: Tokens | None = None
+    n: (
+        Annotated[
+            float,
+            a(f"a whole number from 1 to {MAX_CHOICES}", ge=1, le=MAX_CHOICES, multiple_of=1),
+        ]
+        | None
+    ) = None
+    stop: Stops | None = None
+    tools: list[Tool] | None = None
+    stream_options: StreamOptions | None = None
+
+
+_OURS = frozenset(ChatRequest.__struct_fields__) - {"store"}
+S = TypeVar("S", bound=Shape)
 
 
 class UnknownModel(NotFound):
@@ -54,94 +108,77 @@ class Asked:
 
 def chat_request(body: object, models: Collection[str] = ()) -> Asked:
     """Raises `FieldError`, `UnknownModel`."""
-    given = mapping(body)
-    if "messages" not in given:
-        raise FieldError("messages", "is missing")
-    options = given.get("stream_options", {})
-    if not isinstance(options, Mapping):
-        raise FieldError("stream_options", "must be an object")
+    question, given = read(body, ChatRequest)
     extra = {name: value for name, value in given.items() if name not in _OURS}
+    options = given.get("stream_options", {})
     more_options = {name: value for name, value in options.items() if name != "include_usage"}
     if more_options:
         extra["stream_options"] = more_options
-    if given.get("store") and "metadata" in given:
-        extra["metadata"] = given["metadata"]  # the provider stores it with the answer
+    if question.store and question.metadata is not None:
+        extra["metadata"] = question.metadata  # the provider stores it with the answer
+    wanted = question.stream_options
     return Asked(
-        checked_request(
-            given,
-            model=allow(given.get("model"), models),
+        asked_of(
+            question,
+            given["messages"],
+            models,
+            max_tokens=question.max_tokens,
+            n=int(question.n or 1),
+            stop=stops(question.stop),
+            tools=given.get("tools", ()),
             extra=extra,
-            usage_in_stream=flag(options, "include_usage", "stream_options.include_usage"),
-            store=given.get("store") is not False,
+            functions=bool(given.get("functions")),
+            usage_in_stream=wanted is not None and bool(wanted.include_usage),
         ),
-        flag(given, "stream"),
-        cancel_on_disconnect(given),
+        bool(question.stream),
+        question.cancel_on_disconnect,
     )
 
 
-def checked_request(given: Mapping[str, Any], **more: Any) -> Request:
-    """What chat completions and responses share of a request, checked. Raises `FieldError`."""
+def read(
+    body: object, kind: type[S], unsupported: Sequence[str] = ()
+) -> tuple[S, Mapping[str, Any]]:
+    """The body in its shape, and its members that are not null as they came. Raises `FieldError`,
+    also for a member that may not be chosen from here, or is `unsupported`."""
+    if isinstance(body, Mapping):
+        body = {name: value for name, value in body.items() if value is not None}
+        for name in body:
+            if REFUSED.fullmatch(name):
+                raise FieldError(
+                    name,
+                    "would choose another model, address or key than this hub's",
+                    code="unsupported_parameter",
+                )
+            if name in unsupported:
+                raise FieldError(name, "is not supported here")
+    question = shaped(body, kind)
+    assert isinstance(body, Mapping)
+    return question, body
+
+
+def asked_of(
+    question: Question,
+    messages: Sequence[Mapping[str, Any]],
+    models: Collection[str],
+    *,
+    max_tokens: float | None,
+    **more: Any,
+) -> Request:
+    """What chat completions and responses share of a request. Raises `FieldError`,
+    `UnknownModel`."""
     return Request(
-        messages=check_messages(given["messages"], may_be_empty=True),
-        temperature=check_temperature(given.get("temperature")),
-        max_tokens=_whole(given.get("max_tokens"), "max_tokens", LEAST_TOKENS, MAX_TOKENS),
-        n=_whole(given.get("n"), "n", 1, MAX_CHOICES) or 1,
-        stop=check_stop(given.get("stop")),
-        tools=check_tools(given.get("tools")),
-        metadata=check_metadata(given.get("metadata")),
+        messages=check_messages(messages, may_be_empty=True),
+        model=allow(question.model, models),
+        temperature=question.temperature,
+        max_tokens=None if max_tokens is None else int(max_tokens),
+        metadata=question.metadata or {},
+        store=question.store is not False,
         **more,
     )
 
 
-def _whole(value: object, field: str, least: int, most: int) -> int | None:
-    """A whole number, also one that was written as a float."""
-    if value is None:
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise FieldError(field, f"must be a whole number from {least} to {most}")
-    return value
-
-
-def mapping(body: object) -> Mapping[str, Any]:
-    """The body's members that are not null. Raises `FieldError`, also for a member that may not be
-    chosen from here."""
-    if not isinstance(body, Mapping):
-        raise FieldError("body", "must be a JSON object")
-    given = {name: value for name, value in body.items() if value is not None}
-    for name in given:
-        if REFUSED.fullmatch(name):
-            raise FieldError(
-                name,
-                "would choose another model, address or key than this hub's",
-                code="unsupported_parameter",
-            )
-    return given
-
-
-def allow(model: object, models: Collection[str]) -> str | None:
+def allow(model: str | None, models: Collection[str]) -> str | None:
     name = check_model(model)
     if name is not None and models and name not in models:
         raise UnknownModel(f"The model {name!r} does not exist here or is not allowed")
     return name
-
-
-def flag(given: Mapping[str, Any], name: str, field: str = "") -> bool:
-    value = given.get(name)
-    if value is not None and not isinstance(value, bool):
-        raise FieldError(field or name, "must be true or false")
-    return bool(value)
-
-
-def cancel_on_disconnect(given: Mapping[str, Any]) -> bool:
-    """The one field of ours: `"hubbub": {"cancel_on_disconnect": true}`."""
-    wishes = given.get("hubbub")
-    if wishes is None:
-        return False
-    if not isinstance(wishes, Mapping):
-        raise FieldError("hubbub", "must be an object")
-    for name in wishes:
-        if name not in _WISHES:
-            raise FieldError(f"hubbub.{name}", "is not a wish that the hub knows")
-    return flag(wishes, "cancel_on_disconnect", "hubbub.cancel_on_disconnect")

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from workers.answers import Answer
+from workers.openai.legacy import as_function_call
 from workers.provider.members import CHOICE, CONTENT, unflat
 from workers.transcript import with_all
 
@@ -22,6 +23,9 @@ def completion(given: Answer) -> dict[str, Any]:
         "model": generation.model or "",
         "choices": [_choice(choice) for choice in choices],
     }
+    if generation.request.functions:
+        for choice in answer["choices"]:
+            as_function_call(choice["message"])
     usage = generation.terminal.data.get("usage") if generation.terminal else None
     if usage is not None:
         answer["usage"] = usage

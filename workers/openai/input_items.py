@@ -13,9 +13,13 @@ from hub.errors import FieldError
 from hub.fanout.pace import paced
 from hub.query import one_of, whole
 from workers.openai.responses_items import PREFIXES as _PREFIXES
+from workers.provider.members import CALL, DELTA
 from workers.request import Request
+from workers.transcript import within
 
 _TOLD = ("role", "content", "tool_calls")
+_HUB_S = {"id": "", "status": "completed"}
+"""What each item has beside what was said; its id is made where its number is known."""
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
@@ -26,7 +30,7 @@ def input_items(request: Request, name: str) -> list[dict[str, Any]]:
     messages = request.messages[1 if request.echo.get("instructions") else 0 :]
     items = [item for message in paced(messages) for item in _items(message)]
     return [
-        {"id": f"{_PREFIXES.get(item['type'], 'msg')}_{name}_in{n}", "status": "completed", **item}
+        {**item, "id": f"{_PREFIXES.get(item['type'], 'msg')}_{name}_in{n}"}
         for n, item in enumerate(paced(items))
     ]
 
@@ -36,6 +40,7 @@ def _items(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     role, content = message.get("role"), message.get("content")
     if role == "tool":
         yield {
+            **_HUB_S,
             "type": "function_call_output",
             "call_id": message.get("tool_call_id"),
             "output": content if isinstance(content, str) else _content(message),
@@ -44,12 +49,16 @@ def _items(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     calls = message.get("tool_calls") or ()
     more = {name: value for name, value in message.items() if name not in _TOLD}
     if content or more or not calls:
-        yield {**more, "type": "message", "role": role, "content": _content(message)}
+        own = {"type": "message", "role": role, "content": _content(message)}
+        yield within({**_HUB_S, **own}, more, DELTA)
     for call in calls:
         kind = "custom" if "custom" in call else "function"
         beside = {n: v for n, v in call.items() if n not in ("id", "type", kind)}
+        if call.get("type", kind) != kind:
+            beside["type"] = call["type"]
         item_type = "custom_tool_call" if kind == "custom" else "function_call"
-        yield {**beside, "type": item_type, "call_id": call.get("id"), **(call.get(kind) or {})}
+        own = {"type": item_type, "call_id": call.get("id"), **(call.get(kind) or {})}
+        yield within({**_HUB_S, **own}, beside, CALL)
 
 
 def input_page(items: Sequence[dict[str, Any]], args: Mapping[str, str]) -> dict[str, Any]:

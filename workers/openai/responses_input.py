@@ -13,16 +13,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hub.errors import FieldError
+from workers.openai.responses_items import CALLS
+from workers.provider.calls import whole_call
+from workers.provider.members import CALL, DELTA, Place
+from workers.transcript import apart
 
 Messages = list[dict[str, Any]]
 
 _TEXTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
-_OF_ITEMS = frozenset(
-    {
-        "id", "type", "status", "role", "content", "call_id", "name", "arguments", "input",
-        "output", "summary", "encrypted_content", "created_by", "phase",
-    }
-)  # fmt: skip
+_OF_ALL = frozenset({"id", "type", "status", "created_by"})
+_OF_MESSAGES = _OF_ALL | {"role", "content"}
+_OF_CALLS = _OF_ALL | {"call_id", "name", *CALLS.values()}
+_OF_REASONING = _OF_ALL | {"summary", "content", "encrypted_content"}
 _FILE = ("file_id", "file_data", "file_url", "filename")
 
 
@@ -33,6 +35,7 @@ class Conversation:
         self.messages = messages
         self._find = find
         self._thoughts: dict[str, Any] = {}
+        self._thought = ""
         self._open = False
 
     def add(self, item: object, field: str) -> None:
@@ -71,23 +74,26 @@ class Conversation:
             self._open = False
             message = self._assistant()
         message["content"] = content
-        message.update(_more(item))
+        message.update(_more(item, _OF_MESSAGES, DELTA))
 
     def _call(self, item: Mapping[str, Any], kind: str) -> None:
-        call: dict[str, Any] = {"id": item.get("call_id")}
-        if kind == "custom_tool_call":
-            called = {"name": item.get("name"), "input": item.get("input") or ""}
-            call |= {"type": "custom", "custom": called}
-        else:
-            called = {"name": item.get("name"), "arguments": item.get("arguments") or ""}
-            call |= {"type": "function", "function": called}
-        self._assistant().setdefault("tool_calls", []).append({**call, **_more(item)})
+        text = item.get(CALLS[kind]) or ""
+        more = _more(item, _OF_CALLS, CALL)
+        inner = "custom" if kind == "custom_tool_call" else "function"
+        call = whole_call(item.get("call_id"), inner, item.get("name"), text, more)
+        message = self._assistant()
+        if self._thought:
+            message["reasoning_content"], self._thought = self._thought, ""
+        message.setdefault("tool_calls", []).append(call)
 
     def _reasoning(self, item: Mapping[str, Any]) -> None:
-        """Thoughts belong to what follows them. Their text alone means nothing to most models; what
-        is signed (`reasoning_details`) must come back as it was."""
+        """Thoughts belong to what follows them. Their text is wanted with a call; what is signed
+        (`reasoning_details`) must come back as it was."""
         self._open = False
-        self._thoughts |= _more(item)
+        parts = item.get("content") or item.get("summary") or ()
+        texts = [part.get("text") for part in parts if isinstance(part, Mapping)]
+        self._thought += "".join(text for text in texts if isinstance(text, str))
+        self._thoughts |= _more(item, _OF_REASONING, DELTA)
 
     def _assistant(self) -> dict[str, Any]:
         """The assistant's message that is being put together."""
@@ -99,11 +105,13 @@ class Conversation:
 
     def _say(self, message: dict[str, Any]) -> None:
         self._open = False
+        if message["role"] != "assistant":
+            self._thought = ""
         self.messages.append(message)
 
 
-def _more(item: Mapping[str, Any]) -> dict[str, Any]:
-    return {n: value for n, value in item.items() if n not in _OF_ITEMS and value is not None}
+def _more(item: Mapping[str, Any], own: frozenset[str], place: Place) -> dict[str, Any]:
+    return {n: value for n, value in apart(item, own, place).items() if value is not None}
 
 
 def _content(content: object, field: str) -> str | list[dict[str, Any]]:

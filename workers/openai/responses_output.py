@@ -16,30 +16,33 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hub.fanout.pace import LONG_TEXT, paced
 from hub.json_text import decode, go_on
+from hub.long_text import LongText, Text
+from workers.chain import Chain, in_order, text_of
 from workers.openai.responses_items import (
     ANNOTATIONS,
     CALLS,
     PREFIXES,
     Item,
     Part,
-    Pieces,
     chained,
     flat_annotation,
-    in_order,
-    joined,
     summary_part,
 )
+from workers.provider.calls import beyond
 from workers.provider.joining import Joined
 from workers.provider.members import (
     CALL,
+    CHOICE,
+    COMPLETION,
     CONTENT,
     DELTA,
     OF_REASONING,
     PARTS,
     PLAIN,
-    UNDERSTOOD,
     Place,
+    flat,
     unflat,
 )
 
@@ -52,13 +55,19 @@ _ANSWERS = frozenset({"images", "audio"})
 """Carried members that are an answer by themselves: without a message they begin one."""
 
 
+MAX_TURNS = 512
+"""Items of a response up to which thoughts and text take turns, each in an item of its own."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Output:
-    """The items so far of the generation `name`, and what was carried beside them."""
+    """The items so far of the generation `name`, and what was carried beside them; `early`: what
+    will belong to the message, where there is none yet."""
 
     name: str
     items: tuple[Item, ...] = ()
-    around: Pieces = None
+    around: Chain = None
+    early: Chain = None
     settled: int = 0
     """So many items at the front are done: they are not looked at any more."""
 
@@ -105,11 +114,12 @@ class Output:
     def beside(self) -> dict[str, Any]:
         """What was carried beside the items, by name."""
         found = Joined()
-        for place, name, value in in_order(self.around):
+        for place, name, value in [*in_order(self.early), *in_order(self.around)]:
             found.add(place, name, value)
-        return {name: v for (_, name), v in found.to_json("delta", "choice", "completion").items()}
+        told = flat(found.to_json(DELTA, CHOICE, COMPLETION))
+        return {name: value for name, value in told.items() if name != "places"}
 
-    def _text(self, kind: str, text: str, logprobs: object, said: list[Said]) -> Output:
+    def _text(self, kind: str, text: Text, logprobs: object, said: list[Said]) -> Output:
         output, item = self._open_text(_ITEM_OF[kind], said)
         number = len(item.parts) - 1
         if number < 0 or item.parts[number].kind != kind:
@@ -133,14 +143,20 @@ class Output:
 
     def _open_text(self, kind: str, said: list[Said]) -> tuple[Output, Item]:
         """The open item of that kind; other text items are complete when one of another kind
-        begins. (Tool calls stay open: more of them may come.)"""
+        begins. (Tool calls stay open: more of them may come.) Behind `MAX_TURNS` a text and a
+        reasoning go on beside each other: every further item makes each delta cost more."""
         output = self
         for item in self.items[self.settled :]:
             if item.kind == kind and not item.done:
                 return self, item
-            if item.kind in ("message", "reasoning") and not item.done:
+            if self._gives_way(item):
                 output = output._done(item, said)
         return output._new(kind, said)
+
+    def _gives_way(self, item: Item) -> bool:
+        """Whether an open item is complete because one of another kind goes on."""
+        is_text = item.kind in ("message", "reasoning")
+        return is_text and not item.done and len(self.items) < MAX_TURNS
 
     def _call(self, piece: Mapping[str, Any], said: list[Said]) -> Output:
         """One call is said after the other, as OpenAI does: clients join what stands together
@@ -148,12 +164,11 @@ class Output:
         the first is said as it comes and the others are held until it is whole."""
         kind = "custom_tool_call" if "custom" in piece else "function_call"
         called = piece.get("custom") or piece.get("function") or {}
-        output, item = self, None
+        output = self
         for known in self.items[self.settled :]:
-            if known.kind in CALLS and known.call_index == piece["index"]:
-                item = known
-            elif known.kind in ("message", "reasoning") and not known.done:
+            if self._gives_way(known):
                 output = output._done(known, said)
+        item = output._call_at(piece["index"])
         if item is None:
             while (spoken := output._spoken()) is not None and _is_whole(spoken):
                 output, spoken = output._released(spoken, said)
@@ -169,14 +184,19 @@ class Output:
             )
         elif called.get("name"):
             item = replace(item, name=item.name + called["name"])
-        members = {n: v for n, v in piece.items() if n not in UNDERSTOOD[CALL]}
-        item = replace(item, carried=chained(item.carried, CALL, members))
+        item = replace(item, carried=chained(item.carried, CALL, beyond(piece)))
         text = called.get(CALLS[item.kind])
         if text:
-            if not item.held:
+            if not (item.held or item.done):
                 said.append((f"response.{_event_of(item)}.delta", {**_where(item), "delta": text}))
-            item = replace(item, text=(item.text, text))
+            item = replace(item, text=(item.text, text), chars=item.chars + len(text))
         return output._with(item)
+
+    def _call_at(self, index: int) -> Item | None:
+        """The call of a piece. Also one that is complete: its provider may send an empty piece
+        more, or a member, after the next call has begun."""
+        calls = (item for item in reversed(self.items) if item.kind in CALLS)
+        return next((item for item in calls if item.call_index == index), None)
 
     def _spoken(self) -> Item | None:
         """The first call that is not complete: the one that is being said."""
@@ -191,7 +211,7 @@ class Output:
         begun = replace(item, text=None)
         _begin(begun, said)
         if item.text is not None:
-            text = joined(item.text)
+            text = text_of(item.text)
             said.append((f"response.{_event_of(item)}.delta", {**_where(item), "delta": text}))
         return self._with(item), item
 
@@ -209,7 +229,7 @@ class Output:
             return output
         output, home = self._home_of(name, said)
         if home is None:
-            return replace(self, around=chained(self.around, place, {name: value}))
+            return replace(self, early=chained(self.early, place, {name: value}))
         if name == ANNOTATIONS and isinstance(value, list):
             home = _annotated(home, value, said)
         return output._with(replace(home, carried=chained(home.carried, place, {name: value})))
@@ -229,7 +249,13 @@ class Output:
         item = Item(f"{PREFIXES[kind]}_{self.name}_{number}", kind, number, **fields)
         if not item.held:
             _begin(item, said)
-        return replace(self, items=(*self.items, item)), item
+        output = replace(self, items=(*self.items, item))
+        if kind == "message" and self.early is not None:
+            output = replace(output, early=None)
+            for place, name, value in paced(in_order(self.early)):
+                output = output._carried(place, name, value, said)
+            item = output.items[-1]
+        return output, item
 
     def _done(self, item: Item, said: list[Said]) -> Output:
         whole = item.to_json("completed")
@@ -249,7 +275,7 @@ class Output:
                 summed = {**where, "part": summary_part(shown["text"])}
                 said.append(("response.reasoning_summary_part.done", summed))
         if item.kind in CALLS:
-            told = {**_where(item), CALLS[item.kind]: joined(item.text)}
+            told = {**_where(item), CALLS[item.kind]: text_of(item.text)}
             if item.kind == "function_call":
                 told["name"] = item.name
             said.append((f"response.{_event_of(item)}.done", told))
@@ -270,11 +296,15 @@ def _begin(item: Item, said: list[Said]) -> None:
 
 
 def _is_whole(call: Item) -> bool:
-    """Whether a call has an object as arguments that has ended. Other inputs never are."""
-    if call.kind != "function_call" or call.text is None or not call.text[1].endswith("}"):
+    """Whether a call has an object as arguments that has ended. Other inputs never are, and long
+    ones are not looked at: each further call would take that long."""
+    if call.kind != "function_call" or not 0 < call.chars <= LONG_TEXT:
+        return False
+    assert call.text is not None
+    if not call.text[1].endswith("}"):
         return False
     try:
-        decode(joined(call.text))
+        decode(str(text_of(call.text)))
     except ValueError:
         return False
     return True
@@ -293,7 +323,7 @@ def _with_part(item: Item, part: Part, said: list[Said]) -> Item:
 
 def _annotated(item: Item, annotations: list[Any], said: list[Said]) -> Item:
     number = next((n for n, part in enumerate(item.parts) if part.kind == "content"), 0)
-    for at, annotation in enumerate(annotations, item.annotations):
+    for at, annotation in enumerate(paced(annotations), item.annotations):
         told = {"annotation_index": at, "annotation": flat_annotation(annotation)}
         where = _where(item, content_index=number)
         said.append(("response.output_text.annotation.added", {**where, **told}))
@@ -301,7 +331,7 @@ def _annotated(item: Item, annotations: list[Any], said: list[Said]) -> Item:
 
 
 def _is_text(part: Mapping[str, Any]) -> bool:
-    return part.get("type") == "text" and isinstance(part.get("text"), str)
+    return part.get("type") == "text" and isinstance(part.get("text"), str | LongText)
 
 
 def _event_of(call: Item) -> str:

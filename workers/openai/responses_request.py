@@ -9,31 +9,39 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
-from hub.errors import FieldError
 from hub.fanout.pace import paced
-from workers.openai.chat_request import (
-    Asked,
-    allow,
-    cancel_on_disconnect,
-    checked_request,
-    flag,
-    mapping,
-)
+from hub.shape import a, shaped
+from workers import message
+from workers.openai.chat_request import Asked, Question, Tokens, asked_of, read
 from workers.openai.chat_response import message_of
-from workers.openai.responses_input import Conversation, Messages, string
-from workers.request import Request
+from workers.openai.responses_input import Conversation, Messages
+from workers.request import Request, Tool
+
+_Text = Annotated[str, a("a string that is not empty", min_length=1)]
+
+
+class ResponseRequest(Question, frozen=True, kw_only=True):
+    """An item of the input has a shape for each type, and those are `responses_input`'s."""
+
+    input: _Text | Annotated[list[dict[str, Any]], a("a list of at least one item", min_length=1)]
+    instructions: str | None = None
+    previous_response_id: _Text | None = None
+    background: bool | None = None
+    max_output_tokens: Tokens | None = None
+    tools: list[Tool] | None = None
+    text: dict[str, Any] | None = None
+    reasoning: dict[str, Any] | None = None
+
 
 _OURS = frozenset(
     {
-        "input", "instructions", "model", "tools", "tool_choice", "text", "reasoning", "stream",
-        "stream_options", "background", "store", "previous_response_id", "include", "metadata",
-        "temperature", "max_output_tokens", "truncation", "hubbub",
+        *ResponseRequest.__struct_fields__, "tool_choice", "stream_options", "include", "truncation"
     }
 )  # fmt: skip
 """Parameters that are taken here; any other is passed on."""
-_REFUSED = ("conversation", "prompt", "n", "messages")
+_UNSUPPORTED = ("conversation", "prompt", "n", "messages")
 _ECHOED = (
     "instructions", "max_output_tokens", "max_tool_calls", "parallel_tool_calls",
     "previous_response_id", "reasoning", "temperature", "text", "tool_choice", "tools", "top_p",
@@ -61,29 +69,21 @@ class Past(Protocol):
 
 def response_request(body: object, models: Collection[str], past: Past) -> ResponseAsked:
     """Raises `FieldError`, `NotFound`."""
-    given = mapping(body)
-    for name in _REFUSED:
-        if name in given:
-            raise FieldError(name, "is not supported here")
-    background = flag(given, "background")
-    conversation = _conversation(given, past)
-    checked = checked_request(
-        {
-            "messages": conversation.messages,
-            "temperature": given.get("temperature"),
-            "max_tokens": given.get("max_output_tokens"),
-            "tools": [_tool(tool, f"tools[{n}]") for n, tool in enumerate(_list(given, "tools"))],
-            "metadata": given.get("metadata"),
-        },
-        model=allow(given.get("model"), models),
-        extra=_extra(given),
-        echo={"background": background, **{n: given[n] for n in _ECHOED if n in given}},
-        store=given.get("store") is not False,
-    )
+    question, given = read(body, ResponseRequest, unsupported=_UNSUPPORTED)
+    messages = _conversation(question, past)
+    background = bool(question.background)
     return ResponseAsked(
-        checked,
-        stream=flag(given, "stream"),
-        cancel_on_disconnect=cancel_on_disconnect(given),
+        asked_of(
+            question,
+            messages,
+            models,
+            max_tokens=question.max_output_tokens,
+            tools=[_tool(tool) for tool in given.get("tools", ())],
+            extra=_extra(given),
+            echo={"background": background, **{n: given[n] for n in _ECHOED if n in given}},
+        ),
+        stream=bool(question.stream),
+        cancel_on_disconnect=question.cancel_on_disconnect,
         background=background,
     )
 
@@ -94,7 +94,9 @@ def messages_after(request: Request, choice: dict[str, Any]) -> Messages:
     messages = [dict(message) for message in request.messages]
     if request.echo.get("instructions"):
         messages = messages[1:]
-    answer = {name: v for name, v in message_of(choice).items() if name == "content" or v}
+    answer = {
+        name: v for name, v in message_of(choice).items() if name == "content" or v is not None
+    }
     if not answer.get("tool_calls"):
         answer.pop("reasoning_content", None)  # where it is wanted, it is wanted with a call
     audio = answer.get("audio")
@@ -103,30 +105,25 @@ def messages_after(request: Request, choice: dict[str, Any]) -> Messages:
     return [*messages, answer]
 
 
-def _conversation(given: Mapping[str, Any], past: Past) -> Conversation:
+def _conversation(question: ResponseRequest, past: Past) -> Messages:
     messages: Messages = []
-    previous = given.get("previous_response_id")
-    if previous is not None:
-        messages += past.messages(string(previous, "previous_response_id"))
+    if question.previous_response_id is not None:
+        messages += past.messages(question.previous_response_id)
+    before = len(messages)
     conversation = Conversation(messages, past.item)
-    question = given.get("input")
-    if isinstance(question, str):
-        messages.append({"role": "user", "content": string(question, "input")})
-    elif isinstance(question, list) and question:
-        for number, item in enumerate(paced(question)):
-            conversation.add(item, f"input[{number}]")
+    if isinstance(question.input, str):
+        messages.append({"role": "user", "content": question.input})
     else:
-        raise FieldError("input", "must be a string or a list of items")
-    if given.get("instructions"):
-        text = string(given["instructions"], "instructions")
-        messages.insert(0, {"role": "system", "content": text})
-    return conversation
+        for number, item in enumerate(paced(question.input)):
+            conversation.add(item, f"input[{number}]")
+    shaped(messages[before:], message.Messages, "messages")
+    if question.instructions:
+        messages.insert(0, {"role": "system", "content": question.instructions})
+    return messages
 
 
-def _tool(tool: object, field: str) -> dict[str, Any]:
+def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
     """A tool in the older shape; a hosted one is the provider's own affair."""
-    if not isinstance(tool, Mapping) or not isinstance(tool.get("type"), str):
-        raise FieldError(field, "must be an object with a type")
     kind = tool["type"]
     if kind not in ("function", "custom") or kind in tool:
         return dict(tool)
@@ -160,7 +157,7 @@ def _extra(given: Mapping[str, Any]) -> dict[str, Any]:
         extra["logprobs"] = True
     if "tool_choice" in given:
         extra["tool_choice"] = _tool_choice(given["tool_choice"])
-    text = _object(given, "text")
+    text = given.get("text", {})
     form = text.get("format")
     if isinstance(form, Mapping) and form.get("type") == "json_schema":
         schema = {name: value for name, value in form.items() if name != "type"}
@@ -168,21 +165,7 @@ def _extra(given: Mapping[str, Any]) -> dict[str, Any]:
     elif isinstance(form, Mapping) and form.get("type") != "text":
         extra["response_format"] = dict(form)
     extra |= {name: value for name, value in text.items() if name != "format"}
-    effort = _object(given, "reasoning").get("effort")
+    effort = given.get("reasoning", {}).get("effort")
     if effort is not None:
         extra["reasoning_effort"] = effort
     return extra
-
-
-def _list(given: Mapping[str, Any], name: str) -> list[Any]:
-    value = given.get(name, [])
-    if not isinstance(value, list):
-        raise FieldError(name, "must be a list of objects")
-    return value
-
-
-def _object(given: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = given.get(name, {})
-    if not isinstance(value, Mapping):
-        raise FieldError(name, "must be an object")
-    return value

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 from hub import sse
 from hub.event import Event, compact_json
-from hub.fanout.pace import LONG_TEXT, Pace, joined, json_parts
+from hub.fanout.pace import LONG_TEXT, Pace, joined, json_parts, paced
 from hub.store.frame import Frame
 from hub.store.history import History
 from workers.dialects.block import in_turn, parsed
@@ -31,7 +31,7 @@ from workers.openai.error import error_json
 from workers.openai.responses_output import Output, Said
 from workers.provider.members import COMPLETION, PARTS, flat
 from workers.run.claim import WORKER_LOST
-from workers.transcript import SNAPSHOT, apart
+from workers.transcript import SNAPSHOT, apart, within
 
 PREFIX = "resp_"
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
@@ -49,6 +49,8 @@ class ResponseView:
     output: Output
     number: int = 0
     skip: int = -1
+
+    headers: ClassVar[Mapping[str, str]] = {}
 
     def _place(self) -> tuple[str, int, int]:
         return self.generation.id, self.number, max(self.skip, self.number - 1)
@@ -144,7 +146,7 @@ class ResponseView:
 
     def _say(self, said: Sequence[Said], out: list[bytes]) -> ResponseView:
         number = self.number
-        for event, fields in said:
+        for event, fields in paced(said):
             if number > self.skip:
                 out.append(_frame(event, {"type": event, "sequence_number": number, **fields}))
             number += 1
@@ -180,12 +182,13 @@ def response_json(generation: Generation, output: Output) -> dict[str, Any]:
         "store": generation.request.store,
         "tools": [_shown_tool(tool) for tool in echo.get("tools", [])],
         "service_tier": beside.get("service_tier") or echo.get("service_tier", "default"),
-        **{name: echo.get(name, value) for name, value in _ECHOED.items()},
+        **{name: echo.get(name, value) for name, value in ECHOED.items()},
     }
-    return {**beside, **own}
+    beside.pop("service_tier", None)
+    return within(own, beside)
 
 
-_ECHOED: Mapping[str, Any] = {
+ECHOED: Mapping[str, Any] = {
     "background": False,
     "instructions": None,
     "max_output_tokens": None,
@@ -216,13 +219,15 @@ def _shown_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
     return {"description": None, "parameters": None, "strict": None, **tool}
 
 
+_MANY_TOKENS = 100
 _CUT_SHORT = ("failed", "cancelled", "incomplete")
 
 
 def _frame(event: str, words: Mapping[str, Any]) -> bytes:
     """One event. It may hold the whole answer, several times, unless it is an ordinary delta: then
     it is written in steps, between which others run. (JSON has no line ends: one line of data.)"""
-    if event.endswith(".delta") and len(words.get("delta", "")) < LONG_TEXT:
+    tokens = words.get("logprobs") or ()
+    if event.endswith(".delta") and len(words["delta"]) < LONG_TEXT and len(tokens) < _MANY_TOKENS:
         return sse.encode(Event(compact_json(words), event))
     return joined(chain([b"event: %s\ndata: " % event.encode()], json_parts(words), [b"\n\n"]))
 
@@ -232,10 +237,11 @@ class Items:
 
     def __init__(self, name: str) -> None:
         self.output = Output(name)
+        self._step = Pace().step
 
     def add(self, delta: Mapping[str, Any]) -> None:
         if delta.get("index") == 0:  # others: choices, and parts of an application's own
-            self.output, _ = self.output.add(delta)
+            self.output, _ = self.output.add(delta, self._step)
 
 
 def read_items(
@@ -284,15 +290,23 @@ def _usage(generation: Generation) -> dict[str, Any] | None:
         "input_tokens": usage.get("prompt_tokens"),
         "input_tokens_details": {
             "cached_tokens": None,
-            **(usage.get("prompt_tokens_details") or {}),
+            **_details(usage, "input_tokens_details"),
+            **_details(usage, "prompt_tokens_details"),
         },
         "output_tokens": usage.get("completion_tokens"),
         "output_tokens_details": {
             "reasoning_tokens": None,
-            **(usage.get("completion_tokens_details") or {}),
+            **_details(usage, "output_tokens_details"),
+            **_details(usage, "completion_tokens_details"),
         },
         "total_tokens": usage.get("total_tokens"),
     }
+
+
+def _details(usage: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """What a provider may call so, and be no object: then chat completions alone repeat it."""
+    told = usage.get(name)
+    return told if isinstance(told, Mapping) else {}
 
 
 _COUNTED = (
