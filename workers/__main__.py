@@ -21,11 +21,12 @@ from hub import logs  # noqa: E402
 from hub.errors import RedisFailure, RedisUnfit  # noqa: E402
 from hub.fanout.longest_step import LongestStep  # noqa: E402
 from hub.fanout.uncaught import log_uncaught  # noqa: E402
+from hub.process import collect_for_ever, spare_the_collector  # noqa: E402
 from hub.settings import SettingError, Settings  # noqa: E402
 from hub.spans import Spans  # noqa: E402
 from hub.store.history import History  # noqa: E402
 from hub.store.redis_link import RedisLink  # noqa: E402
-from hub.store.server_check import wait_until_fit  # noqa: E402
+from hub.store.server_check import check_server, refuse_unfit, wait_until_fit  # noqa: E402
 from hub.version import build  # noqa: E402
 from workers.generators import Generators  # noqa: E402
 from workers.provider import Providers  # noqa: E402
@@ -43,20 +44,19 @@ log = logging.getLogger("workers")
 
 def main(arguments: Sequence[str] = ()) -> int:
     """Work until asked to stop (0); 2 where a setting is wrong or missing, 1 where Redis lacks what
-    is needed, with one line."""
-    try:
+    is needed, with one line. `--check`: look at both and end; a Redis that is away may come."""
+    with logs.wrong_setting_ends("workers"):
         settings = _settings(os.environ)
         providers = Providers.from_settings(settings, os.environ)
         generators = Generators.from_settings(settings)
-    except SettingError as error:
-        print(logs.complaint("workers", str(error), os.environ), file=sys.stderr)
-        return 2
+    link = RedisLink.from_settings(settings)
+    if "--check" in arguments:
+        return _check(link)
     logs.configure(settings.log_format)
     logs.take_everything(settings.log_format)
     log_uncaught()
     for line in Settings.unknown(os.environ):
         log.warning(line)
-    link = RedisLink.from_settings(settings)
     name = consumer_name()
     spans = spans_of(os.environ, "hubbub-worker")
     worker = make_worker(settings, providers, generators, link, name, spans)
@@ -72,8 +72,8 @@ def main(arguments: Sequence[str] = ()) -> int:
     try:
         wait_until_fit(link, SCRIPT_PACKAGES, asked.is_set)
     except RedisUnfit as error:
-        print(logs.complaint("workers", str(error), os.environ), file=sys.stderr)
-        return 1
+        return _refuse(error)
+    spare_the_collector()
     worker.start()
     roster = Roster(link, settings.lease_seconds)
     longest_step = LongestStep()
@@ -81,6 +81,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     version = build(*SOURCES)
     report = partial(report_for_ever, roster, name, providers, settings, longest_step, version)
     worker.loops.start("report", report)
+    worker.loops.start("collector", collect_for_ever)
     log.info("worker starts, up to %d generations at a time", settings.worker_concurrency)
     asked.wait()
     worker.stop(settings.grace_seconds, hurry)
@@ -89,6 +90,21 @@ def main(arguments: Sequence[str] = ()) -> int:
         spans.close()
     log.info("worker ends")
     return 0
+
+
+def _check(link: RedisLink) -> int:
+    try:
+        refuse_unfit(check_server(link, SCRIPT_PACKAGES, try_seconds=0))
+    except RedisUnfit as error:
+        return _refuse(error)
+    except RedisFailure:
+        pass
+    return 0
+
+
+def _refuse(unfit: RedisUnfit) -> int:
+    logs.complain("workers", f"REDIS_URL: {unfit}")
+    return 1
 
 
 def make_worker(
@@ -119,6 +135,7 @@ def consumer_name() -> str:
 
 def _settings(environ: Mapping[str, str]) -> Settings:
     settings = Settings.from_environ(environ)
+    settings.check_files()
     if settings.redis_url is None:
         raise SettingError("REDIS_URL must say which Redis to work for")
     provided = load_providers(settings, environ) or settings.generators

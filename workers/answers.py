@@ -20,7 +20,7 @@ from workers.log_reader import LogReader
 from workers.transcript import Transcript
 
 _KEPT_FROM_BYTES = 256 * 1024
-"""A log below this is read anew as fast as it is found again."""
+"""A log below this is read again as fast as it is found again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from hub.store.history import IdempotencyKey
 from hub.web.caller import Caller
 from workers.answers import Answer
 from workers.generation import Generation, channel_of, check_id
+from workers.indexes import Running
 from workers.request import Request
-from workers.store import Created, Generations, Running
+from workers.store import Created, Generations
 
 ANONYMOUS = "anonymous"
 

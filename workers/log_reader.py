@@ -1,6 +1,6 @@
 """A record's log, read from where the last reading ended.
 
-The log grows by whole lines and is replaced when the generation is begun anew. So what was read
+The log grows by whole lines and is replaced when the generation is restarted. So what was read
 once need not be read again: a reader goes on from its place, a page at a time, and takes longer
 over a long log only by the clock, never in one step (`pace`). Two things say that the log is not
 the one that was read before, and it is read from its beginning: another attempt, and a last few

@@ -28,7 +28,7 @@ def families(counts: Counts, longest_step_seconds: float) -> Iterable[Metric]:
     )
     yield GaugeMetricFamily(
         "hubbub_worker_longest_step_seconds",
-        "The longest that one step held a worker's loop of late, in the processor's time.",
+        "The longest recent step of a worker's loop, in processor time.",
         value=longest_step_seconds,
     )
     ended = CounterMetricFamily(

@@ -2,12 +2,15 @@
 
 A worker serves nothing that could be asked. Whether it is at work says Redis (`/readyz`); whether
 its process hangs must be known where Redis is away, too, or everything would be started again for
-nothing. `hubbub.probe` reads it.
+nothing. `hubbub.probe` reads it. The file's time is the machine's since it was started: the clock
+on the wall may be put forward or back.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+import time
 from pathlib import Path
 
 from hub.fanout.loops import Loop
@@ -23,6 +26,7 @@ def beat_for_ever(name: str, loop: Loop) -> None:
     while True:
         try:
             file.touch()
+            os.utime(file, (time.monotonic(), time.monotonic()))
             said = False
         except OSError as error:
             if not said:

@@ -3,13 +3,13 @@
 A Redis stream with one consumer group; this is the only place that knows its keys. A job in a
 worker's hands is an entry in the group's pending list, and its lease is the time since it was last
 renewed there: no clock but Redis' is asked. A worker renews every fifth of a lease; a job that was
-not renewed for three quarters of one has lapsed, and whoever asks next takes it over. So another
-worker has it within the lease.
+not renewed for three quarters of one has lapsed, and the worker that asks next takes it over. So
+another worker has it within the lease.
 
 Promised: a job is claimed by one worker at a time (who was paused past its lease is told so by
 `renew`, and its writes are refused by the record's fence, which is not this module's); an id has at
 most one job; a lost reply to a claim lapses like a dead worker's. The stream may vanish altogether
-(FLUSHALL, a failover): the group is made anew and the sweep (`worker`) brings the jobs back.
+(FLUSHALL, a failover): the group is made again and the sweep (`worker`) brings the jobs back.
 
 All keys have one hash tag, so every script works in a Cluster.
 """
@@ -24,7 +24,8 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from hub.store.redis_link import TRY_SECONDS, RedisLink, Script
+from hub.store.redis_link import TRY_SECONDS, RedisLink
+from hub.store.script import Script, ScriptCall
 
 BLOCK_SECONDS = 2.0
 """How long a claim waits for a job: well under the link's socket timeout, or it would be cut off
@@ -112,13 +113,17 @@ class Queue:
         """Make a job for each that has none; how many were made."""
         return int(self._link.run(_ENQUEUE, [self._stream, self._entries], generation_ids))
 
+    def enqueue_call(self, generation_id: str) -> ScriptCall:
+        """`enqueue` for one who sends it with something else."""
+        return _ENQUEUE, [self._stream, self._entries], [generation_id]
+
     def missing(self, generation_ids: Sequence[str]) -> list[str]:
         """Those that have no job."""
         found = self._link.run(_MISSING, [self._stream, self._entries], generation_ids)
         return [generation_id.decode() for generation_id in found]
 
     def drop(self, generation_id: str, totals: Mapping[str, float]) -> bool:
-        """End a generation's job whoever holds it, and count it; False where it has none."""
+        """End a generation's job, whichever worker holds it, and count it; False if it has none."""
         return self._finish(generation_id, "", totals, TRY_SECONDS)
 
     def count(self, totals: Mapping[str, float]) -> None:
@@ -241,7 +246,7 @@ class Queue:
         return bool(self._link.run(_FINISH, keys, args, try_seconds=try_seconds))
 
     def _mend(self, client: Any, error: ResponseError) -> None:
-        """Make the group anew where it is missing; whatever is in the stream is waiting again."""
+        """Make the group again where it is missing; whatever is in the stream is waiting again."""
         if not str(error).startswith("NOGROUP"):
             raise error
         try:

@@ -10,11 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
+
+from msgspec import Meta
 
 from hub.errors import FieldError
-from hub.fanout.pace import LONG_TEXT, joined, json_parts, paced, pause
+from hub.fanout.pace import LONG_TEXT, joined, json_parts, pause
 from hub.json_text import decode
+from hub.shape import ClosedShape, Shape, a, shaped
+from workers.message import Messages, check_messages
 
 MAX_CHOICES = 16
 MAX_TOKENS = 10_000_000
@@ -26,16 +30,69 @@ MAX_TEMPERATURE = 2
 QUESTION_SHOWN = 2_000
 """How many characters of a question a list or a page shows."""
 
-ROLES = ("system", "developer", "user", "assistant", "tool", "function")
-_ASKING = ("system", "developer", "user")
+_MODEL_NAME = re.compile(r"[^\s\x00-\x1f\x7f]{1,256}")
+_MODEL_WORDS = "a model's name: 1 to 256 characters without spaces"
 
-MODEL_NAME = re.compile(r"[^\s\x00-\x1f\x7f]{1,256}")
-_FIELDS = frozenset(
-    {
-        "prompt", "messages", "system", "model", "temperature", "max_tokens", "n", "stop", "tools",
-        "metadata", "producer",
-    }
-)  # fmt: skip
+_Text = Annotated[str, a("a string that is not empty", pattern=r"\S")]
+ModelName = Annotated[
+    str,
+    a(
+        _MODEL_WORDS,
+        schema={"pattern": f"^{_MODEL_NAME.pattern}$"},
+    ),
+]
+Temperature = Annotated[float, a(f"a number from 0 to {MAX_TEMPERATURE}", ge=0, le=MAX_TEMPERATURE)]
+_Stop = Annotated[str, a("a string that is not empty", min_length=1)]
+Stops = (
+    _Stop
+    | Annotated[list[_Stop], a(f"a list of at most {MAX_STOPS} strings", max_length=MAX_STOPS)]
+)
+Metadata = Annotated[
+    dict[
+        Annotated[str, Meta(max_length=MAX_METADATA_NAME)],
+        Annotated[
+            str,
+            a(f"a string of at most {MAX_METADATA_TEXT} characters", max_length=MAX_METADATA_TEXT),
+        ],
+    ],
+    a(f"an object of at most {MAX_METADATA} strings", max_length=MAX_METADATA),
+]
+
+
+class Tool(Shape, frozen=True):
+    """One of OpenAI's kinds, or a kind that its provider knows."""
+
+    type: str
+
+    words: ClassVar[str] = "an object with a type"
+
+
+class NewGeneration(ClosedShape, frozen=True):
+    """The body of `POST /generations`."""
+
+    prompt: _Text | None = None
+    messages: Messages | None = None
+    system: _Text | None = None
+    model: ModelName | None = None
+    temperature: Temperature | None = None
+    max_tokens: (
+        Annotated[
+            float, a(f"a whole number from 1 to {MAX_TOKENS}", ge=1, le=MAX_TOKENS, multiple_of=1)
+        ]
+        | None
+    ) = None
+    n: (
+        Annotated[
+            float, a(f"a whole number from 1 to {MAX_CHOICES}", ge=1, le=MAX_CHOICES, multiple_of=1)
+        ]
+        | None
+    ) = None
+    stop: Stops | None = None
+    tools: list[Tool] | None = None
+    metadata: Metadata | None = None
+    producer: Annotated[Literal["client"], a("'client': who asks sends the answer, too")] | None = (
+        None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +101,9 @@ class Request:
 
     `extra`: other parameters of OpenAI's, passed on to the provider as they are. The rest belongs
     to the face of OpenAI and no provider sees it. `usage_in_stream`: whether the chunks end with
-    one that tells the usage; `echo`: what its answers repeat of the request; `store`: whether it
-    may be listed, and found once it has ended; `producer`: nobody is asked, its creator answers
+    one that tells the usage; `functions`: whether tools were called so; `embeddings`: `extra` is
+    a body of that kind; `echo`: what its answers repeat of the request; `store`: whether it may be
+    listed, and found once it has ended; `producer`: nobody is asked, its creator answers
     (`producers`), and there may be no message.
     """
 
@@ -59,13 +117,18 @@ class Request:
     metadata: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
     usage_in_stream: bool = False
+    functions: bool = False
+    embeddings: bool = False
     echo: Mapping[str, Any] = field(default_factory=dict)
     store: bool = True
     producer: bool = False
 
     def to_json(self) -> bytes:
-        """In steps: a question may be as long as a body."""
-        return joined(json_parts({name: getattr(self, name) for name in self.__slots__}))
+        """In steps: a question may be as long as a body. What is as by default is left out: an
+        earlier version may not know the member."""
+        given = {name: getattr(self, name) for name in self.__slots__}
+        told = {n: v for n, v in given.items() if n not in _BY_DEFAULT or v != _BY_DEFAULT[n]}
+        return joined(json_parts(told))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Request:
@@ -84,6 +147,7 @@ class Request:
             tools=[],
             metadata=self.metadata,
             usage_in_stream=self.usage_in_stream,
+            functions=self.functions,
             store=self.store,
             producer=self.producer,
         )
@@ -102,171 +166,56 @@ class Request:
         return _plain_text(self.asked)
 
 
-def request_from_json(body: object, models: Collection[str] = ()) -> Request:
+_PLAIN = Request([])
+_BY_DEFAULT = {name: getattr(_PLAIN, name) for name in Request.__slots__ if name != "messages"}
+
+
+def request_from_json(body: Any, models: Collection[str] = ()) -> Request:
     """Check a body of `POST /generations`. `models` is the allowlist; empty: all are allowed."""
-    if not isinstance(body, Mapping):
-        raise FieldError("body", "must be a JSON object")
-    for name in body:
-        if name not in _FIELDS:
-            raise FieldError(str(name), "is not a field of a generation")
-    given = {name: value for name, value in body.items() if value is not None}
-    producer = _producer(given.get("producer"))
+    given = shaped(body, NewGeneration)
+    producer = given.producer is not None
     return Request(
-        messages=_messages(given, needed=not producer),
-        # Whoever answers by himself says which model it is.
-        model=check_model(given.get("model"), () if producer else models),
-        temperature=check_temperature(given.get("temperature")),
-        max_tokens=_whole(given.get("max_tokens"), "max_tokens", MAX_TOKENS),
-        n=_whole(given.get("n"), "n", MAX_CHOICES) or 1,
-        stop=check_stop(given.get("stop")),
-        tools=check_tools(given.get("tools")),
-        metadata=check_metadata(given.get("metadata")),
+        messages=_messages(given, body),
+        # A generator says which model it is.
+        model=check_model(given.model, () if producer else models),
+        temperature=given.temperature,
+        max_tokens=None if given.max_tokens is None else int(given.max_tokens),
+        n=int(given.n or 1),
+        stop=stops(given.stop),
+        tools=body.get("tools") or (),
+        metadata=given.metadata or {},
         producer=producer,
     )
 
 
-def check_model(value: object, models: Collection[str] = (), field: str = "model") -> str | None:
-    if value is None:
+def check_model(name: str | None, models: Collection[str] = ()) -> str | None:
+    if name is None:
         return None
-    if not isinstance(value, str) or not MODEL_NAME.fullmatch(value):
-        raise FieldError(field, "must be a model's name: 1 to 256 characters without spaces")
-    if models and value not in models:
-        raise FieldError(field, f"{value!r} is not one of the models here", code="unknown-model")
-    return value
+    if not _MODEL_NAME.fullmatch(name):
+        raise FieldError("model", f"must be {_MODEL_WORDS}")
+    if models and name not in models:
+        raise FieldError("model", f"{name!r} is not one of the models here", code="unknown-model")
+    return name
 
 
-def check_messages(
-    value: object, field: str = "messages", *, may_be_empty: bool = False
-) -> list[Mapping[str, Any]]:
-    """OpenAI's chat messages: the parts that every provider needs are checked, the rest passes,
-    what the hub does not know included. `may_be_empty`: also what the user says, as OpenAI has
-    it."""
-    if not isinstance(value, list) or not value:
-        raise FieldError(field, "must be a list of at least one message")
-    return [
-        _message(message, f"{field}[{i}]", may_be_empty) for i, message in enumerate(paced(value))
-    ]
+def stops(given: str | list[str] | None) -> Sequence[str]:
+    return [given] if isinstance(given, str) else given or ()
 
 
-def _producer(value: object) -> bool:
-    if value is not None and value != "client":
-        raise FieldError("producer", "must be 'client': who asks sends the answer, too")
-    return value is not None
-
-
-def _messages(given: Mapping[str, Any], *, needed: bool) -> list[Mapping[str, Any]]:
-    messages: list[Mapping[str, Any]] = []
-    if ("prompt" in given) == ("messages" in given) and (needed or "prompt" in given):
+def _messages(given: NewGeneration, body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """As they came: with all that no shape names."""
+    both = given.prompt is not None and given.messages is not None
+    neither = given.prompt is None and given.messages is None
+    if both or (neither and given.producer is None):
         raise FieldError("prompt", "give either prompt or messages")
-    if "prompt" in given:
-        prompt = _text(given["prompt"], "prompt")
-        messages = [{"role": "user", "content": prompt}]
-    elif "messages" in given:
-        messages = check_messages(given["messages"])
-    if "system" in given:
-        system = _text(given["system"], "system")
-        messages.insert(0, {"role": "system", "content": system})
+    messages: list[Mapping[str, Any]] = []
+    if given.prompt is not None:
+        messages = [{"role": "user", "content": given.prompt}]
+    elif given.messages is not None:
+        messages = list(check_messages(body["messages"]))
+    if given.system is not None:
+        messages.insert(0, {"role": "system", "content": given.system})
     return messages
-
-
-def _message(message: object, field: str, may_be_empty: bool) -> Mapping[str, Any]:
-    if not isinstance(message, Mapping):
-        raise FieldError(field, "must be an object")
-    role, content = message.get("role"), message.get("content")
-    if role not in ROLES:
-        raise FieldError(f"{field}.role", f"must be one of {', '.join(ROLES)}")
-    if content is None:
-        if role in _ASKING or (role == "assistant" and not (may_be_empty or _says(message))):
-            raise FieldError(f"{field}.content", "is missing")
-    elif isinstance(content, list):
-        _check_parts(content, f"{field}.content", may_be_empty)
-    elif not isinstance(content, str):
-        raise FieldError(f"{field}.content", "must be a string or a list of parts")
-    elif not content and role == "user" and not may_be_empty:
-        raise FieldError(f"{field}.content", "is empty")
-    return message
-
-
-def _says(message: Mapping[str, Any]) -> bool:
-    """Whether an assistant's message without content says something all the same: a call, a
-    refusal, audio, thoughts, or whatever else its provider has put in."""
-    return any(value for name, value in message.items() if name not in ("role", "content", "name"))
-
-
-def _check_parts(parts: list[object], field: str, may_be_empty: bool) -> None:
-    if not parts and not may_be_empty:
-        raise FieldError(field, "is empty")
-    for i, part in enumerate(parts):
-        if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
-            raise FieldError(f"{field}[{i}]", "must be an object with a type")
-        if part["type"] == "text" and not isinstance(part.get("text"), str):
-            raise FieldError(f"{field}[{i}].text", "must be a string")
-
-
-def _text(value: object, field: str) -> str:
-    if not isinstance(value, str):
-        raise FieldError(field, "must be a string")
-    if not value.strip():
-        raise FieldError(field, "is empty")
-    return value
-
-
-def check_temperature(value: object) -> float | None:
-    if value is None:
-        return None
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not 0 <= value <= MAX_TEMPERATURE
-    ):
-        raise FieldError("temperature", f"must be a number from 0 to {MAX_TEMPERATURE}")
-    return value
-
-
-def _whole(value: object, field: str, most: int) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise FieldError(field, f"must be a whole number from 1 to {most}")
-    return value
-
-
-def check_stop(value: object) -> list[str]:
-    stops = [value] if isinstance(value, str) else [] if value is None else value
-    if not isinstance(stops, list) or len(stops) > MAX_STOPS:
-        raise FieldError("stop", f"must be a string or a list of at most {MAX_STOPS} strings")
-    for i, stop in enumerate(stops):
-        if not isinstance(stop, str) or not stop:
-            where = "stop" if isinstance(value, str) else f"stop[{i}]"
-            raise FieldError(where, "must be a string that is not empty")
-    return stops
-
-
-def check_tools(value: object) -> list[Mapping[str, Any]]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise FieldError("tools", "must be a list of objects")
-    for i, tool in enumerate(value):
-        if not isinstance(tool, Mapping) or not isinstance(tool.get("type"), str):
-            raise FieldError(f"tools[{i}]", "must be an object with a type")
-    return value
-
-
-def check_metadata(value: object) -> Mapping[str, str]:
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping) or len(value) > MAX_METADATA:
-        raise FieldError("metadata", f"must be an object of at most {MAX_METADATA} strings")
-    for name, text in value.items():
-        if not isinstance(text, str):
-            raise FieldError(f"metadata.{name}", "must be a string")
-        if len(name) > MAX_METADATA_NAME or len(text) > MAX_METADATA_TEXT:
-            raise FieldError(
-                f"metadata.{name}",
-                f"is too long: {MAX_METADATA_NAME} characters for {MAX_METADATA_TEXT}",
-            )
-    return value
 
 
 def _plain_text(content: object) -> str:

@@ -10,11 +10,12 @@ import json
 import logging
 from dataclasses import dataclass
 
-from hub.errors import RedisUnavailable
+from hub.errors import RedisFailure
 from hub.fanout.longest_step import LongestStep
 from hub.fanout.loops import Loop
 from hub.settings import Settings
-from hub.store.redis_link import RedisLink, Script
+from hub.store.redis_link import RedisLink
+from hub.store.script import Script
 from workers.provider import ProviderFailure, Providers, asks_local_model
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class Roster:
         self._link.run(_REPORT, [self._key], [consumer, self._counts_ms, said])
 
     def forget(self, consumer: str) -> None:
-        self._link.run(_REPORT, [self._key], [consumer, 0, ""], try_seconds=1)
+        self._link.run(_REPORT, [self._key], [consumer, self._counts_ms, ""], try_seconds=1)
 
     def reports(self) -> list[Report]:
         """Those of the workers that live. Raises `RedisUnavailable`."""
@@ -113,7 +114,7 @@ def report_for_ever(
             seconds = longest_step.figures()["longest_step_cpu"]
             said = Report(own + models, problem if minds else "", seconds, version)
             roster.report(consumer, said)
-        except RedisUnavailable:
+        except RedisFailure:
             pass  # the worker's own loops say that
         except Exception:
             log.exception("the models could not be told, and are tried again")

@@ -1,13 +1,14 @@
 """Which producers have been silent for too long (contract §4: for three leases).
 
 A generation that its creator answers has no job and no worker. In the place of a worker's lease it
-has the time when its producer was last heard, by Redis' clock; whoever asks `lost` may end those
-that are silent, in a worker or in a web process.
+has the time when its producer was last heard, by Redis' clock; the process that asks `lost` may end
+those that are silent, in a worker or in a web process.
 """
 
 from __future__ import annotations
 
-from hub.store.redis_link import RedisLink, Script
+from hub.store.redis_link import RedisLink
+from hub.store.script import Script
 from workers.generation import Terminal
 
 LEASES = 3

@@ -10,7 +10,7 @@ from workers.store import Generations
 from workers.totals import FIRST_DELTA_BUCKETS
 
 RECENT = 15
-_SHOWN = ("id", "status", "model", "created", "attempt", "usage")
+LISTED = ("id", "status", "model", "created", "attempt", "usage")
 
 
 def status(generations: Generations) -> dict[str, Any]:
@@ -37,5 +37,5 @@ def status(generations: Generations) -> dict[str, Any]:
             }
             for worker in queue.workers()
         ],
-        "recent": [{name: one[name] for name in _SHOWN} for one in newest],
+        "recent": [{name: one[name] for name in LISTED} for one in newest],
     }

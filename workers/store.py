@@ -1,4 +1,4 @@
-"""The generations in Redis: create, read, list, end, delete. Knows the keys of their indexes.
+"""The generations in Redis: create, read, list, end, delete. Their indexes are `indexes`.
 
 A generation is spread over three places, because a Cluster's scripts see one hash tag at a time:
 the indexes (`{generations}`), its record with its channel (`{generation:<id>}`) and its job
@@ -7,25 +7,30 @@ of them leaves either nothing that counts or something that the workers' sweep p
 in the index `open` and has a record, but no job, gets one. (One that its creator answers never has
 a job: `silence`.)
 
-Whoever ends a generation does it in one append that carries the terminal event and the record's
-last fields, and only where the record still is what they read: of two that try, one is `Refused`,
-looks again and finds it ended. Who cancels writes the end themselves, whatever the worker is doing:
-the end is there at once also when that worker is paused, cut off or dead. The worker hears of it
-by `Queue.announce_end`, by the refusal of its next append, or at its next renewal.
+A generation is ended in one append that carries the terminal event and the record's last fields.
+The append counts only if the record has not changed since it was read: of two writers one is
+`Refused`, reads again and finds the generation ended. A cancel writes the end itself, whatever the
+worker is doing, so the end is there at once also when that worker is paused, cut off or dead. The
+worker learns of it by `Queue.announce_end`, by the refusal of its next append, or at its next
+renewal.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from hashlib import sha256
 
-from hub.errors import HubError, KeyReused, NotFound, Refused, TooMany
+from hub.errors import HubError, NotFound, Refused
 from hub.settings import Settings
-from hub.store.history import IDEMPOTENCY_SECONDS, History, IdempotencyKey, Producer, RecordWrite
-from hub.store.redis_link import Script
+from hub.store.history import (
+    APPEND,
+    History,
+    IdempotencyKey,
+    RecordWrite,
+)
+from hub.store.producer import Producer
 from hub.trace import current
 from workers.answers import Answer, Answers
 from workers.generation import (
@@ -37,6 +42,7 @@ from workers.generation import (
     generation_of,
     new_id,
 )
+from workers.indexes import UNLIMITED, Indexes, Running
 from workers.provider.sse_reader import MAX_EVENT_BYTES
 from workers.queue import Queue
 from workers.request import Request
@@ -57,15 +63,10 @@ UNSTORED_SECONDS = 60
 """How long an answer that was not to be stored (`store: false`) outlives its end: for listeners
 that are behind. Nobody else finds it."""
 
-_TAG = "generations"
 _PAGE = 500
 _TRIES = 50
-_BUSY_SECONDS = 5
-_REUSED = "this Idempotency-Key came with another body before"
 _SETTLE_SECONDS = 60
 """An id in the index without a record for so long is the rest of a crash, not a birth."""
-
-_CREATE = Script.load("workers", "create")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +75,6 @@ class Created:
 
     generation: Generation
     first: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """How many generations may run at once of those that are counted as `whose`; 0: any number."""
-
-    whose: str
-    most: int
-
-
-_UNLIMITED = Running("", 0)
 
 
 class Generations:
@@ -104,8 +94,7 @@ class Generations:
         )
         self.history = History(history.link, self.settings)
         self.answers = Answers(self.history, settings.folded_bytes)
-        self._keys = history.link.keys
-        self._index, self._open = self._keys.key(_TAG, "index"), self._keys.key(_TAG, "open")
+        self.indexes = Indexes(history.link)
         self.queue = queue
         self.silence = Silence(history.link, settings.lease_seconds)
         self.now = now
@@ -122,7 +111,7 @@ class Generations:
         *,
         owner: str = "",
         key: IdempotencyKey | None = None,
-        running: Running = _UNLIMITED,
+        running: Running = UNLIMITED,
     ) -> Created:
         """Store a generation and enqueue it. Raises `KeyReused`, `TooMany`, `RedisUnavailable`."""
         generation = Generation(
@@ -142,62 +131,27 @@ class Generations:
                 started_ms=generation.created_ms,
                 fence=secrets.token_hex(8),
             )
-        earlier = self._note(generation, key, running)
+        keep_seconds = 2 * self.settings.history_seconds + 3600
+        earlier = self.indexes.note(generation, key, running, keep_seconds)
         if earlier is not None and earlier != generation.id:
             return Created(self._complete(replace(generation, id=earlier)), first=False)
         return Created(self._complete(generation), first=True)
 
     def earlier(self, key: IdempotencyKey) -> Generation | None:
         """The generation that this key has made. Raises `KeyReused`."""
-        found = self.history.link.call(lambda client: client.get(self._once(key)))
-        if not found:
-            return None
-        body_hash, _, generation_id = found.decode().partition(" ")
-        if body_hash != key.body_hash:
-            raise KeyReused(_REUSED)
-        return self.brief(generation_id)
-
-    def _note(
-        self, generation: Generation, key: IdempotencyKey | None, running: Running
-    ) -> str | None:
-        keep_seconds = 2 * self.settings.history_seconds + 3600
-        keys = [
-            self._index,
-            self._open,
-            self._owners(generation.owner),
-            self._once(key),
-            self._keys.key(_TAG, f"running:{_short(running.whose)}"),
-        ]
-        args = [
-            generation.id,
-            generation.created_ms,
-            key.body_hash if key else "",
-            IDEMPOTENCY_SECONDS,
-            generation.created_ms - keep_seconds * 1000,
-            keep_seconds,
-            running.most,
-        ]
-        found = self.history.link.run(_CREATE, keys, args, durable=True)
-        if not found:
-            return None
-        if found[0] == b"busy":
-            raise TooMany(
-                f"at most {running.most} generations at once: wait until one has ended",
-                code="too-many-running",
-                headers={"Retry-After": str(_BUSY_SECONDS)},
-            )
-        if key is not None and found[0].decode() != key.body_hash:
-            raise KeyReused(_REUSED)
-        earlier: str = found[1].decode()
-        return earlier
+        earlier = self.indexes.earlier(key)
+        return None if earlier is None else self.brief(earlier)
 
     def _complete(self, generation: Generation) -> Generation:
         """Write the record and the job, unless they are there already."""
+        record = RecordWrite(expect={"status": ""}, fields=generation.first_fields())
+        if generation.status == "queued" and self._queued_at_once(generation, record):
+            return generation
         try:
             self.history.append(
                 generation.channel,
                 [generation.started_event] if generation.attempt else [],
-                record=RecordWrite(expect={"status": ""}, fields=generation.first_fields()),
+                record=record,
             )
         except Refused:
             # Sent before: by this call, or by the first with the same key. Or ended and deleted.
@@ -207,6 +161,15 @@ class Generations:
         elif generation.active and generation.request.producer:
             self.silence.begin(generation.id)
         return generation
+
+    def _queued_at_once(self, generation: Generation, record: RecordWrite) -> bool:
+        """Write the record and behind it the job in one round trip. False where that cannot be, or
+        was not the first writing: step by step it is found out what there is."""
+        keys, args = self.history.append_call(generation.channel, [], record=record)
+        replies = self.history.link.run_in_turn(
+            [(APPEND, keys, args), self.queue.enqueue_call(generation.id)]
+        )
+        return replies is not None and replies[0][0] == b"stored"
 
     # ── read ─────────────────────────────────────────────────────────────────────────────────
 
@@ -225,13 +188,12 @@ class Generations:
 
     def newest(self, limit: int, owner: str | None = None) -> list[Generation]:
         """The newest first, in brief: everybody's, or one owner's."""
-        index = self._index if owner is None else self._owners(owner)
         # By their ids: one that is born between two pages moves the last one of the first page
         # into the second.
         found: dict[str, Generation] = {}
         at = 0
         while len(found) < limit:
-            page = self._page(index, at, limit - len(found))
+            page = self.indexes.newest(owner or "", at, limit - len(found))
             if not page:
                 break
             at += len(page)
@@ -242,16 +204,9 @@ class Generations:
                     if generation.request.store:
                         found[generation_id] = generation
                 elif self._was_lost(created_ms):
-                    self._forget(generation_id, owner or "")
+                    self.indexes.forget(generation_id, owner or "")
                     at -= 1
         return list(found.values())
-
-    def _page(self, index: str, at: int, count: int) -> Sequence[tuple[str, float]]:
-        """Ids and when they were created."""
-        found = self.history.link.call(
-            lambda client: client.zrevrange(index, at, at + count - 1, withscores=True)
-        )
-        return [(generation_id.decode(), created_ms) for generation_id, created_ms in found]
 
     def _was_lost(self, created_ms: float) -> bool:
         """Whether an id that has no record will not get one any more."""
@@ -326,25 +281,14 @@ class Generations:
         """Cancel it where it runs, then forget it. Raises `NotFound`."""
         generation = self.cancel(generation_id, by)
         self.history.delete(generation.channel)
-        self._forget(generation_id, generation.owner)
+        self.indexes.forget(generation_id, generation.owner)
 
     def close(self, generation: Generation) -> None:
         """It has ended. What was not to be stored stays a little longer, for those behind."""
-        self.not_open(generation.id)
+        self.indexes.close(generation.id)
         if not generation.request.store:
             self.history.expire(generation.channel, UNSTORED_SECONDS)
-            self._forget(generation.id, generation.owner)
-
-    def not_open(self, generation_id: str) -> None:
-        """The sweep need not look at it any more."""
-        self._remove(self._open, generation_id)
-
-    def _forget(self, generation_id: str, owner: str) -> None:
-        for index in (self._open, self._index, self._owners(owner)):
-            self._remove(index, generation_id)
-
-    def _remove(self, index: str, generation_id: str) -> None:
-        self.history.link.call(lambda client: client.zrem(index, generation_id))
+            self.indexes.forget(generation.id, generation.owner)
 
     # ── put right ────────────────────────────────────────────────────────────────────────────
 
@@ -352,27 +296,19 @@ class Generations:
         """Enqueue every generation that has not ended and has no job; how many there were."""
         mended = at = 0
         while True:
-            page = self._open_page(at)
+            page = dict(self.indexes.open_ones(at, _PAGE))
             at += len(page)
-            missing = self.queue.missing([generation_id for generation_id, _ in page])
-            for generation_id in missing:
-                created_ms = dict(page)[generation_id]
-                mended += self._put_right(generation_id, created_ms)
+            for generation_id in self.queue.missing(list(page)):
+                mended += self._put_right(generation_id, page[generation_id])
             if len(page) < _PAGE:
                 return mended
-
-    def _open_page(self, at: int) -> Sequence[tuple[str, float]]:
-        found = self.history.link.call(
-            lambda client: client.zrange(self._open, at, at + _PAGE - 1, withscores=True)
-        )
-        return [(generation_id.decode(), created_ms) for generation_id, created_ms in found]
 
     def _put_right(self, generation_id: str, created_ms: float) -> int:
         try:
             generation = self.brief(generation_id)
         except NotFound:
             if self._was_lost(created_ms):
-                self._forget(generation_id, "")
+                self.indexes.forget(generation_id, "")
             return 0
         if generation.active and generation.request.producer:
             self.silence.begin(generation_id)
@@ -382,19 +318,6 @@ class Generations:
         self.close(generation)
         return 0
 
-    def _owners(self, owner: str) -> str:
-        """The index of one owner's generations; the one of all where there is no owner."""
-        if not owner:
-            return self._index
-        return self._keys.key(_TAG, f"of:{_short(owner)}")
-
-    def _once(self, key: IdempotencyKey | None) -> str:
-        return self._keys.key(_TAG, f"once:{key.key if key else ''}")
-
 
 def _channel(generation_id: str) -> str:
     return channel_of(check_id(generation_id))
-
-
-def _short(name: str) -> str:
-    return sha256(name.encode()).hexdigest()[:40]

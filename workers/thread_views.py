@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from flask import Blueprint, Response, request
 
-from hub.errors import FieldError, NotFound
+from hub.errors import NotFound
 from hub.identity import Action
 from hub.query import whole
+from hub.shape import Shape, a, shaped
 from hub.web.body import read_json
 from hub.web.caller import caller_of
 from hub.web.json_response import json_answer
 from hub.web.publishing import check_json
 from workers.guarded import GuardedGenerations
-from workers.threads import MAX_NAME, PREFIX, Thread, Threads, check_name
+from workers.threads import MAX_NAME, PREFIX, Thread, Threads
 
 DEFAULT_LIST = 50
 MAX_LIST = 200
 MAX_BODY_BYTES = 16 * MAX_NAME
+
+
+class Rename(Shape, frozen=True):
+    """The body of `PATCH /threads/{thread_id}`."""
+
+    name: Annotated[
+        str,
+        a(
+            f"a string of 1 to {MAX_NAME} characters that is not blank",
+            pattern=r"\S",
+            max_length=MAX_NAME,
+        ),
+    ]
 
 
 def threads_blueprint(threads: Threads, generations: GuardedGenerations) -> Blueprint:
@@ -42,9 +58,7 @@ def threads_blueprint(threads: Threads, generations: GuardedGenerations) -> Blue
         thread = _thread(thread_id, Action.CHANGE)
         check_json(request)
         body = read_json(request, MAX_BODY_BYTES, generations.all.settings)[1]
-        if not isinstance(body, dict):
-            raise FieldError("body", "must be a JSON object")
-        threads.rename(thread, check_name(body.get("name")))
+        threads.rename(thread, shaped(body, Rename).name.strip())
         return inform(thread_id)
 
     @blueprint.delete("/threads/<thread_id>")

@@ -8,7 +8,7 @@ their ids, a title and its owner.
 Each change is also published on the channel `thread:<id>` (`turn`, `renamed`, `deleted`), so that
 every page that shows the thread follows it. The events are hints: the thread itself is the truth,
 and a listener that doubts reads it. Refused: the channel's history *as* the list, which would be
-trimmed, and would let whoever may publish there write into somebody's conversation.
+trimmed, and would let every publisher of it write into a user's conversation.
 
 Redis: the hash `thread:<id>` under `{generations}`, an index of all threads and of each owner's.
 """
@@ -19,13 +19,13 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from hub.errors import FieldError, NotFound
 from hub.event import Event, compact_json
 from hub.store.history import History
-from hub.store.redis_link import Script
+from hub.store.keys import digest
+from hub.store.script import Script
 from workers.generation import Generation, when
 
 PREFIX = "thread:"
@@ -196,7 +196,7 @@ class Threads:
         """The index of one owner's threads; the one of all where there is no owner."""
         if not owner:
             return self._index
-        return f"{self._index}:of:{sha256(owner.encode()).hexdigest()[:40]}"
+        return f"{self._index}:of:{digest(owner)}"
 
 
 def thread_of(generation_metadata: Mapping[str, str]) -> str | None:
@@ -212,11 +212,3 @@ def thread_of(generation_metadata: Mapping[str, str]) -> str | None:
 
 def _full() -> FieldError:
     return FieldError("metadata.thread", f"has {MAX_TURNS} turns, which is the most")
-
-
-def check_name(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise FieldError("name", "must be a string that is not empty")
-    if len(value) > MAX_NAME:
-        raise FieldError("name", f"must have at most {MAX_NAME} characters")
-    return value.strip()

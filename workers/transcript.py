@@ -13,11 +13,13 @@ would each need a string of their own, appended in the same script, for a page t
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping
 from json.encoder import encode_basestring
 from typing import Any
 
+from hub.event import compact_json
+from hub.long_text import GrowingText, pieces_of, whole_text
 from workers.provider.joining import Joined, JoinedCall
 from workers.provider.members import (
     CHOICE,
@@ -27,6 +29,7 @@ from workers.provider.members import (
     PARTS,
     PLAIN,
     Carried,
+    Place,
     flat,
     unflat,
 )
@@ -37,19 +40,24 @@ SNAPSHOT = ("attempt", "choices", "status", "data")
 
 
 def delta_json(
-    index: int, kind: str, value: object, logprobs: object = None, carried: Carried | None = None
+    index: int,
+    kind: str,
+    value: object,
+    logprobs: object = None,
+    carried: Carried | None = None,
+    encode: Callable[[object], str] = compact_json,
 ) -> str:
-    """The data of a `delta` event: `{"index", <kind>: …}`. Written by hand: it is the hot path."""
-    said = "" if kind == "carried" else f',"{kind}":{_encoded(value)}'
+    """The data of a `delta` event: `{"index", <kind>: …}`. Written by hand: it is the hot path.
+    `encode` makes JSON of what is no text."""
+    if kind == "carried":
+        said = ""
+    else:
+        said = f',"{kind}":{encode_basestring(value) if isinstance(value, str) else encode(value)}'
     if logprobs is not None:
-        said += f',"logprobs":{_JSON.encode(logprobs)}'
+        said += f',"logprobs":{encode(logprobs)}'
     if carried:
-        said += f",{_JSON.encode(flat(carried))[1:-1]}"
+        said += f",{encode(flat(carried))[1:-1]}"
     return f'{{"index":{index}{said}}}'
-
-
-def _encoded(value: object) -> str:
-    return encode_basestring(value) if isinstance(value, str) else _JSON.encode(value)
 
 
 class Choice:
@@ -57,7 +65,7 @@ class Choice:
 
     def __init__(self, index: int) -> None:
         self.index = index
-        self._pieces: dict[str, list[str]] = {kind: [] for kind in TEXT_KINDS}
+        self._texts = {kind: GrowingText() for kind in TEXT_KINDS}
         self._calls: dict[int, JoinedCall] = {}
         self._logprobs: dict[str, list[Any]] = {}
         self._parts: list[tuple[int, Any]] = []
@@ -67,7 +75,7 @@ class Choice:
     def add(self, delta: Mapping[str, Any]) -> None:
         for kind in TEXT_KINDS:
             if kind in delta:
-                self._pieces[kind].append(delta[kind])
+                self._texts[kind].add(delta[kind])
         self._content_chars += len(delta.get("content", ""))
         for piece in delta.get("tool_calls") or ():
             index = piece["index"]
@@ -85,7 +93,7 @@ class Choice:
     def to_json(self) -> dict[str, Any]:
         """`{"index", "content", "reasoning", "tool_calls"}`, then `refusal`, `logprobs`,
         `content_parts` and what is carried, where the model gave any."""
-        text = {kind: _joined(pieces) for kind, pieces in self._pieces.items()}
+        text = {kind: growing.whole() for kind, growing in self._texts.items()}
         refusal = text.pop("refusal")
         choice: dict[str, Any] = {"index": self.index, **text}
         choice["tool_calls"] = [call.to_json() for call in self._calls.values()]
@@ -101,10 +109,11 @@ class Choice:
 
     def _content_parts(self) -> Iterable[Any]:
         """The content as OpenAI's list of parts: its texts and the others in their order."""
-        text, begun = _joined(self._pieces["content"]), 0
+        text, begun = self._texts["content"].whole(), 0
+        rest = deque(pieces_of(text))
         for at, part in [*self._parts, (len(text), None)]:
             if begun < at:
-                yield {"type": "text", "text": text[begun:at]}
+                yield {"type": "text", "text": whole_text(_taken(rest, at - begun))}
             begun = at
             if part is not None:
                 yield part
@@ -161,28 +170,32 @@ def with_all(
     return [{**found[index], "finish_reason": finish_reasons.get(index)} for index in sorted(found)]
 
 
-def within(own: Mapping[str, Any], beside: Mapping[str, Any]) -> dict[str, Any]:
-    """`own` and what was carried beside the choices in one object. A name of our own is ours: the
-    carried member of that name is `completion.<name>`."""
-    carried = {name if name not in own else f"{COMPLETION}.{name}": v for name, v in beside.items()}
+def within(
+    own: Mapping[str, Any], beside: Mapping[str, Any], place: Place = COMPLETION
+) -> dict[str, Any]:
+    """`own` and what was carried from `place` in one object. A name of our own is ours: the carried
+    member of that name is `<place>.<name>`."""
+    carried = {name if name not in own else f"{place}.{name}": v for name, v in beside.items()}
     return {**own, **carried}
 
 
-def apart(whole: Mapping[str, Any], own: Iterable[str]) -> dict[str, Any]:
+def apart(
+    whole: Mapping[str, Any], own: Collection[str], place: Place = COMPLETION
+) -> dict[str, Any]:
     """What `within` has put beside the members `own`."""
-    mine = frozenset(own)
-    return {
-        name.removeprefix(f"{COMPLETION}."): value
-        for name, value in whole.items()
-        if name not in mine
-    }
+    found = {}
+    for name, value in whole.items():
+        if name not in own:
+            bare = name.removeprefix(f"{place}.")
+            found[bare if bare in own else name] = value
+    return found
 
 
-def _joined(pieces: list[str]) -> str:
-    """The text, which takes the place of its pieces: whoever asks next shares it."""
-    if len(pieces) > 1:
-        pieces[:] = ["".join(pieces)]
-    return pieces[0] if pieces else ""
-
-
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+def _taken(pieces: deque[str], count: int) -> Iterable[str]:
+    """The first `count` characters, which are taken away."""
+    while count:
+        piece = pieces.popleft()
+        if len(piece) > count:
+            pieces.appendleft(piece[count:])
+        yield piece[:count]
+        count -= min(count, len(piece))

@@ -5,10 +5,11 @@ A worker is not needed for any of it: a generation waits in its queue until ther
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Annotated
 from urllib.parse import quote
 
 from flask import Blueprint, Response, request
+from msgspec import UNSET, UnsetType
 
 from hub.access.access import Access
 from hub.errors import FieldError
@@ -18,6 +19,7 @@ from hub.identity import Action
 from hub.json_text import parse_json
 from hub.query import whole
 from hub.settings import Settings
+from hub.shape import Shape, a, shaped
 from hub.sse import CONTENT_TYPE
 from hub.timestamp import rfc3339
 from hub.web.body import json_limits, read_body, read_question
@@ -27,7 +29,6 @@ from hub.web.publishing import check_json, idempotency_key
 from hub.web.request_head import head_of
 from hub.web.stream_response import subscribe
 from workers.dialects import DIALECTS, unknown_dialect
-from workers.dialects.ai_sdk import HEADERS as AI_SDK_HEADERS
 from workers.generation import channel_of
 from workers.guarded import GuardedGenerations
 from workers.request import request_from_json
@@ -40,6 +41,15 @@ MAX_SHARE_BYTES = 1024
 _EVENT_STREAM = CONTENT_TYPE.partition(";")[0]
 
 
+class ShareOptions(Shape, frozen=True):
+    """The body of `POST /generations/{id}/share`, which may be left out. A link lives at most as
+    long as the history."""
+
+    ttl_seconds: Annotated[int, a("a whole number of seconds, at least 1", ge=1)] | UnsetType = (
+        UNSET
+    )
+
+
 def generations_blueprint(
     generations: GuardedGenerations, delivery: Delivery, threads: Threads, access: Access
 ) -> Blueprint:
@@ -49,10 +59,10 @@ def generations_blueprint(
     @blueprint.post("/generations")
     def ask() -> Response:
         dialect = _dialect()
-        options = _options() if _wants_stream() else None
+        options = _options()
         created = _create()
         generation = created.generation
-        if options is None:
+        if not _wants_stream():
             accepted = generation.accepted_json(_prefix())
             first = 202
             if generation.request.producer:  # nothing is left to a worker
@@ -64,7 +74,6 @@ def generations_blueprint(
             answer = subscribe(
                 delivery, [generation.channel], dialect=dialect, start="start", options=options
             )
-            answer.headers.update(_headers(dialect))
         answer.headers["Location"] = f"{_prefix()}/generations/{generation.id}"
         return answer
 
@@ -95,10 +104,7 @@ def generations_blueprint(
     @blueprint.get("/generations/<generation_id>/events")
     def watch(generation_id: str) -> Response:
         channel = channel_of(generations.check_id(generation_id))
-        dialect = _dialect()
-        answer = subscribe(delivery, [channel], dialect=dialect, options=_options())
-        answer.headers.update(_headers(dialect))
-        return answer
+        return subscribe(delivery, [channel], dialect=_dialect(), options=_options())
 
     @blueprint.post("/generations/<generation_id>/cancel")
     def cancel(generation_id: str) -> Response:
@@ -160,13 +166,10 @@ def _dialect() -> str | None:
     return name
 
 
-def _headers(dialect: str | None) -> Mapping[str, str]:
-    return AI_SDK_HEADERS if dialect == "ai-sdk" else {}
-
-
 def _wants_stream() -> bool:
     """Only who names the type: `*/*` is what every program sends that has thought of nothing."""
-    return any(kind == _EVENT_STREAM and q > 0 for kind, q in request.accept_mimetypes)
+    accepted = request.accept_mimetypes
+    return any(kind.lower() == _EVENT_STREAM and q > 0 for kind, q in accepted)
 
 
 def _prefix() -> str:
@@ -181,8 +184,9 @@ def _ttl_seconds(settings: Settings) -> int:
     if not body:
         return most
     check_json(request)
-    asked = parse_json(body, json_limits(settings))
-    given = asked.get("ttl_seconds", most) if isinstance(asked, dict) else None
-    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= most:
+    given = shaped(parse_json(body, json_limits(settings)), ShareOptions).ttl_seconds
+    if given is UNSET:
+        return most
+    if given > most:
         raise FieldError("ttl_seconds", f"must be a whole number from 1 to {most}")
     return given

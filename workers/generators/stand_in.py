@@ -1,4 +1,4 @@
-"""What answers where no model can be had: a script, which says so itself.
+"""What answers where there is no model: a script, which says so itself.
 
 The launcher names it as a generator (`HUB_GENERATORS`), so a question goes the whole way that a
 model's answer goes, and every page shows all that it can show: reasoning, progress, Markdown, a

@@ -128,10 +128,6 @@ class GeneratorStream:
         return Data(name, mended(data.data), data.id and mended_text(data.id))
 
 
-def _is_count(value: object) -> bool:
-    return value is None or (type(value) is int and value >= 0)
-
-
 def _json(value: object, what: str) -> str:
     try:
         return compact_json(value)

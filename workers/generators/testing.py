@@ -68,7 +68,7 @@ def answer_of(
     finally:
         stream.close()
     for choice in transcript.choices_json():
-        answered.text, answered.reasoning = choice["content"], choice["reasoning"]
+        answered.text, answered.reasoning = str(choice["content"]), str(choice["reasoning"])
         answered.tool_calls = choice["tool_calls"]
     answered.data = transcript.data_json()
     return answered

@@ -1,8 +1,6 @@
 -- Counts: {jobs in all, jobs in a worker's hands, workers alive or unwell, totals}.
 --
 -- KEYS[3]  workers  zset     [4]  totals  hash
-local clock = redis.call('TIME')
-local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local pending = redis.pcall('XPENDING', KEYS[1], GROUP)
 return {
   redis.call('XLEN', KEYS[1]),

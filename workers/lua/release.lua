@@ -8,6 +8,7 @@ must_be_allowed('XADD', KEYS[1], '*', 'id', '')
 must_be_allowed('HSET', KEYS[2], '', '')
 local entries, released = {}, 0
 if ARGV[2] == '1' then
+  redis.call('ZREM', KEYS[3], ARGV[1]) -- also where nobody has claimed yet, and there is no group
   local held_by_it = redis.pcall('XPENDING', KEYS[1], GROUP, '-', '+', 100000, ARGV[1])
   if held_by_it.err then return 0 end
   for _, pending in ipairs(held_by_it) do entries[#entries + 1] = pending[1] end
@@ -26,6 +27,5 @@ for _, entry in ipairs(entries) do
 end
 if ARGV[2] == '1' then
   redis.call('XGROUP', 'DELCONSUMER', KEYS[1], GROUP, ARGV[1])
-  redis.call('ZREM', KEYS[3], ARGV[1])
 end
 return released

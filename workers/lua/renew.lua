@@ -4,8 +4,11 @@
 -- ARGV[1]  consumer          [2]  ms that it counts as alive          [3] …  entries
 --
 -- Returns the entries that are no longer its own.
-local clock = redis.call('TIME')
-local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local back = put_back(redis.call('ZSCORE', KEYS[3], ARGV[1]), ARGV[2])
+if back > 0 then
+  local all = redis.call('ZRANGE', KEYS[3], 0, -1, 'WITHSCORES')
+  for i = 1, #all, 2 do redis.call('ZADD', KEYS[3], moved(all[i + 1], back), all[i]) end
+end
 redis.call('ZADD', KEYS[3], now_ms + ARGV[2], ARGV[1])
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', '(' .. now_ms)
 

@@ -2,8 +2,8 @@
 --
 -- KEYS[1]  roster  hash: consumer -> until when it counts (ms), a space, JSON
 -- ARGV[1]  consumer     [2]  ms that it counts     [3]  JSON; '' forgets the worker
-local clock = redis.call('TIME')
-local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local own = redis.call('HGET', KEYS[1], ARGV[1])
+local back = put_back(own and own:match('^%d+'), ARGV[2])
 if ARGV[3] == '' then
   redis.call('HDEL', KEYS[1], ARGV[1])
 else
@@ -11,8 +11,11 @@ else
 end
 local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
-  if tonumber(all[i + 1]:match('^%d+')) < now_ms then
+  local deadline, said = all[i + 1]:match('^(%d+)( .*)$')
+  if tonumber(deadline) < now_ms then
     redis.call('HDEL', KEYS[1], all[i])
+  elseif back > 0 then
+    redis.call('HSET', KEYS[1], all[i], string.format('%.0f', moved(deadline, back)) .. said)
   end
 end
 redis.call('PEXPIRE', KEYS[1], 86400000)

@@ -1,8 +1,6 @@
 -- Roster: what the workers that live say of themselves, as JSON.
 --
 -- KEYS[1]  roster  hash: consumer -> until when it counts (ms), a space, JSON
-local clock = redis.call('TIME')
-local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local said = {}
 for _, entry in ipairs(redis.call('HVALS', KEYS[1])) do
   local counts_until, json = entry:match('^(%d+) (.*)$')

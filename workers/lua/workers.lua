@@ -1,8 +1,6 @@
 -- Workers: {name, ms that it still counts as alive, jobs in its hands} of each that lives.
 --
 -- KEYS[3]  workers  zset
-local clock = redis.call('TIME')
-local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local pending = {}
 local consumers = redis.pcall('XINFO', 'CONSUMERS', KEYS[1], GROUP)
 for _, consumer in ipairs(consumers.err and {} or consumers) do

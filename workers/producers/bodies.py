@@ -1,8 +1,8 @@
 """The bodies that are open in this process: each is told at once when its generation has ended.
 
-Who ends a generation says so on the workers' control channel, and whoever misses that finds out at
-the next append, or at the next sign of life. While a process takes bodies it also ends, like the
-workers, the generations whose producers are silent: a hub may have no worker at all.
+Who ends a generation says so on the workers' control channel, and a process that misses that finds
+out at the next append, or at the next sign of life. While a process takes bodies it also ends, like
+the workers, the generations whose producers are silent: a hub may have no worker at all.
 """
 
 from __future__ import annotations

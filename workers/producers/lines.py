@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from hub.errors import FieldError
 from hub.fanout.pace import Pace
 from hub.json_text import JsonLimits, parse_json
+from hub.shape import ClosedShape, Shape, a, shaped
 from workers.generation import Terminal
 from workers.producers.line import Completed, Line
 from workers.provider import Data, Delta, Said, json_door
@@ -35,7 +36,7 @@ from workers.provider.json_door import (
     mended_text,
     short,
 )
-from workers.provider.members import CHOICE, COMPLETION, DELTA, PARTS, unflat
+from workers.provider.members import CHOICE, COMPLETION, DELTA, PARTS, Place, unflat
 from workers.provider.sse_reader import MAX_EVENT_BYTES
 from workers.provider.tool_calls import ToolCalls
 
@@ -44,10 +45,56 @@ PRODUCER_FAILED = "producer-failed"
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
 _CODE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_COUNTED = ("prompt_tokens", "completion_tokens", "total_tokens")
-_MAX_COUNT = 2**63
+_NAME_WORDS = f"a name: {_NAME.pattern}"
+_CODE_WORDS = "a word of a-z, 0-9, '.', '_' and '-'"
+_MAX_COUNT = 2**63 - 1
 _MAX_MESSAGE = 2_000
 _IN_A_DELTA = frozenset({"index", "content", "reasoning", "refusal", "tool_calls", "logprobs"})
+
+
+_Count = Annotated[int, a("a whole number", ge=0, le=_MAX_COUNT)]
+
+
+class UsageLine(Shape, frozen=True):
+    """Counts are checked; what else a producer says of its usage stays as it is."""
+
+    prompt_tokens: _Count | None = None
+    completion_tokens: _Count | None = None
+    total_tokens: _Count | None = None
+
+
+class EndedChoice(Shape, frozen=True):
+    index: int | None = None
+    finish_reason: str | None = None
+
+
+class CompletedLine(ClosedShape, frozen=True):
+    choices: list[EndedChoice] | None = None
+    usage: UsageLine | None = None
+    cost: float | None = None
+    finish_reason: str | None = None
+
+
+class FailedLine(ClosedShape, frozen=True):
+    code: Annotated[
+        str,
+        a(_CODE_WORDS, schema={"pattern": f"^{_CODE.pattern}$"}),
+    ] = PRODUCER_FAILED
+    message: Annotated[
+        str, a(f"a string of at most {_MAX_MESSAGE} characters", max_length=_MAX_MESSAGE)
+    ] = "the producer failed"
+    retryable: bool = False
+
+
+class DataLine(ClosedShape, frozen=True):
+    """A part of the application's own."""
+
+    name: Annotated[
+        str,
+        a(_NAME_WORDS, schema={"pattern": f"^{_NAME.pattern}$"}),
+    ]
+    data: Any
+    id: str | None = None
 
 
 class Lines:
@@ -56,6 +103,7 @@ class Lines:
     def __init__(self, n: int, limits: JsonLimits) -> None:
         self._n = n
         self._others = 0
+        self._carried: set[tuple[int, Place, str]] = set()
         self._limits = limits
         self._pieces: list[bytes] = []
         self._held = 0
@@ -122,9 +170,9 @@ class Lines:
                 return Line(end=end(value[name], f"{where}.{name}"))
         if "usage" in value and not _IN_A_DELTA & value.keys():
             _alone(value, {"usage"}, where)
-            return Line(usage=_usage(value["usage"], f"{where}.usage"))
+            shaped(value["usage"], UsageLine, f"{where}.usage")
+            return Line(usage=_usage(value["usage"]))
         if "name" in value and "data" in value and not _IN_A_DELTA & value.keys():
-            _alone(value, {"name", "data", "id"}, where)
             return Line([_data(value, where)])
         return Line(self._deltas(value, where))
 
@@ -133,7 +181,7 @@ class Lines:
     def _deltas(self, value: dict[str, Any], where: str) -> list[Said]:
         if not _IN_A_DELTA & value.keys():
             raise FieldError(where, "is no delta, data, usage, completed or failed")
-        index = _index(value.get("index", 0), f"{where}.index", self._n)
+        index = _check_index(value.get("index", 0), f"{where}.index", self._n)
         found: list[Delta] = []
         for kind in ("reasoning", "content", "refusal"):
             text = value.get(kind)
@@ -157,7 +205,9 @@ class Lines:
         for position, piece in enumerate(value):
             if not isinstance(piece.get("function") or piece.get("custom") or {}, Mapping):
                 raise FieldError(f"{where}[{position}].function", "must be an object")
-        return self._calls.setdefault(index, ToolCalls(self._pace.step)).read(value, torn=True)
+        return self._calls.setdefault(index, ToolCalls(self._pace.step, patience=0)).read(
+            value, torn=True
+        )
 
     def _with_what_is_beside(
         self, index: int, found: list[Delta], value: dict[str, Any], where: str
@@ -179,8 +229,9 @@ class Lines:
         if parts is not None and not _are_objects(parts):
             raise FieldError(f"{where}.{PARTS}", "must be a list of objects")
         self._others += len(parts or ())
-        if len(carried) > MAX_CARRIED or self._others > MAX_PARTS:
-            problem = f"holds more than {MAX_CARRIED} members, or all lines {MAX_PARTS} parts"
+        self._carried.update((index, place, name) for place, name in carried)
+        if len(self._carried) > MAX_CARRIED or self._others > MAX_PARTS:
+            problem = f"with it all lines hold more than {MAX_CARRIED} members or {MAX_PARTS} parts"
             raise FieldError(where, problem)
         if not found and (logprobs is not None or carried):
             kind: Any = "content" if logprobs is not None else "carried"
@@ -194,26 +245,17 @@ class Lines:
     def _completed(self, value: object, where: str) -> Completed:
         if value is None or value is True:
             return Completed({})
-        if not isinstance(value, dict):
-            raise FieldError(where, "must be an object")
-        _alone(value, {"choices", "usage", "cost", "finish_reason"}, where)
+        said = shaped(value, CompletedLine, where)
         reasons = {}
-        if "finish_reason" in value:
-            reasons[0] = _reason(value["finish_reason"], f"{where}.finish_reason")
-        choices = value.get("choices") or []
-        if not isinstance(choices, list):
-            raise FieldError(f"{where}.choices", "must be a list")
-        for position, choice in enumerate(choices):
-            at = f"{where}.choices[{position}]"
-            if not isinstance(choice, dict):
-                raise FieldError(at, "must be an object")
-            index = _index(choice.get("index", position), f"{at}.index", self._n)
-            reasons[index] = _reason(choice.get("finish_reason"), f"{at}.finish_reason")
-        cost = value.get("cost")
-        if cost is not None and (isinstance(cost, bool) or not isinstance(cost, int | float)):
-            raise FieldError(f"{where}.cost", "must be a number")
+        if said.finish_reason is not None:
+            reasons[0] = _reason(said.finish_reason)
+        for position, choice in enumerate(said.choices or ()):
+            index = position if choice.index is None else choice.index
+            _check_index(index, f"{where}.choices[{position}].index", self._n)
+            reasons[index] = _reason(choice.finish_reason)
+        assert isinstance(value, dict)
         usage = value.get("usage")
-        return Completed(reasons, None if usage is None else _usage(usage, f"{where}.usage"), cost)
+        return Completed(reasons, None if usage is None else _usage(usage), said.cost)
 
 
 def _are_objects(value: object) -> bool:
@@ -222,57 +264,35 @@ def _are_objects(value: object) -> bool:
 
 def _failed(value: object, where: str) -> Terminal:
     given = {"message": value} if isinstance(value, str) else value
-    if given is None or given is True:
-        given = {}
-    if not isinstance(given, dict):
-        raise FieldError(where, "must be an object")
-    _alone(given, {"code", "message", "retryable"}, where)
-    code = given.get("code", PRODUCER_FAILED)
-    if not isinstance(code, str) or not _CODE.fullmatch(code):
-        raise FieldError(f"{where}.code", "must be a word of a-z, 0-9, '.', '_' and '-'")
-    message = given.get("message", "the producer failed")
-    if not isinstance(message, str) or len(message) > _MAX_MESSAGE:
-        raise FieldError(f"{where}.message", f"must be a string of at most {_MAX_MESSAGE}")
-    retryable = given.get("retryable", False)
-    if not isinstance(retryable, bool):
-        raise FieldError(f"{where}.retryable", "must be true or false")
-    return Terminal.failed(code, mended_text(message), retryable=retryable)
+    said = FailedLine() if given is None or given is True else shaped(given, FailedLine, where)
+    if not _CODE.fullmatch(said.code):
+        raise FieldError(f"{where}.code", f"must be {_CODE_WORDS}")
+    return Terminal.failed(said.code, mended_text(said.message), retryable=said.retryable)
 
 
-def _data(value: Mapping[str, Any], where: str) -> Data:
-    name, part_id = value["name"], value.get("id")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise FieldError(f"{where}.name", "must be a name: [A-Za-z][A-Za-z0-9._-]{0,63}")
-    if part_id is not None and not isinstance(part_id, str):
-        raise FieldError(f"{where}.id", "must be a string")
-    return Data(name, mended(value["data"]), part_id and short(mended_text(part_id), "an id"))
+def _data(value: object, where: str) -> Data:
+    said = shaped(value, DataLine, where)
+    if not _NAME.fullmatch(said.name):
+        raise FieldError(f"{where}.name", f"must be {_NAME_WORDS}")
+    return Data(said.name, mended(said.data), said.id and short(mended_text(said.id), "an id"))
 
 
-def _usage(value: object, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise FieldError(where, "must be an object")
-    for name in _COUNTED:
-        count = value.get(name)
-        if count is not None and (type(count) is not int or not 0 <= count < _MAX_COUNT):
-            raise FieldError(f"{where}.{name}", "must be a whole number")
+def _usage(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of a usage whose shape was checked."""
     found = {name: inner for name, inner in value.items() if inner is not None}
     if "total_tokens" not in found and "prompt_tokens" in found:
         found["total_tokens"] = found["prompt_tokens"] + found.get("completion_tokens", 0)
     return found
 
 
-def _index(value: object, where: str, n: int) -> int:
+def _check_index(value: object, where: str, n: int) -> int:
     if type(value) is not int or not 0 <= value < n:
         raise FieldError(where, f"must be a whole number from 0 to {n - 1}")
     return value
 
 
-def _reason(value: object, where: str) -> str:
-    if value is None:
-        return "stop"
-    if not isinstance(value, str):
-        raise FieldError(where, "must be a string")
-    return short(mended_text(value), "a finish reason")
+def _reason(value: str | None) -> str:
+    return "stop" if value is None else short(mended_text(value), "a finish reason")
 
 
 def _are_places(places: object, value: Mapping[str, Any]) -> bool:

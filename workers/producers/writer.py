@@ -24,6 +24,7 @@ from hub.errors import Overloaded, RedisUnavailable, Refused, RequestError, TooL
 from hub.fanout.sender import Ready
 from hub.process import fresh_name
 from hub.store.history import APPEND, History, RecordWrite
+from hub.store.pipe import unpacked
 from workers.generation import (
     Generation,
     Terminal,
@@ -285,7 +286,7 @@ def send_all(history: History, publisher: Ready) -> None:
             call = publisher.call()
             if call is None:
                 return
-            reply = history.link.run(APPEND, *call, durable=True)
+            reply = history.link.run(APPEND, *unpacked(call), durable=True)
             more = publisher.settle(reply)
         except RedisUnavailable:
             raise
