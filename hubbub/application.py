@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -17,7 +16,7 @@ from hub.access.limits import Limits
 from hub.fanout.delivery import Delivery
 from hub.identity import Action
 from hub.metrics import families as own_families
-from hub.settings import SettingError, Settings
+from hub.settings import Settings
 from hub.store.history import History
 from hub.store.redis_link import RedisLink
 from hub.store.server_check import check_server, wait_until_fit
@@ -119,7 +118,7 @@ def application_of(
     face = OpenAIFace(guarded, delivery)
     providers = known_providers(settings, os.environ)
     app.register_blueprint(openai_blueprint(face, known_models(settings, providers, roster)))
-    app.register_blueprint(embeddings_blueprint(providers, settings))
+    app.register_blueprint(embeddings_blueprint(face))
     app.register_blueprint(responses_blueprint(face))
     app.register_blueprint(ai_sdk_blueprint(face))
     app.register_blueprint(ag_ui_blueprint(face))
@@ -161,7 +160,5 @@ def application_of(
 
 def from_environment() -> Flask:
     """The application that the environment asks for; a wrong setting ends the process in a line."""
-    try:
+    with logs.wrong_setting_ends("hubbub", status=1):
         return create_app(Settings.from_environ(os.environ))
-    except SettingError as error:
-        sys.exit(logs.complaint("hubbub", str(error), os.environ))

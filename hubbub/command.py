@@ -34,5 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # gunicorn would put it, a `workers/` of somebody's program would hide ours.
         if os.getcwd() not in sys.path:
             sys.path.append(os.getcwd())
-    status: int = import_module(module).main(words)
+    try:
+        command = import_module(module)
+    except KeyboardInterrupt:  # while it is still being loaded
+        return 130
+    status: int = command.main(words)
     return status

@@ -1,4 +1,5 @@
-"""Settings of an application: `app.config["HUBBUB_…"]` in front of the environment.
+"""Settings of a program that serves, from the environment; and of an application, where
+`app.config["HUBBUB_…"]` stands in front of it.
 
 A setting `HUB_HISTORY_EVENTS` is `HUBBUB_HISTORY_EVENTS` there, and one without `HUB_`, such as
 `REDIS_URL`, is `HUBBUB_REDIS_URL`. Values may be what Python has for them.
@@ -7,10 +8,11 @@ A setting `HUB_HISTORY_EVENTS` is `HUBBUB_HISTORY_EVENTS` there, and one without
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import fields
 from typing import Any
 
+from hub.access.keys import keys_of
 from hub.settings import SettingError, Settings
 
 _PREFIX = "HUBBUB_"
@@ -23,6 +25,22 @@ def settings_of(config: Mapping[str, Any], environ: Mapping[str, str]) -> Settin
         if name.startswith(_PREFIX) and name not in known:
             raise SettingError(f"{name} is no setting")
     return Settings.from_environ(environ_of(config, environ))
+
+
+def settings_to_serve(environ: MutableMapping[str, str]) -> Settings:
+    """Those of a program that others reach, and whose keys and files must be there at once. Raises
+    `SettingError`.
+
+    `SCRIPT_NAME` is another name for `HUB_BASE_PATH`. It goes: gunicorn would cut it from every
+    path, and fail at the probes that come without it.
+    """
+    if name := environ.pop("SCRIPT_NAME", ""):
+        environ.setdefault("HUB_BASE_PATH", name)
+    settings = Settings.from_environ(environ)
+    settings.check_bind()
+    settings.check_files()
+    keys_of(settings)
+    return settings
 
 
 def environ_of(config: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, str]:

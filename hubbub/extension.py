@@ -93,7 +93,7 @@ class Hubbub:
 
     def close(self, app: Flask) -> None:
         """End what this process has of the application: its connections, and its streams' thread
-        where there is one. It is made anew when it is used again."""
+        where there is one. It is made again when it is used."""
         of_processes: PerProcess[_Parts] = app.extensions[_EXTENSION]
         parts = of_processes.forget()
         if parts is not None:

@@ -4,34 +4,45 @@ Read in gunicorn's master, before gevent has patched anything: nothing here may 
 requests, or its processes are patched by half.
 """
 
-import logging
 import math
 import os
 import resource
 import shutil
 import sys
 import tempfile
+from contextlib import suppress
 from typing import Any
 
 from gunicorn.errors import HaltServer
 
 from hub import logs, open_files
-from hub.access.keys import keys_of
-from hub.settings import SettingError, Settings, take_script_name
+from hub.settings import SettingError, Settings
+from hubbub.configuration import settings_to_serve
 
-take_script_name(os.environ)
-try:
-    settings = Settings.from_environ(os.environ)
-    settings.check_bind()
-    keys_of(settings)
+
+def _folder_for_files() -> str:
+    """Where a file can be made and written to. It is tried: what permissions say of a /dev/shm that
+    is full, or that a sandbox closes, is not true. Raises `SettingError`."""
+    try:
+        for folder in ("/dev/shm", tempfile.gettempdir()):
+            with suppress(OSError), tempfile.TemporaryFile(dir=folder) as file:
+                file.write(bytes(4096))
+                file.flush()
+                return folder
+    except FileNotFoundError:
+        pass  # `gettempdir` has tried all that there are
+    raise SettingError("TMPDIR must name a folder that files can be written into: none can be")
+
+
+with logs.wrong_setting_ends("hubbub"):
+    settings = settings_to_serve(os.environ)
     if settings.redis_url is None:
         raise SettingError(
             "REDIS_URL must be set, for example redis://127.0.0.1:6379/0 "
             "(make run brings a Valkey of its own)"
         )
-except SettingError as error:
-    print(logs.complaint("hubbub", str(error), os.environ), file=sys.stderr, flush=True)
-    raise SystemExit(2) from None
+    # The workers' sign of life is a file; on a disk, a slow disk would look like a hung worker.
+    worker_tmp_dir = _folder_for_files()
 
 _host = settings.host.strip("[]")
 bind = [f"[{_host}]:{settings.port}" if ":" in _host else f"{_host}:{settings.port}"]
@@ -39,7 +50,10 @@ if settings.admin_port is not None:
     bind.append(f"127.0.0.1:{settings.admin_port}")
 workers = settings.web_concurrency
 worker_class = "hub.web.gunicorn_worker.Worker"
-backlog = 2048
+# The kernel gives less where its `somaxconn` is lower (4096 on Linux). A connection that finds no
+# place depends on TCP's retries, seconds later. If only its request was lost, it looks like one
+# that asks nothing.
+backlog = 8192
 
 # Streams that stay in gunicorn (the portable path) count here; those that were taken over count
 # only as descriptors.
@@ -53,8 +67,6 @@ keepalive = 5
 
 # One path for all instances of a user: the second one would take the first one's.
 control_socket_disable = True
-# The workers' sign of life is a file; on a disk, a slow disk would look like a hung worker.
-worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 # Nobody is believed about whom a request came from or how: asking that of each request would also
 # take a twentieth of an arrival.
@@ -64,15 +76,15 @@ forwarded_allow_ips = ""
 accesslog = None
 errorlog = "-"
 loglevel = "info"
-# In the form of all other lines; so is what Python warns of.
-logging.captureWarnings(True)
+# In the form of all other lines; so is what Python warns of, what nobody catches, what is printed.
+logs.take_everything(settings.log_format)
 logconfig_dict = {
     "formatters": {"hubbub": {"()": "hub.logs.formatter", "log_format": settings.log_format}},
     "handlers": {
         "stderr": {
             "class": "logging.StreamHandler",
             "formatter": "hubbub",
-            "stream": "ext://sys.stderr",
+            "stream": "ext://sys.__stderr__",
         }
     },
     "root": {"level": "WARNING", "handlers": ["stderr"]},
@@ -98,23 +110,24 @@ def _raise_descriptor_limit(wanted: int) -> None:
         except (ValueError, OSError):
             pass  # only root may go beyond the hard limit
     if problem := open_files.shortage(settings):
-        print(logs.complaint("hubbub", problem, os.environ), file=sys.stderr, flush=True)
+        logs.complain("hubbub", problem)
 
 
 # Where the processes of this gunicorn write their figures, for each to add them up.
-_scoreboards = worker_tmp_dir or tempfile.gettempdir()
-_scoreboard = os.path.join(_scoreboards, f"hubbub-{os.getpid()}")
+_scoreboard = os.path.join(worker_tmp_dir, f"hubbub-{os.getpid()}")
 raw_env = [f"HUBBUB_SCOREBOARD={_scoreboard}"]
 
 
 def on_starting(server: Any) -> None:
     for line in Settings.unknown(os.environ):
         server.log.warning(line)
-    os.makedirs(_scoreboard, mode=0o700, exist_ok=True)
-    for name in os.listdir(_scoreboards):  # of those that were killed
-        number = name.removeprefix("hubbub-")
-        if name != number and number.isdigit() and _has_gone(int(number)):
-            shutil.rmtree(os.path.join(_scoreboards, name), ignore_errors=True)
+    # A folder that cannot be listed, or is full by now, costs figures alone.
+    with suppress(OSError):
+        os.makedirs(_scoreboard, mode=0o700, exist_ok=True)
+        for name in os.listdir(worker_tmp_dir):  # of those that were killed
+            number = name.removeprefix("hubbub-")
+            if name != number and number.isdigit() and _has_gone(int(number)):
+                shutil.rmtree(os.path.join(worker_tmp_dir, name), ignore_errors=True)
 
 
 def _has_gone(pid: int) -> bool:
@@ -132,9 +145,10 @@ def _say_no_more_of_a_halt(kind: type[BaseException], error: BaseException, trac
     ended at once, the second one's end reaches the arbiter while it halts for the first one's, and
     would be shown as a traceback."""
     if kind is not HaltServer:
-        sys.__excepthook__(kind, error, trace)
+        _say_uncaught(kind, error, trace)
 
 
+_say_uncaught = sys.excepthook
 sys.excepthook = _say_no_more_of_a_halt
 
 

@@ -2,7 +2,8 @@
 
 `hubbub run`, `python app.py` and `make run` come here. Promises:
 
-* Settings are checked before anything is started; a wrong one is one line and status 2.
+* Settings are checked before anything is started; a wrong one is one line and status 2. So is a
+  Redis of somebody's that answers and will not do (1).
 * A part that died is named and started again, after a pause that grows (`parts/post.py`). One that
   cannot be kept alive ends the others: the launcher says which it was and its last words, with
   status 1. Where the local model cannot load, everything else runs, one line says what to do, and a
@@ -23,6 +24,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -32,12 +34,13 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from hub import logs
-from hub.settings import SettingError, Settings, take_script_name
+from hub.settings import Settings
 from hub.showing import printable, without_passwords
 from hubbub import place
+from hubbub.configuration import settings_to_serve
 from hubbub.parts import address, model, valkey
 from hubbub.parts.console import Console
-from hubbub.parts.data import DataDirectory, remove_abandoned
+from hubbub.parts.data import DataDirectory, holder, remove_abandoned
 from hubbub.parts.errors import CannotStart, PartDied, Stopped
 from hubbub.parts.part import Part
 from hubbub.parts.post import Post
@@ -50,17 +53,15 @@ T = TypeVar("T")
 
 
 def main(arguments: Sequence[str] = ()) -> int:
-    """Run the stack until it is stopped (0), cannot run (1) or a setting is wrong (2)."""
-    take_script_name(os.environ)
-    try:
-        settings = Settings.from_environ(os.environ)
-        settings.check_bind()
-    except SettingError as error:
-        print(logs.complaint("hubbub", str(error), os.environ), file=sys.stderr)
-        return 2
+    """Run the stack until it is stopped (0) or cannot run (1); a wrong setting ends the process."""
+    with logs.wrong_setting_ends("hubbub"):
+        settings = settings_to_serve(os.environ)
+    if status := _check_worker(settings):
+        return status
     # What is kept of questions, answers and keys is its owner's alone.
     os.umask(0o077)
     console = Console(settings.log_format)
+    logs.take_everything(settings.log_format)
     launcher = Launcher(settings, console, follow_parent="--follow-parent" in arguments)
     try:
         launcher.start()
@@ -74,6 +75,16 @@ def main(arguments: Sequence[str] = ()) -> int:
     finally:
         launcher.end()
     return 0
+
+
+def _check_worker(settings: Settings) -> int:
+    """0 where a worker finds its files, its modules and a Redis of somebody's right; else it has
+    said what is wrong. A process of its own: a module may do anything as it is imported."""
+    if not (settings.providers_file or settings.generators or settings.redis_url):
+        return 0
+    known_later = {"HUB_NO_MODEL": "?", "REDIS_URL": settings.redis_url or "unix:///not/yet"}
+    command = _hubbub("worker", "--check")
+    return subprocess.run(command, env={**place.environ(os.environ), **known_later}).returncode
 
 
 class Launcher:
@@ -96,7 +107,7 @@ class Launcher:
     def start(self) -> None:
         self._say("Hubbub is starting.")
         host, port = self.settings.host, self.settings.port
-        listening = address.listening_socket(host, port, self._pause)
+        listening = self._take_port(host, port)
         self._listening.append(listening)
         if (admin := self.settings.admin_port) is not None:
             self._listening.append(
@@ -126,6 +137,14 @@ class Launcher:
             "Ctrl-C ends everything.",
         )
 
+    def _take_port(self, host: str, port: int) -> socket.socket:
+        try:
+            return address.listening_socket(host, port, self._pause)
+        except CannotStart as error:
+            if who := holder(self._root, port):
+                raise CannotStart(f"{who} has port {port}: set PORT to another") from None
+            raise error
+
     def _start_valkey(self, data: DataDirectory) -> str:
         if self.settings.redis_url:
             return "yours"
@@ -144,7 +163,7 @@ class Launcher:
         return f"an embedded Valkey, its data in {_relative(data.path)}/: {kept}"
 
     def _start_model(self, data: DataDirectory) -> str:
-        """What answers questions, in the user's words. That it cannot be had stops nothing else."""
+        """What answers questions, in the user's words. Its absence stops nothing else."""
         given = self.settings.openai_base_url or self.settings.providers_file
         if given or self.settings.openai_api_key:
             return f"yours, at {without_passwords(given)}" if given else "OpenAI's, by your key"
@@ -155,15 +174,22 @@ class Launcher:
             self.env["HUB_NO_MODEL"] = reason
             if self.settings.generators:
                 return f"none: {reason}"
-            self.env |= {"HUB_GENERATORS": model.STAND_IN_GENERATOR, "HUB_MODEL": model.STAND_IN}
+            self.env["HUB_GENERATORS"] = model.STAND_IN_GENERATOR
+            self._answers_alone(model.STAND_IN)
             return f"none: {reason};\n          a script answers in its place, and says so"
-        if self.settings.model not in (None, model.NAME):
-            self._say(f"HUB_MODEL is not used: the local model is {model.NAME}.")
-        self.env["HUB_MODEL"] = model.NAME
+        self._answers_alone(model.NAME)
         return (
             "SmolLM2-135M on this machine's CPU: real, very small, often wrong;\n"
             "          for another set OPENAI_API_KEY, or OPENAI_BASE_URL"
         )
+
+    def _answers_alone(self, name: str) -> None:
+        """There is no other model than this one, whatever the settings name."""
+        given = {"HUB_MODEL": self.settings.model, "HUB_MODELS": ",".join(self.settings.models)}
+        for setting, value in given.items():
+            if value and value != name:
+                self._say(f"{setting} is not used: there is {name} alone.")
+        self.env |= {"HUB_MODEL": name, "HUB_MODELS": ""}
 
     def _serve_model(self, data: DataDirectory, packages: model.Packages) -> str:
         """Start it and read its address, the one line that it prints. Why it does not serve."""
@@ -173,7 +199,7 @@ class Launcher:
             problem = self._fetch_weights(data, packages)
             if problem:
                 return problem
-        # Whoever else is on this machine reaches its port, and has no key.
+        # Other users of this machine reach its port, and have no key.
         key = self.env["HUB_LOCAL_MODEL_KEY"] = secrets.token_urlsafe(32)
         env = {**packages.environ(self.env), model.KEY: key}
         read, write = os.pipe()
@@ -185,7 +211,7 @@ class Launcher:
             os.set_blocking(read, False)
             line = self._wait("model", lambda: answer.readline() or part.ended(), "to load")
         if not isinstance(line, bytes):
-            return model.why_not(data.last_lines("model.log"))
+            return model.why_not(data.last_lines("model.log"), part.how_it_ended())
         url = line.decode().strip()
         self.env["HUB_LOCAL_MODEL_URL"] = f"{url}/v1"
         again = model.command(port=urlsplit(url).port or 0)

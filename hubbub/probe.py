@@ -44,7 +44,7 @@ def of_worker(settings: Settings) -> str:
     if settings.pulse_file is None:
         return "HUB_PULSE_FILE is not set"
     try:
-        silent = time.time() - Path(settings.pulse_file).stat().st_mtime
+        silent = time.monotonic() - Path(settings.pulse_file).stat().st_mtime
     except OSError as error:
         return f"{settings.pulse_file}: {error.strerror}"
     return f"no sign of life for {silent:.0f} s" if silent > SILENT_SECONDS else ""

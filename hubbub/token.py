@@ -13,6 +13,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from hub.access.minting import mint, seconds_of
 from hub.settings import SettingError, Settings
@@ -47,8 +48,15 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """Complains as the other commands do: in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"hubbub: {message}; see `{self.prog} --help`\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="hubbub token",
         description="Mint a token with the secret that the hub has (HUB_JWT_SECRET).",
         epilog="examples:\n"

@@ -83,7 +83,7 @@ def listen(
     count: int | None,
     as_json: bool,
 ) -> int:
-    """Print events as they come, over every break of the connection.
+    """Print events as they come, also after a break of the connection.
 
     Up to 8 channels share one connection. Whatever was lost is said on standard error, and with
     --json also as an event `gap`.
@@ -134,7 +134,7 @@ def _show(channel: str, event: Parsed, *, as_json: bool, several: bool) -> None:
 
 
 def _tell(event: Parsed, *, as_json: bool) -> None:
-    """The hub's own words, as far as they concern whoever reads along."""
+    """The hub's own words, as far as they concern a reader."""
     data = json.loads(event.data)
     if event.event == "closing":
         say(f"hubbub: the hub closes the stream: {data['reason']}", to=sys.stderr)

@@ -22,7 +22,7 @@ _WORDS = {"ok": "ok", "note": "note", "ill": "ILL"}
 @click.option("--json", "as_json", is_flag=True, help="Each finding as a JSON object on a line.")
 @to_a_hub
 def doctor(remote: Remote, long: bool, as_json: bool) -> int:
-    """Find what stands in the way of streams.
+    """Find what stops or delays streams.
 
     Ask from where the clients are, at the address that they use. Each finding says what was seen
     and, where something is wrong, why and what mends it. The status is 1 if anything is ILL.

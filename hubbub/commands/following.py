@@ -23,7 +23,7 @@ _BEFORE_THE_ANSWER = OWN_TYPES | {"started"}
 
 
 class Left(Exception):
-    """Ctrl-D: whoever watched has seen enough. The generation goes on."""
+    """Ctrl-D: the person has seen enough. The generation goes on."""
 
 
 _Found = Parsed | Left | RemoteError | None

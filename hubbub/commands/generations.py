@@ -217,7 +217,7 @@ def _print_event(event_id: str, event: str, data: Mapping[str, Any]) -> None:
 
 
 def _tell_begun_anew(reason: str, generation_id: str) -> bool:
-    """Whether the printing may go on. A terminal shows where it began anew; what went into a pipe
+    """Whether the printing may go on. A terminal shows where it began again; what went into a pipe
     cannot be taken back."""
     if sys.stdout.isatty():
         say(f"\n[begun anew: {reason}]", to=sys.stderr)

@@ -49,6 +49,7 @@ ELSEWHERE = {
     Examples:
       REDIS_URL=redis://localhost OPENAI_API_KEY=… hubbub worker
       REDIS_URL=redis://localhost HUB_GENERATORS=agent=mine.agent:answer hubbub worker
+      hubbub worker --check  # say what is wrong with the settings, and end
     """,
     "token": """Mint a token with the hub's secret.
 
@@ -77,7 +78,7 @@ class _InOrder(click.Group):
 def program(context: click.Context, url: str | None) -> None:
     """Run a Hubbub, and talk to one.
 
-    HUB_URL says which hub (http://127.0.0.1:8000 unless set), HUB_TOKEN who asks.
+    HUB_URL is the hub (http://127.0.0.1:8000 unless set), HUB_TOKEN your token for it.
 
     \b
     Examples:
@@ -126,7 +127,8 @@ def main(arguments: Sequence[str]) -> int:
         error.show()
         return SENSELESS
     except click.ClickException as error:
-        return _complain(error.format_message(), _see(error), SENSELESS)
+        # A list of choices comes in lines of its own.
+        return _complain(" ".join(error.format_message().split()), _see(error), SENSELESS)
     except RemoteError as error:
         return _complain(str(error), what_to_do(error), REFUSED)
     except UnicodeEncodeError:
@@ -147,7 +149,9 @@ class _Said(logging.Handler):
 
 
 def _complain(what: str, to_do: str, status: int) -> int:
-    say(f"{NAME}: {what.rstrip('.')}{'; ' if to_do else ''}{to_do}", to=sys.stderr)
+    if to_do:
+        what = f"{what} ({to_do})" if what.endswith("?") else f"{what.rstrip('.')}; {to_do}"
+    say(f"{NAME}: {what.rstrip('.')}", to=sys.stderr)
     return status
 
 

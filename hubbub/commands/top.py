@@ -92,9 +92,9 @@ def _lines(url: str, data: Mapping[str, Any]) -> Iterator[str]:
     yield _redis(data["redis"])
     if "jobs" not in data:
         return
-    ended = ", ".join(f"{number:.0f} {status}" for status, number in data["generations"].items())
+    ended = "".join(f", {number:.0f} {status}" for status, number in data["generations"].items())
     jobs = data["jobs"]
-    yield f"generations  {jobs['queued']} queued, {jobs['running']} running, {ended}"
+    yield f"generations  {jobs['queued']} queued, {jobs['running']} running{ended}"
     yield ""
     yield f"{'WORKER':<40} {'JOBS':>6} {'LEASE':>8}"
     for worker in data["workers"]:

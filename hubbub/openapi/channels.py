@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hub.channel import CHANNEL_NAME
-from hub.event import EVENT_TYPE, EVENTSOURCE_TYPES, MAX_RETRY_MS, OWN_TYPES
+from hub.event import TYPE_SCHEMA, NewEvent
 from hub.fanout.subscribe import (
     HEARTBEAT_STYLES,
     MAX_CHANNELS,
@@ -16,6 +16,7 @@ from hub.settings import Settings
 from hub.web.channels import MAX_HISTORY
 from hub.web.publishing import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, json_body_bytes
 from hubbub.openapi.values import (
+    ANYTHING,
     BOOLEAN,
     COUNT,
     EVENT_STREAM,
@@ -41,6 +42,7 @@ from hubbub.openapi.values import (
     query,
     record,
     ref,
+    shapes,
     whole,
     words,
 )
@@ -50,21 +52,10 @@ TAG = "channels"
 _NAME = matching(CHANNEL_NAME)
 _CHANNEL = path("channel", _NAME, "The channel's name.")
 _REASON = words("trimmed", "expired", "deleted", "unknown-id")
-_NOT_TO_BE_USED = ", ".join(sorted(OWN_TYPES | EVENTSOURCE_TYPES))
 _EVENT = {"event": "notice", "data": {"title": "Released"}}
 
 SCHEMAS: Mapping[str, Schema] = {
-    "NewEvent": record(
-        {
-            "event": or_null(
-                matching(EVENT_TYPE, description=f"Default `message`. Not {_NOT_TO_BE_USED}.")
-            ),
-            "data": {"description": "A string as it is; any other JSON as compact JSON."},
-            "retry_ms": or_null(whole(0, MAX_RETRY_MS)),
-        },
-        optional=("event", "retry_ms"),
-        closed=True,
-    ),
+    **shapes(NewEvent),
     "Published": record({"id": STRING, "channel": _NAME}),
     "PublishedBatch": record({"ids": list_of(STRING, maxItems=MAX_BATCH_EVENTS)}),
     "Channel": record(
@@ -125,7 +116,7 @@ OWN_EVENTS = {
 def stream(says: str, events: Mapping[str, Schema] = OWN_EVENTS) -> Answer:
     """An answer that goes on. OpenAPI 3.1 has no word for the events of a stream: the extension
     `x-events` has the schema of each one's data, by the event's name."""
-    return Answer(says, {EVENT_STREAM: Media(STRING, more={"x-events": events})})
+    return Answer(says, {EVENT_STREAM: Media(ANYTHING, more={"x-events": events})})
 
 
 ENDED = Answer("Everything has ended and was seen: an EventSource stops for good.")
@@ -156,8 +147,8 @@ def operations(settings: Settings) -> Sequence[Operation]:
     listed = (
         query(
             "channel",
-            list_of(_NAME, minItems=1, maxItems=MAX_CHANNELS),
-            f"1 to {MAX_CHANNELS} channels.",
+            list_of(_NAME, minItems=1),
+            f"1 to {MAX_CHANNELS} different channels.",
             required=True,
         ),
         query("after", list_of(STRING), "A position in each channel, in the list's order."),
@@ -203,7 +194,11 @@ def operations(settings: Settings) -> Sequence[Operation]:
             },
             (
                 _CHANNEL,
-                query("event", matching(EVENT_TYPE), "The type, where the body is text/plain."),
+                query(
+                    "event",
+                    {"type": "string", **TYPE_SCHEMA},
+                    "The type, where the body is text/plain.",
+                ),
                 IDEMPOTENCY_KEY,
             ),
             Body(forms, most),

@@ -2,57 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from hub.settings import Settings
 from hubbub.openapi.channels import stream
-from hubbub.openapi.values import (
-    IDEMPOTENCY_KEY,
-    JSON,
-    STRING,
-    Answer,
-    Body,
-    Media,
-    Operation,
-    Schema,
-    list_of,
-    or_null,
-    path,
-    record,
-    ref,
-)
-from workers.faces.parameters import MAX_NAME
+from hubbub.openapi.values import IDEMPOTENCY_KEY, STRING, Answer, Operation, body_of, path, shapes
+from workers.faces.ai_sdk import Chat
+from workers.faces.run_input import ConnectInput, RunAgentInput
 
 TAG = "front ends"
 
-_NAME = {"type": "string", "minLength": 1, "maxLength": MAX_NAME}
-_CHAT = path("chat_id", _NAME, "The chat's id, as its page chose it.")
-_UI_MESSAGE = record({"role": STRING, "parts": list_of(record({"type": STRING}))})
-_MESSAGES = list_of({"type": "object"})
-
-SCHEMAS: Mapping[str, Schema] = {
-    "Chat": record(
-        {
-            "id": _NAME,
-            "messages": list_of(_UI_MESSAGE, minItems=1),
-            "trigger": or_null(STRING),
-            "messageId": or_null(STRING),
-        },
-        optional=("trigger", "messageId"),
-    ),
-    "RunAgentInput": record(
-        {
-            "threadId": _NAME,
-            "runId": _NAME,
-            "messages": _MESSAGES,
-            "tools": or_null(_MESSAGES),
-            "context": or_null(_MESSAGES),
-            "state": {},
-            "forwardedProps": {},
-        },
-        optional=("tools", "context", "state", "forwardedProps"),
-    ),
-}
+_CHAT = path("chat_id", STRING, "The chat's id, as its page chose it.")
+SCHEMAS = shapes(Chat, RunAgentInput, ConnectInput)
 
 
 def operations(settings: Settings) -> Sequence[Operation]:
@@ -73,7 +34,7 @@ def operations(settings: Settings) -> Sequence[Operation]:
             "The AI SDK: ask; the answer is the stream",
             {**answer, **seen},
             (IDEMPOTENCY_KEY,),
-            Body({JSON: Media(ref("Chat"), {"id": "c1", "messages": asked})}, most),
+            body_of(Chat, {"id": "c1", "messages": asked}, most),
             refused=asking,
         ),
         Operation(
@@ -98,7 +59,7 @@ def operations(settings: Settings) -> Sequence[Operation]:
             "AG-UI: begin a run; the answer is its stream",
             {**answer, **seen},
             (IDEMPOTENCY_KEY,),
-            Body({JSON: Media(ref("RunAgentInput"), run)}, most),
+            body_of(RunAgentInput, run, most),
             refused=asking,
         ),
         Operation(
@@ -107,7 +68,7 @@ def operations(settings: Settings) -> Sequence[Operation]:
             "AG-UI: the thread's newest run, from its start",
             {**answer, **seen},
             (),
-            Body({JSON: Media(record({"threadId": _NAME}), {"threadId": "t1"})}, most),
+            body_of(ConnectInput, {"threadId": "t1"}, most),
             refused=frozenset({404}),
         ),
     )

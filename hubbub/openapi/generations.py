@@ -22,17 +22,19 @@ from hubbub.openapi.values import (
     Media,
     Operation,
     Schema,
+    body_of,
     header,
     json_answer,
     list_of,
     map_of,
     matching,
-    optional_record,
     or_null,
     path,
     query,
     record,
     ref,
+    shapes,
+    told_on,
     whole,
     words,
 )
@@ -42,19 +44,14 @@ from workers.generation import ACTIVE
 from workers.generation import ENDED as ENDS
 from workers.producers.views import MAX_SEQUENCE, SEQUENCE
 from workers.request import (
-    MAX_CHOICES,
     MAX_METADATA,
     MAX_METADATA_NAME,
     MAX_METADATA_TEXT,
-    MAX_STOPS,
-    MAX_TEMPERATURE,
-    MAX_TOKENS,
-    MODEL_NAME,
     QUESTION_SHOWN,
-    ROLES,
+    NewGeneration,
 )
-from workers.threads import MAX_NAME, MAX_TURNS, THREAD_ID
-from workers.views import DEFAULT_LIST, MAX_LIST, MAX_SHARE_BYTES
+from workers.threads import MAX_TURNS, THREAD_ID
+from workers.views import DEFAULT_LIST, MAX_LIST, MAX_SHARE_BYTES, ShareOptions
 
 TAG = "generations"
 
@@ -66,16 +63,6 @@ METADATA = map_of(
     propertyNames={"maxLength": MAX_METADATA_NAME},
     description="`thread` and `parent` put it into a conversation.",
 )
-MESSAGE = {
-    "type": "object",
-    "properties": {
-        "role": words(*ROLES),
-        "content": {"anyOf": [STRING, list_of({"type": "object"}), {"type": "null"}]},
-    },
-    "required": ["role"],
-}
-TOOL = record({"type": STRING})
-STOP = {"anyOf": [STRING, list_of(STRING, maxItems=MAX_STOPS)]}
 _ID = path("generation_id", STRING, "The generation's id.")
 _THREAD = path("thread_id", matching(THREAD_ID), "The conversation's name.")
 _FORMAT = query("format", words("events", *DIALECTS), "How it is told. Default `events`.")
@@ -108,22 +95,7 @@ _SUMMARY: Mapping[str, Schema] = {
 _PART = record({"name": STRING, "data": ANYTHING, "id": or_null(STRING)})
 
 SCHEMAS: Mapping[str, Schema] = {
-    "NewGeneration": optional_record(
-        {
-            "prompt": {"type": "string", "minLength": 1, "description": "Or `messages`."},
-            "messages": list_of(MESSAGE, minItems=1),
-            "system": {"type": "string", "minLength": 1},
-            "model": or_null(matching(MODEL_NAME)),
-            "temperature": or_null({"type": "number", "minimum": 0, "maximum": MAX_TEMPERATURE}),
-            "max_tokens": or_null(whole(1, MAX_TOKENS)),
-            "n": or_null(whole(1, MAX_CHOICES)),
-            "stop": or_null(STOP),
-            "tools": or_null(list_of(TOOL)),
-            "metadata": or_null(METADATA),
-            "producer": or_null({"const": "client", "description": "Its creator answers it."}),
-        },
-        closed=True,
-    ),
+    **shapes(NewGeneration, ShareOptions, thread_views.Rename),
     "Accepted": record(
         {
             "id": STRING,
@@ -140,7 +112,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "Generation": record(
         {
             **_IN_LIST,
-            "choices": list_of(record({**_SAID, "finish_reason": or_null(STRING)})),
+            "choices": list_of(told_on({**_SAID, "finish_reason": or_null(STRING)})),
             "data": list_of(_PART),
             "ahead": or_null({"type": "integer", "description": "How many wait in front of it."}),
         },
@@ -164,7 +136,7 @@ SCHEMAS: Mapping[str, Schema] = {
         }
     ),
     "Started": record({"id": STRING, "model": or_null(STRING), "attempt": COUNT, "created": TIME}),
-    "Delta": record(
+    "Delta": told_on(
         {
             "index": COUNT,
             "content": STRING,
@@ -175,7 +147,7 @@ SCHEMAS: Mapping[str, Schema] = {
         optional=("content", "reasoning", "refusal", "tool_calls"),
     ),
     "Data": _PART,
-    "Snapshot": record({"attempt": COUNT, "choices": list_of(record(_SAID)), "status": STATUS}),
+    "Snapshot": told_on({"attempt": COUNT, "choices": list_of(told_on(_SAID)), "status": STATUS}),
     "Restarted": record({"attempt": COUNT, "reason": STRING}),
     "Completed": record(
         {
@@ -225,9 +197,7 @@ def operations(settings: Settings) -> Sequence[Operation]:
                 ),
             },
             (_FORMAT, IDEMPOTENCY_KEY, *told),
-            Body(
-                {JSON: Media(ref("NewGeneration"), {"prompt": "salt"})}, settings.max_request_bytes
-            ),
+            body_of(NewGeneration, _QUESTION, settings.max_request_bytes),
             refused=frozenset({404, 429}),
         ),
         Operation(
@@ -305,16 +275,7 @@ def operations(settings: Settings) -> Sequence[Operation]:
             "A link to the generation's page",
             {200: json_answer("", ref("ShareLink"))},
             (_ID,),
-            Body(
-                {
-                    JSON: Media(
-                        optional_record({"ttl_seconds": whole(1, settings.history_seconds)}),
-                        {"ttl_seconds": 60},
-                    )
-                },
-                MAX_SHARE_BYTES,
-                required=False,
-            ),
+            body_of(ShareOptions, {"ttl_seconds": 60}, MAX_SHARE_BYTES, required=False),
             refused=unknown,
         ),
         *_threads(),
@@ -323,7 +284,6 @@ def operations(settings: Settings) -> Sequence[Operation]:
 
 def _threads() -> Sequence[Operation]:
     limit = whole(1, thread_views.MAX_LIST, default=thread_views.DEFAULT_LIST)
-    named = record({"name": {"type": "string", "minLength": 1, "maxLength": MAX_NAME}})
     unknown = frozenset({404})
     one = json_answer("With the ids of its turns.", ref("Thread"))
     return (
@@ -343,7 +303,7 @@ def _threads() -> Sequence[Operation]:
             "Rename a conversation",
             {200: one},
             (_THREAD,),
-            Body({JSON: Media(named, {"name": "Salt"})}, thread_views.MAX_BODY_BYTES),
+            body_of(thread_views.Rename, {"name": "Salt"}, thread_views.MAX_BODY_BYTES),
             refused=unknown,
         ),
         Operation(

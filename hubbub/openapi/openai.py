@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 from hub.settings import Settings
 from hubbub.openapi.channels import stream
-from hubbub.openapi.generations import MESSAGE, STOP, TOOL
 from hubbub.openapi.values import (
     ANYTHING,
     BOOLEAN,
@@ -17,27 +16,30 @@ from hubbub.openapi.values import (
     NUMBER,
     STRING,
     Answer,
-    Body,
     Media,
     Operation,
     Schema,
+    body_of,
     header,
     json_answer,
     list_of,
-    optional_record,
     or_null,
     path,
     query,
     record,
     ref,
+    shapes,
+    told_on,
     whole,
     words,
 )
 from workers.openai.chat import CANCEL_HEADER, HEADER
-from workers.openai.chat_request import LEAST_TOKENS, MAX_CHOICES
+from workers.openai.chat_request import ChatRequest
+from workers.openai.embeddings import EmbeddingsRequest
 from workers.openai.input_items import DEFAULT_LIMIT, MAX_LIMIT
 from workers.openai.responses import MAX_SEQUENCE_NUMBER
-from workers.request import MAX_TEMPERATURE, MAX_TOKENS
+from workers.openai.responses_request import ResponseRequest
+from workers.openai.responses_view import ECHOED
 
 TAG = "openai"
 
@@ -45,84 +47,51 @@ PASSED_ON = frozenset({400, 404, 413, 422, 429, 502, 504})
 """How a provider's failure before any content is answered."""
 
 _NAMED = {HEADER: "The generation's id: it can be watched, and resumed."}
-_TEMPERATURE = or_null({"type": "number", "minimum": 0, "maximum": MAX_TEMPERATURE})
-_TOKENS = or_null({"type": "number", "minimum": LEAST_TOKENS, "maximum": MAX_TOKENS})
-_WISHES = or_null(optional_record({"cancel_on_disconnect": or_null(BOOLEAN)}, closed=True))
 _CANCEL = header(CANCEL_HEADER, words("0", "1"), "`1`: this client's leaving stops it.")
 _RESPONSE = path("response_id", STRING, "The response's id.")
-_LEFT = {"description": "Anything else is passed on to the provider."}
+
+_ITEM = told_on({"type": STRING, "id": STRING})
 
 SCHEMAS: Mapping[str, Schema] = {
-    "ChatRequest": {
-        **record(
-            {
-                "messages": list_of(MESSAGE, minItems=1),
-                "model": or_null(STRING),
-                "stream": or_null(BOOLEAN),
-                "stream_options": or_null(optional_record({"include_usage": or_null(BOOLEAN)})),
-                "temperature": _TEMPERATURE,
-                "max_tokens": _TOKENS,
-                "n": or_null({"type": "number", "minimum": 1, "maximum": MAX_CHOICES}),
-                "stop": or_null(STOP),
-                "tools": or_null(list_of(TOOL)),
-                "hubbub": _WISHES,
-            },
-            optional=(
-                "model",
-                "stream",
-                "stream_options",
-                "temperature",
-                "max_tokens",
-                "n",
-                "stop",
-                "tools",
-                "hubbub",
-            ),
-        ),
-        **_LEFT,
-    },
-    "ChatCompletion": record(
+    **shapes(ChatRequest, ResponseRequest, EmbeddingsRequest),
+    "ChatCompletion": told_on(
         {
             "id": STRING,
             "object": {"const": "chat.completion"},
             "created": COUNT,
             "model": STRING,
             "choices": list_of(
-                record({"index": COUNT, "message": {"type": "object"}, "finish_reason": STRING})
+                told_on(
+                    {
+                        "index": COUNT,
+                        "message": {"type": "object"},
+                        "logprobs": or_null({"type": "object"}),
+                        "finish_reason": STRING,
+                    }
+                )
             ),
             "usage": ANYTHING,
         },
         optional=("usage",),
     ),
-    "ResponseRequest": {
-        **optional_record(
-            {
-                "input": {"anyOf": [STRING, list_of({"type": "object"}), {"type": "null"}]},
-                "instructions": or_null(STRING),
-                "model": or_null(STRING),
-                "previous_response_id": or_null(STRING),
-                "stream": or_null(BOOLEAN),
-                "background": or_null(BOOLEAN),
-                "store": or_null(BOOLEAN),
-                "temperature": _TEMPERATURE,
-                "max_output_tokens": _TOKENS,
-                "hubbub": _WISHES,
-            }
-        ),
-        **_LEFT,
-    },
-    "Response": record(
+    "Response": told_on(
         {
             "id": STRING,
             "object": {"const": "response"},
             "created_at": COUNT,
+            "completed_at": or_null(COUNT),
             "status": words(
                 "queued", "in_progress", "completed", "failed", "cancelled", "incomplete"
             ),
             "model": STRING,
-            "output": list_of(record({"type": STRING})),
+            "output": list_of(_ITEM),
             "error": or_null(record({"code": STRING, "message": STRING})),
+            "incomplete_details": or_null(record({"reason": STRING})),
             "usage": or_null({"type": "object"}),
+            "store": BOOLEAN,
+            "tools": list_of({"type": "object"}),
+            "service_tier": STRING,
+            **dict.fromkeys(ECHOED, ANYTHING),
         }
     ),
     "Model": record(
@@ -131,12 +100,20 @@ SCHEMAS: Mapping[str, Schema] = {
 }
 
 _CHAT = {"messages": [{"role": "user", "content": "salt"}]}
+_INPUT = {"input": "salt"}
 
 
 def operations(settings: Settings) -> Sequence[Operation]:
     most = settings.max_request_bytes
     unknown = frozenset({404})
-    items = {"object": {"const": "list"}, "data": list_of({"type": "object"}), "has_more": BOOLEAN}
+    items = {
+        "object": {"const": "list"},
+        "data": list_of(_ITEM),
+        "first_id": or_null(STRING),
+        "last_id": or_null(STRING),
+        "has_more": BOOLEAN,
+    }
+    deleted = {"id": STRING, "object": {"const": "response"}, "deleted": BOOLEAN}
     model = path("name", STRING, "The model's name, slashes included.")
     return (
         Operation(
@@ -145,7 +122,7 @@ def operations(settings: Settings) -> Sequence[Operation]:
             "A chat completion, whole or as a stream",
             {200: _whole_or_stream("ChatCompletion")},
             (IDEMPOTENCY_KEY, _CANCEL),
-            Body({JSON: Media(ref("ChatRequest"), _CHAT)}, most),
+            body_of(ChatRequest, _CHAT, most),
             refused=PASSED_ON,
         ),
         Operation(
@@ -173,7 +150,7 @@ def operations(settings: Settings) -> Sequence[Operation]:
             "Passed through to the provider",
             {200: json_answer("What the provider says.", {"type": "object"})},
             (),
-            Body({JSON: Media(record({"input": ANYTHING}), {"input": "salt"})}, most),
+            body_of(EmbeddingsRequest, _INPUT, most),
             refused=PASSED_ON,
         ),
         Operation(
@@ -182,7 +159,7 @@ def operations(settings: Settings) -> Sequence[Operation]:
             "A response: whole, as a stream, or in the background",
             {200: _whole_or_stream("Response")},
             (IDEMPOTENCY_KEY, _CANCEL),
-            Body({JSON: Media(ref("ResponseRequest"), {"input": "salt"})}, most),
+            body_of(ResponseRequest, _INPUT, most),
             refused=PASSED_ON,
         ),
         Operation(
@@ -226,7 +203,7 @@ def operations(settings: Settings) -> Sequence[Operation]:
             "DELETE",
             "/v1/responses/{response_id}",
             "Forget a response",
-            {200: json_answer("", record({"id": STRING, "deleted": BOOLEAN}), _NAMED)},
+            {200: json_answer("", record(deleted), _NAMED)},
             (_RESPONSE,),
             refused=unknown,
         ),

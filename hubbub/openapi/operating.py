@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from hub.past import Sample
 from hub.web import sessions
+from hub.web.status_data import FIGURES, REDIS_FIGURES
 from hubbub.openapi.values import (
     ANYTHING,
     BOOLEAN,
     COUNT,
     EVENT_STREAM,
-    JSON,
     NUMBER,
     STRING,
     TIME,
     Answer,
-    Body,
     Media,
     Operation,
     Schema,
+    body_of,
     json_answer,
     list_of,
     map_of,
@@ -30,8 +32,10 @@ from hubbub.openapi.values import (
     query,
     record,
     ref,
+    shapes,
     whole,
 )
+from workers.status import LISTED
 
 TAG = "operating"
 PATH = "/openapi.json"
@@ -39,7 +43,17 @@ PATH = "/openapi.json"
 
 _PATTERNS = list_of({"type": "string", "description": "A channel; a trailing `*` is a prefix."})
 
+_FIGURES = dict.fromkeys(FIGURES, NUMBER)
+_COUNTS = list_of(record({"seconds": or_null(NUMBER), "count": NUMBER}))
+_SAMPLE = record({one.name: or_null(NUMBER) for one in fields(Sample)})
+_REDIS: Mapping[str, Schema] = {
+    **dict.fromkeys(REDIS_FIGURES.values(), ANYTHING),
+    "milliseconds": NUMBER,
+    "problem": {"type": "string", "description": "Why it does not answer."},
+}
+
 SCHEMAS: Mapping[str, Schema] = {
+    **shapes(sessions.SignIn),
     "Session": record(
         {
             "required": {"type": "boolean", "description": "Whether this hub asks for tokens."},
@@ -66,18 +80,18 @@ SCHEMAS: Mapping[str, Schema] = {
     "StatusData": record(
         {
             "time": TIME,
-            "figures": map_of(NUMBER),
+            "figures": record(_FIGURES),
             "replays": map_of(NUMBER),
-            "lag": list_of(record({"seconds": or_null(NUMBER), "count": NUMBER})),
-            "processes": list_of(record({"pid": COUNT})),
-            "sample": or_null({"type": "object"}),
-            "past": list_of({"type": "object"}),
-            "redis": {"type": "object"},
+            "lag": _COUNTS,
+            "processes": list_of(record({"pid": COUNT, **_FIGURES})),
+            "sample": or_null(_SAMPLE),
+            "past": list_of(_SAMPLE),
+            "redis": record(_REDIS, optional=tuple(_REDIS)),
             "jobs": map_of(COUNT),
             "generations": map_of(NUMBER),
-            "first_delta": ANYTHING,
+            "first_delta": _COUNTS,
             "workers": list_of(record({"name": STRING, "jobs": COUNT, "lease_seconds": NUMBER})),
-            "recent": list_of({"type": "object"}),
+            "recent": list_of(record(dict.fromkeys(LISTED, ANYTHING))),
         },
         optional=("past", "jobs", "generations", "first_delta", "workers", "recent"),
     ),
@@ -90,7 +104,6 @@ def operations() -> Sequence[Operation]:
 
 def _tokens() -> Sequence[Operation]:
     told = json_answer("Who one is, and what one may.", ref("Session"))
-    given = record({"token": {"type": "string", "minLength": 1}})
     until = whole(0, sessions.LAST_SECOND)
     name = path("name", {"type": "string", "maxLength": sessions.MAX_NAME}, "The token's `jti`.")
     return (
@@ -101,7 +114,7 @@ def _tokens() -> Sequence[Operation]:
             "Sign in: the token goes into a cookie",
             {200: told},
             (),
-            Body({JSON: Media(given, {"token": "…"})}, sessions.MAX_BODY_BYTES),
+            body_of(sessions.SignIn, {"token": "…"}, sessions.MAX_BODY_BYTES),
             refused=frozenset({401}),
             open_to_all=True,
         ),
@@ -155,7 +168,7 @@ def _health() -> Sequence[Operation]:
             "GET",
             "/status/events",
             "The same, live: events `status` every two seconds",
-            {200: Answer("The stream.", {EVENT_STREAM: Media(STRING)})},
+            {200: Answer("The stream.", {EVENT_STREAM: Media(ANYTHING)})},
         ),
         Operation(
             "GET",

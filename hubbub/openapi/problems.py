@@ -63,6 +63,13 @@ SHARPER: Mapping[type[HubError], frozenset[str]] = {
 }  # fmt: skip
 """Codes that a class is given where it is raised."""
 
+UNREAD: Mapping[int, str] = {
+    414: "request-uri-too-long",
+    431: "request-header-fields-too-large",
+}
+"""What is answered to a head that is not read to its end, whatever it was to become: by status, the
+code."""
+
 _HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": "`Bearer error=…` (RFC 6750)."},
     403: {"WWW-Authenticate": '`Bearer error="insufficient_scope"`, where a token lacks a grant.'},
@@ -99,7 +106,8 @@ def schemas() -> Mapping[str, Schema]:
 def responses() -> Mapping[str, Mapping[str, Any]]:
     """The components: for each status a problem, and the same under `/v1`."""
     found: dict[str, Mapping[str, Any]] = {}
-    for status, known in codes().items():
+    unread = {status: [code] for status, code in UNREAD.items()}
+    for status, known in (*codes().items(), *unread.items()):
         told = {"code": {"enum": known}, "status": {"const": status}}
         schema = {"allOf": [ref("Problem"), {"properties": told}]}
         found[_name(status, "Problem")] = {
@@ -116,7 +124,7 @@ def responses() -> Mapping[str, Mapping[str, Any]]:
 
 def response(status: int, path: str) -> Mapping[str, str]:
     """The problem of this status, in the form that the path's readers expect."""
-    form = "OpenAI" if path.startswith("/v1/") else "Problem"
+    form = "OpenAI" if path.startswith("/v1/") and status not in UNREAD else "Problem"
     return {"$ref": f"#/components/responses/{_name(status, form)}"}
 
 

@@ -38,6 +38,8 @@ def listening_socket(
         except OSError as error:
             if error.errno != errno.EADDRINUSE or time.monotonic() > give_up:
                 listening.close()
+                if error.errno == errno.EADDRNOTAVAIL:
+                    raise CannotStart(f"HOST={host} is no address of this machine") from None
                 raise CannotStart(
                     f"port {port} of {bare} cannot be used ({error.strerror}): "
                     f"set {setting} to another"

@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from hubbub.parts.errors import CannotStart
 
@@ -25,9 +26,15 @@ class DataDirectory:
     def __init__(self, root: Path, port: int) -> None:
         self.kept = port != 0
         self.path = root / (str(port) if port else f"any-{os.getpid()}")
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = (self.path / "lock").open("a+")
-        _make_private(root, self.path)
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = (self.path / "lock").open("a+")
+            _make_private(root, self.path)
+        except OSError as error:
+            raise CannotStart(
+                f"nothing can be kept in {root} ({error.strerror}): start it as the owner of that "
+                "folder, or take a copy of your own"
+            ) from None
         self.lock = self._file.fileno()
 
     def take(self, pause: Callable[[float], None]) -> None:
@@ -36,9 +43,12 @@ class DataDirectory:
         while not _locked(self.lock):
             if time.monotonic() > give_up:
                 raise CannotStart(
-                    f"{self.path} is in use by another Hubbub: set PORT to another"
+                    f"{_whose(self._file)} has {self.path}: set PORT to another"
                 ) from None
             pause(0.05)
+        self._file.truncate(0)
+        self._file.write(str(os.getpid()))
+        self._file.flush()
 
     def last_lines(self, name: str) -> list[str]:
         """The end of the log `name`, nothing where there is none."""
@@ -50,6 +60,20 @@ class DataDirectory:
         self._file.close()
         if not self.kept:
             shutil.rmtree(self.path, ignore_errors=True)
+
+
+def holder(root: Path, port: int) -> str:
+    """Who has the directory of that port, in words; nothing where it is free."""
+    try:
+        with (root / str(port) / "lock").open("r") as file:
+            return "" if _locked(file.fileno()) else _whose(file)
+    except OSError:
+        return ""
+
+
+def _whose(lock: IO[str]) -> str:
+    lock.seek(0)
+    return f"another Hubbub of this folder, process {lock.read() or '?'},"
 
 
 def _make_private(root: Path, path: Path) -> None:

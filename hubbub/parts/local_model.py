@@ -8,7 +8,7 @@ has not been asked for a while.
 `local_model.py [HOST PORT]`: loopback and a port that is free, unless they are given. With
 `HUBBUB_MODEL_KEY` it answers only who shows that key: a port of loopback is open to every user of
 the machine and to every page in a browser on it. With `HUBBUB_MODEL_KEY_FILE` it makes the key
-itself, at each start another, and leaves it there for whoever may read its own files.
+itself, at each start another, and leaves it there for processes that may read its files.
 """
 
 from __future__ import annotations

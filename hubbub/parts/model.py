@@ -9,6 +9,7 @@ are fetched at the first start, because their package declares others that want 
 from __future__ import annotations
 
 import os
+import platform
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ LIBRARIES = {
     "libgomp.so.1": "install it (Debian, Ubuntu: apt-get install libgomp1; Fedora: dnf install "
     "libgomp; Alpine: apk add libgomp)"
 }
+_MISSING = re.compile(r"(\S+\.so[\w.]*): cannot open shared object file")
 STAND_IN = "no-model"
 STAND_IN_GENERATOR = f"{STAND_IN}=workers.generators.stand_in:answer"
 """What answers where there is no model, as `HUB_GENERATORS` has it."""
@@ -63,11 +65,21 @@ def command(host: str = "127.0.0.1", port: int = 0) -> list[str]:
     return [sys.executable, "-P", str(script), host, str(port)]
 
 
-def why_not(said: Sequence[str]) -> str:
-    """What keeps the engine from loading, made of the last lines that it said."""
+def why_not(said: Sequence[str], ended: str) -> str:
+    """What keeps the engine from loading, made of the last lines that it said and of how it
+    ended."""
     for line in reversed(said):
-        missing = re.search(r"(lib[\w.+-]+\.so[\w.]*): cannot open shared object file", line)
-        if missing:
+        missing = _MISSING.search(line)
+        if missing is None:
+            continue
+        if not Path(missing[1]).is_absolute():
             what = LIBRARIES.get(missing[1], "install it")
             return f"needs {missing[1]}, which this machine has not: {what}"
+        if Path(missing[1]).exists():  # the linker passes over what is not for this machine
+            return (
+                f"is there for another processor than this one ({platform.machine()}): remove "
+                f"{Path(missing[1]).parents[1]} and .venv/.model, and start again here"
+            )
+    if ended.startswith("was killed"):
+        return f"{ended} as it loads: its file is damaged, or this processor is too old for it"
     return f"does not start: {said[-1]}" if said else "does not start"
