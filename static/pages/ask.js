@@ -9,6 +9,7 @@ import { Conversation } from "./conversation.js";
 import { part } from "./dom.js";
 import { Follow } from "./follow.js";
 import { Inbox } from "./inbox.js";
+import { prepare } from "./markdown.js";
 import { request } from "./session.js";
 import { ThreadList } from "./thread_list.js";
 import { setTitle } from "./title.js";
@@ -152,6 +153,10 @@ part(document, "close-list").onclick = () => {
   openList(false);
   part(document, "open-list").focus();
 };
+// The shade beside it is a part of it.
+part(document, "threads").addEventListener("click", (event) => {
+  if (event.clientX > part(document, "threads").offsetWidth) openList(false);
+});
 part(document, "new").onclick = (event) => {
   if (event.metaKey || event.ctrlKey || event.shiftKey) return;
   event.preventDefault();
@@ -168,6 +173,8 @@ stop.onclick = () => conversation.last?.stop();
 for (const idea of document.querySelectorAll("[data-idea]")) {
   idea.addEventListener("click", () => composer.fill(idea.textContent ?? ""));
 }
+// While a question is typed, what its answer is drawn with arrives; should it not, the answer asks again.
+part(document, "prompt").addEventListener("input", () => prepare().catch(() => undefined), { once: true });
 addEventListener("popstate", show);
 addEventListener("keydown", (event) => {
   if (event.key === "Escape") openList(false);

@@ -54,7 +54,7 @@ export function drawBars(into, buckets, none) {
     list.append(row);
   }
   const words = `Half ${told(0.5)}, 99 in 100 ${told(0.99)}, of ${total.toLocaleString()}.`;
-  into.replaceChildren(element("p", words), list);
+  into.replaceChildren(element("p", words.replaceAll("≤", "within")), list);
 }
 
 /** @param {number} share */

@@ -61,14 +61,14 @@ export class ChoiceView {
     if (field !== "reasoning") this.#nameReasoning(false);
   }
 
-  /** @param {Choice} choice */
-  set(choice) {
+  /** @param {Choice} choice @param {boolean} ended */
+  set(choice, ended) {
     this.#text.set(choice.content);
     this.#markdown.reset();
     this.#markdown.append(choice.content);
     this.#reasoning.set(choice.reasoning);
     this.#thought = { from: 0, to: 0 };
-    this.#nameReasoning(false);
+    this.#nameReasoning(!ended && !choice.content);
     part(this.#root, "reasoning-box").hidden = !choice.reasoning;
     this.#refusal.set(choice.refusal);
     part(this.#root, "refusal-box").hidden = !choice.refusal;
@@ -117,7 +117,9 @@ function call(one) {
   const item = element("li");
   const name = one.function?.name ?? /** @type {any} */ (one).custom?.name ?? one.type ?? "";
   const given = one.function?.arguments ?? /** @type {any} */ (one).custom?.input ?? "";
-  item.append(element("code", `${name}(${given})`));
+  const code = element("code");
+  code.append(element("strong", name), `(${given})`);
+  item.append(code);
   return item;
 }
 

@@ -60,6 +60,8 @@ export class GenerationView {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #clock;
   #queueReadAt = 0;
+  /** Whether there is no text yet, and so none to copy. @type {boolean | undefined} */
+  #empty;
   /** How it stands, as it was drawn last: looking for the line at every delta would be felt. */
   #shown = "";
   /** @type {string | undefined} */
@@ -299,7 +301,7 @@ export class GenerationView {
     const first = this.#fold.choices[0];
     this.#writing = first?.content ? "content" : first?.reasoning ? "reasoning" : "";
     for (const view of this.#choices.splice(this.#fold.choices.length)) view.remove();
-    for (const choice of this.#fold.choices) this.#view(choice.index).set(choice);
+    for (const choice of this.#fold.choices) this.#view(choice.index).set(choice, this.#fold.ended);
     this.#drawData();
   }
 
@@ -349,6 +351,11 @@ export class GenerationView {
   }
 
   #drawStanding() {
+    const empty = this.#fold.choices.every(({ content }) => !content);
+    if (empty !== this.#empty) {
+      this.#empty = empty;
+      this.#root.toggleAttribute("data-empty", empty);
+    }
     const shown = standing({
       status: this.#fold.status,
       ahead: this.#record?.ahead,
@@ -387,7 +394,7 @@ export class GenerationView {
         .filter(([, value]) => value)
         .map(([name, value]) => {
           const row = element("div");
-          row.dataset.fact = name;
+          row.dataset.fact = row.title = name;
           row.append(element("dt", name), element("dd", value ?? ""));
           return row;
         }),

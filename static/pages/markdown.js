@@ -7,15 +7,11 @@
  * fetched from anywhere. The cost stays in proportion to the text: a block is rendered for good once
  * the next one has begun; only the unfinished last one is drawn again, and the seldomer the longer
  * that takes. And the page stays quick to the touch: drawing stops after a few milliseconds and goes
- * on in the next task, also where a long text comes at once.
+ * on in the next task, also where a long text comes at once. Where what draws does not come, or not
+ * yet, the text stands as it was written.
  *
  * @module
  */
-
-import { Marked } from "../vendor/marked-18.2.1.js";
-import { dress } from "./code.js";
-import { mathematics, setFormulas } from "./mathematics.js";
-import { purified } from "./purifier.js";
 
 /** Of the time, at most this share goes into drawing the unfinished block again. */
 const SHARE = 0.1;
@@ -25,36 +21,20 @@ const SLICE_MS = 8;
 /** How much of a text is read for its blocks at once. */
 const READ_CHARS = 16_384;
 
-const TAGS = (
-  "p br hr h1 h2 h3 h4 h5 h6 strong em del code pre blockquote ul ol li table thead tbody tr th td a " +
-  "input"
-).split(" ");
-const ATTRIBUTES = ["href", "title", "align", "start", "type", "checked", "disabled", "class"];
 /** An address that is named apart from its link: it may stand behind all that refers to it. */
 const DEFINITION = /^ {0,3}\[[^\]\n]+\]:/m;
 
-/** @param {string} text */
-function escaped(text) {
-  return text
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;");
-}
+/** How long what draws is waited for before the text is shown as it is. */
+const LATE_MS = 1_000;
 
-const marked = new Marked();
-marked.use({
-  gfm: true,
-  extensions: mathematics(escaped),
-  renderer: {
-    html: (/** @type {any} */ { text }) => escaped(text),
-    image: (/** @type {any} */ { href, text }) => `<a href="${escaped(href)}">${escaped(text || href)}</a>`,
-  },
-});
+/** @typedef {typeof import("./rendering.js")} Rendering */
 
-/** @param {any[]} tokens   of marked's lexer @returns {DocumentFragment} */
-function render(tokens) {
-  return purified(marked.parser(tokens), TAGS, ATTRIBUTES);
+/** @type {Rendering | undefined} */
+let rendering;
+
+/** Load what draws, before there is anything to draw. */
+export async function prepare() {
+  rendering ??= await import("./rendering.js");
 }
 
 export class MarkdownView {
@@ -72,6 +52,11 @@ export class MarkdownView {
   /** Where blocks go: into the page, or beside it until the last drawing is complete. @type {ParentNode} */
   #into;
   #finished = false;
+  /** Whether links that were drawn as letters have found their addresses at the end. */
+  #redraw = false;
+  /** Whether the text stands as it was written. */
+  #letters = false;
+  #waiting = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #pauseMs = 0;
@@ -80,6 +65,7 @@ export class MarkdownView {
   constructor(root) {
     this.#root = root;
     this.#into = root;
+    prepare().catch(() => undefined); // drawing asks again
   }
 
   /** @param {string} text */
@@ -100,7 +86,9 @@ export class MarkdownView {
     this.#open = [];
     this.#into = this.#root;
     this.#finished = false;
+    this.#redraw = false;
     this.#pauseMs = 0;
+    this.#showLetters(false);
     this.#root.replaceChildren();
     delete this.#root.dataset.drawing;
   }
@@ -111,14 +99,7 @@ export class MarkdownView {
     this.#cancel();
     this.#finished = true;
     this.#stale = this.#tail !== "";
-    const text = this.#all.join("");
-    if (DEFINITION.test(text)) {
-      // Links that were drawn as letters find their addresses now: once more, from the beginning.
-      this.#into = document.createDocumentFragment();
-      this.#open = [];
-      this.#whole = marked.lexer(text);
-      this.#stale = false;
-    }
+    this.#redraw = DEFINITION.test(this.#all.join(""));
     this.#draw();
   }
 
@@ -135,10 +116,24 @@ export class MarkdownView {
 
   #draw() {
     this.#timer = undefined;
+    if (!rendering) {
+      this.#await();
+      return;
+    }
+    if (this.#letters) {
+      this.#showLetters(false);
+      this.#root.replaceChildren();
+    }
     const began = performance.now();
+    if (this.#redraw) {
+      this.#into = document.createDocumentFragment();
+      this.#open = [];
+      this.#whole = rendering.blocks(this.#all.join(""));
+      this.#stale = this.#redraw = false;
+    }
     while ((this.#whole.length > 0 || this.#stale) && performance.now() < began + SLICE_MS) {
-      if (this.#whole.length > 0) this.#drawWhole(began + SLICE_MS);
-      else this.#read();
+      if (this.#whole.length > 0) this.#drawWhole(rendering, began + SLICE_MS);
+      else this.#read(rendering);
     }
     if (this.#whole.length > 0 || this.#stale) {
       this.#plan(0);
@@ -153,43 +148,63 @@ export class MarkdownView {
     delete this.#root.dataset.drawing;
   }
 
-  /** Read the tail for its blocks. Those that are whole are put aside; one that is not is drawn. */
-  #read() {
+  async #await() {
+    this.#root.dataset.drawing = "";
+    if (this.#waiting) return;
+    this.#waiting = true;
+    const late = new Promise((wake) => setTimeout(wake, LATE_MS));
+    const failed = () => late;
+    await Promise.race([prepare().catch(failed), late]);
+    this.#waiting = false;
+    if (!rendering) this.#showLetters(true);
+    this.#plan(0);
+  }
+
+  /** @param {boolean} shown */
+  #showLetters(shown) {
+    this.#letters = shown;
+    this.#root.classList.toggle("letters", shown);
+    if (shown) this.#root.textContent = this.#all.join("");
+  }
+
+  /**
+   * Read the tail for its blocks. Those that are whole are put aside; one that is not is drawn.
+   *
+   * @param {Rendering} by
+   */
+  #read(by) {
     // The lexer does the same, and its tokens' lengths are counted off below.
     this.#tail = this.#tail.replace(/\r\n?/g, "\n");
     let chars = READ_CHARS;
-    let { all, tokens, end } = this.#blocks(chars);
+    let { all, tokens, end } = this.#blocks(by, chars);
     while (!all && end === 0) {
       chars *= 2; // one block that is longer than what was read
-      ({ all, tokens, end } = this.#blocks(chars));
+      ({ all, tokens, end } = this.#blocks(by, chars));
     }
     for (const node of this.#open.splice(0)) node.remove();
     this.#whole = tokens.slice(0, end);
     this.#tail = this.#tail.slice(this.#whole.reduce((sum, { raw }) => sum + raw.length, 0));
     if (end === 0) {
-      const unfinished = render(tokens);
+      const unfinished = by.draft(tokens);
       this.#open = [...unfinished.childNodes];
       this.#into.append(unfinished);
     }
     this.#stale = end > 0 && this.#tail !== "";
   }
 
-  /** The blocks at the beginning of the tail, and how many of them are whole. @param {number} chars */
-  #blocks(chars) {
+  /** The blocks at the beginning of the tail, and how many of them are whole. @param {Rendering} by @param {number} chars */
+  #blocks(by, chars) {
     const all = chars >= this.#tail.length;
-    const tokens = marked.lexer(all ? this.#tail : this.#tail.slice(0, chars));
+    const tokens = by.blocks(all ? this.#tail : this.#tail.slice(0, chars));
     const last = tokens.findLastIndex((token) => token.type !== "space");
     return { all, tokens, end: all && this.#finished ? tokens.length : Math.max(last, 0) };
   }
 
-  /** @param {number} until   the time at which to stop */
-  #drawWhole(until) {
+  /** @param {Rendering} by @param {number} until   the time at which to stop */
+  #drawWhole(by, until) {
     let count = 0;
     do {
-      const fragment = render([this.#whole[count]]);
-      dress(fragment);
-      setFormulas(fragment);
-      this.#into.append(fragment);
+      this.#into.append(by.drawn(this.#whole[count]));
       count += 1;
     } while (count < this.#whole.length && performance.now() < until);
     this.#whole.splice(0, count);

@@ -23,6 +23,8 @@ const push = /** @type {HTMLFormElement} */ (part(document, "push"));
 const listen = /** @type {HTMLFormElement} */ (part(document, "listen"));
 const events = part(document, "events");
 const note = part(document, "note");
+/** @type {Map<string, string>} */
+const troubles = new Map();
 const connection = new ConnectionView(part(document, "connection"));
 /** @type {Map<string, import("../hubbub.js").Subscription>} */
 const subscriptions = new Map();
@@ -66,8 +68,13 @@ listen.addEventListener("submit", (event) => {
 
 part(document, "clear").onclick = () => {
   events.replaceChildren();
-  part(document, "none").hidden = false;
+  count();
 };
+
+function count() {
+  part(document, "none").hidden = events.children.length > 0;
+  part(document, "clear").hidden = events.children.length === 0;
+}
 
 /** @param {string[]} names */
 function change(names) {
@@ -84,10 +91,12 @@ function subscribe() {
     subscription.close();
     subscriptions.delete(name);
     listeners.delete(name);
+    say(name, "");
     for (const item of [...events.children]) {
       if (/** @type {HTMLElement} */ (item).dataset.of === name) item.remove();
     }
   }
+  count();
   for (const name of names) {
     if (subscriptions.has(name)) continue;
     const subscription = hub.subscribe(
@@ -96,9 +105,9 @@ function subscribe() {
         event: show,
         state,
         subscribed: (verdict, channel) => {
-          if (!verdict.recovered) say(missing(channel, verdict.reason ?? ""));
+          if (!verdict.recovered) say(channel, missing(channel, verdict.reason ?? ""));
         },
-        gap: (gap, channel) => say(missing(channel, gap.reason)),
+        gap: (gap, channel) => say(channel, missing(channel, gap.reason)),
         listeners: (count, _, channel) => {
           listeners.set(channel, count);
           watchers();
@@ -126,10 +135,10 @@ function chip(name) {
 /** @param {StreamState} to @param {string} channel */
 function state(to, channel) {
   connection.show(to);
-  if (to.name === "open") say("");
+  if (to.name === "open") say(channel, "");
   if (to.name === "refused") {
     if (to.problem?.status === 401) signIn();
-    say(`${channel}: ${to.problem?.detail || to.problem?.title || "refused"}`);
+    say(channel, `${channel}: ${to.problem?.detail || to.problem?.title || "refused"}`);
   }
 }
 
@@ -141,7 +150,8 @@ function missing(channel, reason) {
 function watchers() {
   const node = part(document, "watchers");
   node.hidden = listeners.size === 0;
-  node.textContent = [...listeners].map(([name, count]) => `${name}: ${count} listening`).join(", ");
+  const counted = [...listeners].map(([name, count]) => (listeners.size > 1 ? `${name} ${count}` : `${count}`));
+  node.textContent = `${counted.join(", ")} listening`;
 }
 
 /** @param {HubEvent} event */
@@ -165,7 +175,7 @@ function show(event) {
   const later = /** @type {HTMLElement[]} */ ([...events.children]);
   events.insertBefore(item, later.find((one) => Number(one.dataset.at) <= atMs) ?? null);
   if (events.children.length > SHOWN) events.lastElementChild?.remove();
-  part(document, "none").hidden = true;
+  count();
   inbox.take(event);
 }
 
@@ -184,10 +194,12 @@ function offerNotifications() {
   };
 }
 
-/** @param {string} text */
-function say(text) {
-  note.textContent = text;
-  note.hidden = !text;
+/** What is wrong with a channel stands until that one is well or left. @param {string} channel @param {string} text */
+function say(channel, text) {
+  if (text) troubles.set(channel, text);
+  else troubles.delete(channel);
+  note.textContent = [...troubles.values()].join(" ");
+  note.hidden = troubles.size === 0;
 }
 
 const asked = new URLSearchParams(location.search).get("channel");

@@ -11,6 +11,8 @@ import { copyOf, part } from "./dom.js";
 const WIDTH = 180;
 const HEIGHT = 48;
 const SPAN_MS = 15 * 60_000;
+/** What is younger than all of it fills the plot, too; the first minute does not stretch. */
+const LEAST_MS = 60_000;
 
 /**
  * @typedef {object} Point
@@ -28,20 +30,25 @@ export class Plot {
     this.#unit = unit;
     this.#name = name;
     part(this.#root, "name").textContent = name;
+    this.#root.querySelector("svg")?.setAttribute("aria-label", `${name}: no figures yet`);
     into.append(this.#root);
   }
 
-  /** @param {Point[]} points   in order @param {number} nowMs */
-  draw(points, nowMs) {
+  /** @param {Point[]} points   in order, the last one of now */
+  draw(points) {
     const known = points.flatMap(({ value }) => (value === null ? [] : [value]));
     const most = Math.max(0, ...known);
     const last = points.at(-1)?.value ?? null;
     const now = last === null ? "–" : this.#unit(last);
     part(this.#root, "value").textContent = now;
-    part(this.#root, "most").textContent = known.length > 0 ? `at most ${this.#unit(most)}` : "no figures yet";
+    const endMs = points.at(-1)?.atMs ?? 0;
+    const spanMs = Math.min(Math.max(endMs - (points[0]?.atMs ?? 0), LEAST_MS), SPAN_MS);
+    const minutes = Math.ceil(spanMs / 60_000);
+    part(this.#root, "most").textContent =
+      known.length > 0 ? `${minutes} min · at most ${this.#unit(most)}` : "no figures yet";
     const svg = /** @type {SVGElement} */ (this.#root.querySelector("svg"));
-    svg.setAttribute("aria-label", `${this.#name}: ${now} now, at most ${this.#unit(most)} in 15 minutes`);
-    const { line, area } = paths(points, nowMs, most);
+    svg.setAttribute("aria-label", `${this.#name}: ${now} now, at most ${this.#unit(most)} in ${minutes} minutes`);
+    const { line, area } = paths(points, endMs, most, spanMs);
     svg.querySelector(".line")?.setAttribute("d", line);
     svg.querySelector(".area")?.setAttribute("d", area);
   }
@@ -51,23 +58,24 @@ export class Plot {
  * The line, broken where nothing was measured, and what lies under it.
  *
  * @param {readonly Point[]} points
- * @param {number} nowMs
+ * @param {number} endMs
  * @param {number} most
+ * @param {number} spanMs
  */
-export function paths(points, nowMs, most) {
+function paths(points, endMs, most, spanMs) {
   let line = "";
   let area = "";
   let from = 0;
   let open = false;
   for (const { atMs, value } of points) {
-    const x = round(WIDTH * (1 - (nowMs - atMs) / SPAN_MS));
+    const x = round(WIDTH * (1 - (endMs - atMs) / spanMs));
     if (x < 0 || value === null) {
       if (open) area += `V${HEIGHT}H${from}Z`;
       open = false;
       continue;
     }
     const y = round(HEIGHT - 2 - (most > 0 ? value / most : 0) * (HEIGHT - 6));
-    line += `${open ? "L" : "M"}${x} ${y}`;
+    line += open ? `L${x} ${y}` : `M${x} ${y}h0`; // a single one is a dot
     area += open ? `L${x} ${y}` : `M${x} ${y}`;
     if (!open) from = x;
     open = true;

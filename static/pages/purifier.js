@@ -10,6 +10,8 @@ import "../vendor/dompurify-3.4.18.min.js";
 
 const CLASS = /^(math-(inline|display)|language-[\w+#.-]{1,30}|hljs-[\w-]+( [\w-]+)*)$/;
 
+const DIRECTED = "p, h1, h2, h3, h4, h5, h6, ul, ol, blockquote, table";
+
 /** There is one: the page's policy for Trusted Types lets in no second. */
 const purifier = /** @type {any} */ (globalThis).DOMPurify(window);
 purifier.addHook("uponSanitizeAttribute", (/** @type {Element} */ _, /** @type {any} */ data) => {
@@ -27,6 +29,8 @@ purifier.addHook("afterSanitizeAttributes", (/** @type {Element} */ node) => {
       node.setAttribute("aria-label", node.hasAttribute("checked") ? "Done" : "Not done");
     } else node.remove();
   }
+  // An outermost block runs from right to left where its first letters do.
+  if (node.matches(DIRECTED) && !node.parentElement?.closest(DIRECTED)) node.setAttribute("dir", "auto");
   // A wide table scrolls by itself, and can be reached with the keyboard.
   if (node.tagName === "TABLE") node.setAttribute("tabindex", "0");
 });

@@ -27,7 +27,7 @@ const drawn = [
   ["listeners", new Plot(plots, "Listeners", count)],
   ["published_per_second", new Plot(plots, "Published/s", figure)],
   ["deliveries_per_second", new Plot(plots, "Deliveries/s", figure)],
-  ["lag_seconds", new Plot(plots, "Lag, 99 in 100", milliseconds)],
+  ["lag_seconds", new Plot(plots, "Lag, 99 %", milliseconds)],
   ["behind", new Plot(plots, "Behind", count)],
 ];
 
@@ -81,10 +81,16 @@ function drawHealth({ figures, redis, jobs, workers }) {
   note.textContent = away ? `Redis: ${redis.problem}` : "";
 }
 
-/** @param {any[]} past @param {number} nowMs */
-function drawPlots(past, nowMs) {
+/**
+ * What is counted, and not measured over a while, ends with the figure of now: the sum of the table.
+ *
+ * @param {any[]} past @param {any} figures @param {number} nowMs
+ */
+function drawPlots(past, figures, nowMs) {
   for (const [name, plot] of drawn) {
-    plot.draw(past.map((sample) => ({ atMs: sample.time_ms, value: sample[name] })), nowMs);
+    const points = past.map((sample) => ({ atMs: sample.time_ms, value: sample[name] }));
+    if (name in figures) points.push({ atMs: nowMs, value: figures[name] });
+    plot.draw(points);
   }
 }
 
@@ -117,7 +123,7 @@ function remember(data) {
 function draw(data) {
   drawHealth(data);
   remember(data);
-  drawPlots(past, Date.parse(data.time));
+  drawPlots(past, data.figures, Date.parse(data.time));
   drawBars(part(document, "lag"), data.lag, "Nothing has been delivered yet.");
   drawRows(
     "processes",

@@ -131,7 +131,9 @@ export class ThreadList {
         const state = element("span", status, "badge");
         state.dataset.status = status;
         about.append(state, element("time", ago(created)));
-        link.append(element("span", `${question ?? ""}`.trim() || id, "start"), about);
+        const name = element("span", `${question ?? ""}`.trim() || id, "start");
+        name.dir = "auto";
+        link.append(name, about);
         item.append(link);
         return item;
       }),
@@ -178,6 +180,7 @@ function chosen(dialog) {
   dialog.returnValue = "";
   part(dialog, "cancel").onclick = () => dialog.close("");
   dialog.showModal();
+  dialog.querySelector("input")?.select();
   return new Promise((done) => {
     dialog.onclose = () => done(dialog.returnValue === "yes");
   });
