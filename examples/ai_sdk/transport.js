@@ -6,8 +6,14 @@ import { DefaultChatTransport } from "ai";
 export class StayingTransport extends DefaultChatTransport {
   // hub: its origin; waitMs: between two attempts
   constructor({ hub = "", waitMs = 1000, ...options }) {
-    super({ api: `${hub}/api/chat`, ...options });
-    this.place = { hub, waitMs, headers: options.headers, credentials: options.credentials };
+    const generations = new WeakMap(); // of each answer's body: it may be cut before its first block
+    const noted = async (...asked) => {
+      const answer = await (options.fetch ?? fetch)(...asked);
+      if (answer.body) generations.set(answer.body, answer.headers.get("Hubbub-Generation"));
+      return answer;
+    };
+    super({ api: `${hub}/api/chat`, ...options, fetch: noted });
+    this.place = { hub, waitMs, generations, headers: options.headers, credentials: options.credentials };
   }
 
   // A page that opens while the line is cut waits for it.
@@ -41,14 +47,13 @@ export class StayingTransport extends DefaultChatTransport {
 
 // The blocks of an event have the id of the one before it, and its last block its own: what waits is
 // given on when the id moves, so that an event is shown whole, or asked for again.
-async function* staying(stream, { hub, waitMs, headers, credentials }, left) {
+async function* staying(stream, { hub, waitMs, generations, headers, credentials }, left) {
+  const generation = generations.get(stream);
   let id = null;
-  let generation = null;
   while (stream !== null) {
     let waiting = "";
     try {
       for await (const block of blocksOf(stream, left)) {
-        generation ??= /"generation":"([^"]+)"/.exec(block)?.[1];
         waiting += block;
         const own = /^id: (.*)$/m.exec(block)?.[1] ?? id;
         const over = /^data: \[DONE\]$/m.test(block);
@@ -69,8 +74,10 @@ async function* staying(stream, { hub, waitMs, headers, credentials }, left) {
   async function again() {
     while (generation && !left.aborted) {
       await new Promise((go) => setTimeout(go, waitMs));
-      const url = `${hub}/generations/${generation}/events?format=ai-sdk`;
-      const asked = { credentials, headers: { ...headers, "Last-Event-ID": id }, signal: left };
+      // From its start, event by event: the blocks of a snapshot have one id, and would wait.
+      const url = `${hub}/generations/${generation}/events?format=ai-sdk&from=start`;
+      const place = id === null ? {} : { "Last-Event-ID": id };
+      const asked = { credentials, headers: { ...headers, ...place }, signal: left };
       const answer = await fetch(url, asked).catch(() => null);
       if (answer?.ok) return answer.status === 204 ? null : answer.body;
       if (answer?.status < 500) throw new Error(await answer.text());
