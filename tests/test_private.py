@@ -14,6 +14,7 @@ import requests
 
 from hub.client.remote import Remote
 from hubbub.parts.data import DataDirectory
+from tests.support.deadline import patience
 from tests.support.launch import BY_PYTHON, Launches
 from tests.support.process import Process
 from tests.support.provider import ScriptedProvider
@@ -105,6 +106,7 @@ def test_a_start_shows_no_password(
     assert PASSWORD not in "".join(launched.processes().values())
 
 
+@pytest.mark.slow
 def test_a_terminal_is_shown_escape_sequences_and_does_not_get_them(
     valkey: Valkey, tmp_path: Path, processes: list[Process]
 ) -> None:
@@ -116,9 +118,11 @@ def test_a_terminal_is_shown_escape_sequences_and_does_not_get_them(
     command += ["--from", "start", "--count", "1"]
     terminal, end = pty.openpty()
 
-    subprocess.run(command, stdout=end, cwd=ROOT, timeout=30, check=True)
+    subprocess.run(command, stdout=end, cwd=ROOT, timeout=30 * patience(), check=True)
     shown = os.read(terminal, 4096)
-    piped = subprocess.run(command, stdout=subprocess.PIPE, cwd=ROOT, timeout=30, check=True).stdout
+    piped = subprocess.run(
+        command, stdout=subprocess.PIPE, cwd=ROOT, timeout=30 * patience(), check=True
+    ).stdout
 
     os.close(terminal)
     os.close(end)

@@ -72,6 +72,19 @@ def test_a_token_whose_hour_has_passed_ends_at_once(world: World) -> None:
     assert stream.told == [("token-expired", True)]
 
 
+def test_a_clock_that_was_put_back_lets_no_token_outlive_its_second(world: World) -> None:
+    """It had been an hour ahead: what begins now ends by the clock of now."""
+    early = world.opened(1500)
+    world.at(4600)
+    assert early.told == [("token-expired", True)]
+    world.at(1001)
+    stream = world.opened(1100)
+    world.at(1099)
+    assert not stream.told
+    world.at(1100)
+    assert stream.told == [("token-expired", True)]
+
+
 def test_a_clock_that_was_held_up_misses_nobody(world: World) -> None:
     streams = [world.opened(1000 + second) for second in range(1, 500)]
     world.at(2000)

@@ -39,3 +39,15 @@ def test_where_their_loop_is_killed_what_was_missed_is_read_all_the_same(
     give_up.cancel()
     assert loops.restarts["revocations"] == 1
     loops.stop()
+
+
+def test_a_token_that_is_over_may_be_revoked_and_nothing_of_it_is_kept(
+    real_link: RedisLink,
+) -> None:
+    loops = Loops()
+    here = Revocations(real_link, Feed(real_link, Turns(), loops), Endings(), loops)
+    here.revoke("over", 2735.0)
+    here.revoke("later", None)
+    key = real_link.keys.key("tokens", "revoked")
+    assert real_link.call(lambda client: client.zrange(key, 0, -1)) == [b"later"]
+    loops.stop()

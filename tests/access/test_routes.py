@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import fakeredis
@@ -31,9 +32,13 @@ NOTHING_RUNS = {"ai_sdk.resume", "ai_sdk.stop"}
 """In a chat of one's own of that name: the same name of another's is another chat."""
 
 
+ADMIN_PORT = 9100
+
+
 @pytest.fixture(scope="module")
 def app() -> Iterator[Flask]:
-    made = create_app(Settings(jwt_secret=SECRET), RedisLink(fakeredis.FakeRedis()))
+    settings = Settings(jwt_secret=SECRET, admin_port=ADMIN_PORT)
+    made = create_app(settings, RedisLink(fakeredis.FakeRedis()))
     yield made
     delivery: Delivery = made.extensions["hubbub"]
     delivery.stop()
@@ -89,3 +94,13 @@ def test_one_who_may_nothing_gets_nothing(app: Flask) -> None:
             # 400 and 415: nothing was sent that could be read, and nothing is given either.
             refused = (200, 400, 403, 404, 415)
             assert answer.status_code in refused, (rule.rule, method, answer.status_code)
+
+
+def test_a_client_that_only_names_the_admin_port_is_nobody(app: Flask) -> None:
+    """gunicorn takes the port from the Host where it listens on a socket in the file system."""
+    client, host = app.test_client(), f"localhost:{ADMIN_PORT}"
+    came = {"HTTP_HOST": host, "SERVER_PORT": str(ADMIN_PORT)}
+    assert client.get("/metrics", environ_overrides=came).status_code == 200
+    with socket.socket(socket.AF_UNIX) as front:
+        through = {**came, "gunicorn.socket": front}
+        assert client.get("/metrics", environ_overrides=through).status_code == 401

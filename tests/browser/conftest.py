@@ -9,13 +9,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext
 
 from tests.browser.proxy import Proxy
+from tests.conftest import StartStack
 from tests.support import keys
 from tests.support.provider import Gate
+from tests.support.shared import Shared, shared_stack
+from tests.support.shared import hub as hub
+from tests.support.shared import provider as provider
+from tests.support.stack import Stack
 
-Tabs = Callable[[], Page]
+SETTINGS = {"HUB_HEARTBEAT_SECONDS": "1", "HUB_RETRY_MS": "100"}
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[Shared]:
+    with shared_stack(SETTINGS) as shared:
+        yield shared
+
+
+@pytest.fixture
+def new_hub(stack: StartStack) -> Stack:
+    """One that has seen nothing, and that the test may harm."""
+    return stack(SETTINGS)
 
 
 @pytest.fixture

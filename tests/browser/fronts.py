@@ -63,7 +63,9 @@ SetOutputFilter DEFLATE
 {lines}
 """
 APACHE_FOLDER = "/usr/lib/apache2/modules"
-APACHE_MODULES = "mpm_event authz_core headers alias env filter deflate proxy proxy_http ssl http2"
+APACHE_MODULES = (
+    "mpm_event authz_core headers alias env filter deflate proxy proxy_http ssl http2 buffer"
+)
 
 HAPROXY = """
 defaults
@@ -198,9 +200,10 @@ class Front(Process):
             env={**os.environ, "XDG_DATA_HOME": str(place), "XDG_CONFIG_HOME": str(place)},
         )
 
-    def start(self) -> Front:
+    def start(self, answers: bool = True) -> Front:
+        """Wait until the hub answers through it, or where it shall not, until itself does."""
         super().start()
-        eventually(self._answers, 15)
+        eventually(lambda: self._status() == 200 if answers else self._status() > 0, 15)
         return self
 
     def end(self) -> None:
@@ -215,12 +218,12 @@ class Front(Process):
         """To a path below the prefix."""
         return requests.post(self.url + path, verify=False, timeout=15, **options)
 
-    def _answers(self) -> bool:
+    def _status(self) -> int:
         assert self.running, f"{self.name} ended while starting:\n{self.log()}"
         try:
-            return self.at(f"{self.prefix}/healthz").status_code == 200
+            return self.at(f"{self.prefix}/healthz").status_code
         except requests.ConnectionError:
-            return False
+            return 0
 
 
 def _write_certificate(place: Path) -> None:

@@ -104,7 +104,7 @@ def _pictures(shared: Shared, browser: Browser, look: str) -> None:
     page.get_by_text("passed").wait_for()
     _take(page, f"notifications-{look}")
     page.goto(f"{hub.url}/status")
-    line = page.locator(".plot .line").first
+    line = page.locator(".plot", has_text="Published").locator(".line")
     eventually(
         lambda: "L" in (line.get_attribute("d") or ""), 30
     )  # two samples, five seconds apart

@@ -28,7 +28,10 @@ class Proxy:
         self._open = True
         self._lock = threading.Lock()
         self._closing = False
+        self._far: set[socket.socket] = set()
         self.accepted = 0
+        self.delivered_bytes = 0
+        """What the server has sent through it, headers and all."""
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -87,6 +90,7 @@ class Proxy:
             return
         self.accepted += 1
         self._pairs[near], self._pairs[far] = far, near
+        self._far.add(far)
         for one in (near, far):
             self._selector.register(one, selectors.EVENT_READ)
 
@@ -94,6 +98,7 @@ class Proxy:
         try:
             data = one.recv(65536)
             if data:
+                self.delivered_bytes += len(data) if one in self._far else 0
                 self._pairs[one].sendall(data)
                 return
         except OSError:
@@ -105,6 +110,7 @@ class Proxy:
         if other is None:
             return
         self._pairs.pop(other)
+        self._far -= {one, other}
         for end in (one, other):
             if end not in self._frozen:
                 self._selector.unregister(end)

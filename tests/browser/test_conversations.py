@@ -21,11 +21,6 @@ PIXEL = (
 )
 
 
-@pytest.fixture
-def hub(stack: StartStack) -> Stack:
-    return stack({"HUB_HEARTBEAT_SECONDS": "1", "HUB_RETRY_MS": "100"})
-
-
 def opened(context: BrowserContext, url: str) -> Page:
     page = context.new_page()
     page.goto(url)
@@ -184,9 +179,9 @@ def test_a_picture_goes_along_with_its_question(
 
 
 def test_conversations_are_found_renamed_and_deleted_in_every_tab(
-    hub: Stack, context: BrowserContext
+    new_hub: Stack, context: BrowserContext
 ) -> None:
-    page = opened(context, hub.url)
+    page = opened(context, new_hub.url)
     ask(page, "about apples")
     until_asked(page, "about apples")
     page.get_by_role("link", name="New conversation").click()
@@ -211,7 +206,7 @@ def test_conversations_are_found_renamed_and_deleted_in_every_tab(
     eventually(lambda: names.all_inner_texts() == ["about apples"])
     assert "thread=" not in page.url
     other.get_by_text("This conversation is not here").wait_for()
-    assert len(hub.get("/generations").json()["generations"]) == 1
+    assert len(new_hub.get("/generations").json()["generations"]) == 1
 
 
 def test_the_window_follows_only_while_its_end_is_in_sight(

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.conftest import StartStack
 from tests.support.real import CHROMIUM_FLAGS, chromium
+from tests.support.shared import shared_stack
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.browser
@@ -68,9 +69,10 @@ def elsewhere() -> Iterator[str]:
     server.server_close()
 
 
-@pytest.fixture
-def hub(stack: StartStack) -> Stack:
-    return stack(workers=0)
+@pytest.fixture(scope="module")
+def hub() -> Iterator[Stack]:
+    with shared_stack(workers=0) as shared:
+        yield shared.hub
 
 
 @pytest.fixture

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
 from tests.access.signing import SECRET, token
+from tests.browser.conftest import SETTINGS
 from tests.browser.watching import Watcher
-from tests.conftest import StartStack
+from tests.support.shared import Shared, shared_stack
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture
-def hub(stack: StartStack) -> Stack:
-    return stack({"HUB_JWT_SECRET": SECRET, "HUB_HEARTBEAT_SECONDS": "1", "HUB_RETRY_MS": "100"})
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Shared]:
+    with shared_stack({**SETTINGS, "HUB_JWT_SECRET": SECRET}) as shared:
+        yield shared
 
 
 def sign_in(page: Page, shown: str) -> None:

@@ -5,16 +5,10 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page
 
-from tests.conftest import StartStack
 from tests.support.deadline import eventually
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def hub(stack: StartStack) -> Stack:
-    return stack({"HUB_HEARTBEAT_SECONDS": "1", "HUB_RETRY_MS": "100"}, workers=0)
 
 
 def opened(context: BrowserContext, url: str) -> Page:
@@ -23,8 +17,8 @@ def opened(context: BrowserContext, url: str) -> Page:
     return page
 
 
-def feed(context: BrowserContext, hub: Stack, channels: str = "news,sport") -> Page:
-    page = opened(context, f"{hub.url}/notifications?channel={channels}")
+def feed(context: BrowserContext, hub: Stack, *channels: str) -> Page:
+    page = opened(context, f"{hub.url}/notifications?channel={','.join(channels)}")
     page.locator('[data-connection][data-state="open"]').wait_for()
     return page
 
@@ -39,11 +33,12 @@ def badge(page: Page) -> Locator:
 
 
 def test_what_is_pushed_is_received(
-    hub: Stack, context: BrowserContext, other_context: BrowserContext
+    hub: Stack, context: BrowserContext, other_context: BrowserContext, channel: str
 ) -> None:
-    page, other = feed(context, hub), feed(other_context, hub)
+    sport = f"{channel}-sport"
+    page, other = (feed(one, hub, channel, sport) for one in (context, other_context))
     form = page.locator("[data-push]")
-    form.get_by_label("Channel").fill("sport")
+    form.get_by_label("Channel").fill(sport)
     form.get_by_label("Event type").fill("goal")
     form.get_by_label("Data").fill("<b>1:0</b>\nsecond line")
     form.get_by_role("button", name="Push").click()
@@ -51,9 +46,9 @@ def test_what_is_pushed_is_received(
         shown = tab.locator("[data-events] li")
         shown.first.wait_for()
         assert shown.locator("[data-data]").text_content() == "<b>1:0</b>\nsecond line"
-        assert shown.locator("[data-channel]").text_content() == "sport"
+        assert shown.locator("[data-channel]").text_content() == sport
         assert shown.locator("[data-type]").text_content() == "goal"
-    hub.publish("news", "from elsewhere")
+    hub.publish(channel, "from elsewhere")
     page.get_by_text("from elsewhere").wait_for()
     form.get_by_label("Event type").fill("heartbeat")
     form.get_by_role("button", name="Push").click()
@@ -61,28 +56,34 @@ def test_what_is_pushed_is_received(
 
 
 def test_what_came_before_is_there_after_a_reload_in_the_order_in_which_it_came(
-    hub: Stack, context: BrowserContext
+    hub: Stack, context: BrowserContext, channel: str
 ) -> None:
+    channels = channel, f"{channel}-sport"
     for number in range(6):
-        hub.publish(("news", "sport")[number % 2], f"{number}")
-    page = feed(context, hub)
+        hub.publish(channels[number % 2], f"{number}")
+    page = feed(context, hub, *channels)
     eventually(lambda: received(page) == ["5", "4", "3", "2", "1", "0"])
     page.reload()
     eventually(lambda: received(page) == ["5", "4", "3", "2", "1", "0"])
 
 
-def test_all_channels_come_over_one_connection(hub: Stack, context: BrowserContext) -> None:
+def test_all_channels_come_over_one_connection(
+    hub: Stack, context: BrowserContext, channel: str
+) -> None:
+    channels = [f"{channel}-{number}" for number in range(4)]
     streams: list[str] = []
     context.on("request", lambda request: streams.append(request.url))
-    page = feed(context, hub, "a,b,c,d")
-    hub.publish("d", "x")
+    page = feed(context, hub, *channels)
+    hub.publish(channels[3], "x")
     eventually(lambda: received(page) == ["x"])
-    for channel in "abcd":
-        assert hub.get(f"/channels/{channel}").json()["listeners"] == 1
+    for name in channels:
+        assert hub.get(f"/channels/{name}").json()["listeners"] == 1
 
 
-def test_a_channel_can_be_followed_and_left(hub: Stack, context: BrowserContext) -> None:
-    page = feed(context, hub, "news")
+def test_a_channel_can_be_followed_and_left(
+    hub: Stack, context: BrowserContext, channel: str
+) -> None:
+    page = feed(context, hub, channel)
     page.get_by_label("Channel to follow").fill("weather")
     page.keyboard.press("Enter")
     hub.publish("weather", "rain")
@@ -93,14 +94,14 @@ def test_a_channel_can_be_followed_and_left(hub: Stack, context: BrowserContext)
 
 
 def test_every_tab_counts_what_has_not_been_read_and_shows_what_comes_in(
-    hub: Stack, context: BrowserContext
+    hub: Stack, context: BrowserContext, channel: str
 ) -> None:
-    feed(context, hub, "news").close()
+    feed(context, hub, channel).close()
     page = opened(context, f"{hub.url}/status")
     other = opened(context, hub.url)
-    eventually(lambda: hub.get("/channels/news").json()["listeners"] == 1)
-    hub.publish("news", "one")
-    hub.publish("news", "two")
+    eventually(lambda: hub.get(f"/channels/{channel}").json()["listeners"] == 1)
+    hub.publish(channel, "one")
+    hub.publish(channel, "two")
     for tab in (page, other):
         eventually(lambda tab=tab: badge(tab).text_content() == "2")  # type: ignore[misc]
         assert tab.title().startswith("(2) ")
@@ -112,18 +113,20 @@ def test_every_tab_counts_what_has_not_been_read_and_shows_what_comes_in(
         assert not tab.title().startswith("(")
 
 
-def test_what_came_while_no_tab_was_open_is_unread(hub: Stack, context: BrowserContext) -> None:
-    page = feed(context, hub, "news")
-    hub.publish("news", "seen")
+def test_what_came_while_no_tab_was_open_is_unread(
+    hub: Stack, context: BrowserContext, channel: str
+) -> None:
+    page = feed(context, hub, channel)
+    hub.publish(channel, "seen")
     page.get_by_text("seen").wait_for()
     page.goto("about:blank")
-    hub.publish("news", "missed")
+    hub.publish(channel, "missed")
     page.goto(hub.url)
     eventually(lambda: badge(page).text_content() == "1")
 
 
 def test_the_browser_notifies_of_what_comes_while_the_page_is_in_the_background(
-    hub: Stack, context: BrowserContext
+    hub: Stack, context: BrowserContext, channel: str
 ) -> None:
     context.add_init_script(
         "globalThis.told = [];"
@@ -133,11 +136,11 @@ def test_the_browser_notifies_of_what_comes_while_the_page_is_in_the_background(
         "Object.defineProperty(document, 'visibilityState',"
         " { get: () => globalThis.away ? 'hidden' : 'visible' });"
     )
-    page = feed(context, hub, "news")
+    page = feed(context, hub, channel)
     page.get_by_role("button", name="in the background").click()
     eventually(lambda: page.locator("[data-notify]").is_hidden())
-    hub.publish("news", "looked at")
+    hub.publish(channel, "looked at")
     page.get_by_text("looked at").wait_for()
     page.evaluate("away = true")
-    hub.publish("news", "in the background")
-    eventually(lambda: page.evaluate("told") == [["news", "in the background"]])
+    hub.publish(channel, "in the background")
+    eventually(lambda: page.evaluate("told") == [[channel, "in the background"]])

@@ -28,11 +28,6 @@ HOSTILE = (
 )
 
 
-@pytest.fixture
-def hub(stack: StartStack) -> Stack:
-    return stack({"HUB_HEARTBEAT_SECONDS": "1", "HUB_RETRY_MS": "100"})
-
-
 def ask(context: BrowserContext, hub: Stack, prompt: str) -> Watcher:
     page = context.new_page()
     page.goto(f"{hub.url}/")
@@ -131,6 +126,18 @@ def test_stop_ends_it_in_every_tab_and_keeps_the_text(
         assert not watcher.is_shown("stop")
 
 
+def test_what_has_no_text_offers_none_to_copy(
+    hub: Stack, provider: ScriptedProvider, gate: Gate, context: BrowserContext
+) -> None:
+    provider.scripts["wait"] = Script(TEXT, gate=gate)
+    watcher = ask(context, hub, "wait")
+    eventually(lambda: watcher.is_shown("share"))
+    assert not watcher.is_shown("copy-text")
+    assert not watcher.is_shown("plain")
+    gate.release(3)
+    eventually(lambda: watcher.is_shown("copy-text") and watcher.is_shown("plain"))
+
+
 def test_a_failure_is_told_in_words(
     hub: Stack, provider: ScriptedProvider, context: BrowserContext
 ) -> None:
@@ -197,6 +204,24 @@ def test_markdown_is_shown_formatted_and_as_it_was_written(
     page.reload()
     watcher.until_ended()
     assert watcher.is_shown("text")  # the choice is kept
+
+
+def test_where_what_draws_does_not_come_the_text_stands_as_it_was_written(
+    hub: Stack, provider: ScriptedProvider, context: BrowserContext
+) -> None:
+    provider.scripts["letters"] = Script("Some **bold** words.\n\n> كلمات\n")
+    generation_id = hub.generate("letters")
+    hub.finished(generation_id)
+    page = context.new_page()
+    page.route("**/rendering.js*", lambda route: route.abort())
+    page.goto(f"{hub.url}/g/{generation_id}")
+    page.locator("[data-formatted]").get_by_text("Some **bold** words.").wait_for()
+    page.unroute("**/rendering.js*")
+    page.locator("[data-formatted] strong").wait_for()
+    assert "**" not in page.inner_text("[data-formatted]")
+    directions = "all => all.map(one => getComputedStyle(one).direction)"
+    found = page.eval_on_selector_all("[data-formatted] :is(p, blockquote)", directions)
+    assert found == ["ltr", "rtl", "rtl"]
 
 
 def test_mathematics_is_set_and_what_only_looks_like_it_is_not(
@@ -346,17 +371,20 @@ def test_an_empty_question_and_a_refused_one_are_told_beside_the_field(
     assert page.get_by_label("Your question").input_value() == "x"
 
 
-def test_the_documentation_s_plain_javascript_shows_an_answer(
+def test_the_documentation_s_plain_javascript_shows_an_answer_in_two_tabs(
     hub: Stack, provider: ScriptedProvider, context: BrowserContext
 ) -> None:
     page_of_docs = (ROOT / "docs" / "browser.md").read_text()
     (html,) = re.findall(r"```html\n(<pre id=\"answer\">.*?)```", page_of_docs, re.DOTALL)
     provider.default = Script(TEXT)
-    page = context.new_page()
     body = f"<!doctype html>{html}"
-    page.route("**/snippet", lambda route: route.fulfill(content_type="text/html", body=body))
+    context.route("**/snippet*", lambda route: route.fulfill(content_type="text/html", body=body))
+    page, late = context.new_page(), context.new_page()
     page.goto(f"{hub.url}/snippet")
     eventually(lambda: page.locator("#answer").text_content() == TEXT)
+    late.goto(page.url)
+    eventually(lambda: late.locator("#answer").text_content() == TEXT)
+    assert len(provider.requests) == 1
 
 
 def test_a_question_beside_a_running_answer_is_kept_and_told_why(
@@ -374,18 +402,18 @@ def test_a_question_beside_a_running_answer_is_kept_and_told_why(
 
 
 def test_a_hub_that_is_away_is_waited_for_and_the_text_goes_on(
-    hub: Stack, provider: ScriptedProvider, gate: Gate, context: BrowserContext
+    new_hub: Stack, provider: ScriptedProvider, gate: Gate, context: BrowserContext
 ) -> None:
     provider.scripts["story"] = Script(TEXT, gate=gate)
-    watcher = ask(context, hub, "story")
+    watcher = ask(context, new_hub, "story")
     gate.release(20)
     watcher.until_text(TEXT[:80])
-    hub.web.terminate()
+    new_hub.web.terminate()
     eventually(lambda: watcher.connection in ("waiting", "connecting"))
     assert watcher.is_shown("connection-word")
     gate.open()
-    hub.web.start()
-    shows(watcher.until_ended(), hub.finished(watcher.generation_id))
+    new_hub.web.start()
+    shows(watcher.until_ended(), new_hub.finished(watcher.generation_id))
 
 
 def test_a_generation_asked_elsewhere_is_offered_beside_the_conversations(
@@ -411,7 +439,7 @@ def test_a_screen_reader_hears_sentences_and_the_end(
 
 
 def test_pages_allow_no_script_but_their_own(hub: Stack) -> None:
-    for path in ("/", "/g/x", "/notifications", "/status", "/static/hubbub.js"):
+    for path in ("/", "/g/x", "/notifications", "/status", "/static/hubbub/worker.js"):
         answer = hub.get(path, headers={"Accept": "text/html"})
         policy = answer.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy

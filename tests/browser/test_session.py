@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 import requests
@@ -10,9 +11,9 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.access.signing import SECRET, rights, token
 from tests.browser.watching import Watcher
-from tests.conftest import StartStack
 from tests.support.deadline import eventually
 from tests.support.provider import Gate, Script, ScriptedProvider
+from tests.support.shared import Shared, shared_stack
 from tests.support.stack import Stack
 
 pytestmark = [pytest.mark.browser, pytest.mark.sets_keys]
@@ -20,9 +21,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.sets_keys]
 PATIENCE_MS = 15_000
 
 
-@pytest.fixture
-def hub(stack: StartStack) -> Stack:
-    return stack({"HUB_JWT_SECRET": SECRET, "HUB_HEARTBEAT_SECONDS": "1"})
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Shared]:
+    with shared_stack({"HUB_JWT_SECRET": SECRET, "HUB_HEARTBEAT_SECONDS": "1"}) as shared:
+        yield shared
 
 
 def sign_in(page: Page, shown: str) -> None:
@@ -30,8 +32,8 @@ def sign_in(page: Page, shown: str) -> None:
     page.keyboard.press("Enter")
 
 
-def ann(**claims: object) -> str:
-    return token(sub="ann", jti="anns", hub={"generate": True, "subscribe": ["news"], **claims})
+def ann(jti: str | None = None) -> str:
+    return token(sub="ann", jti=jti, hub={"generate": True, "subscribe": ["news"]})
 
 
 def test_a_page_asks_for_a_token_and_then_works_until_one_signs_out(
@@ -88,7 +90,7 @@ def test_a_share_link_works_in_somebody_else_s_browser_and_shows_nothing_more(
 def test_a_page_says_that_its_token_was_revoked(hub: Stack, context: BrowserContext) -> None:
     page = context.new_page()
     page.goto(f"{hub.url}/notifications?channel=news")
-    sign_in(page, ann())
+    sign_in(page, ann(jti="anns"))
     expect(page.locator("[data-who-name]")).to_have_text("ann", timeout=PATIENCE_MS)
     admin = {"Authorization": f"Bearer {token(sub='root', hub=rights())}"}
     eventually(lambda: hub.get("/channels/news", headers=admin).json()["listeners"] == 1, 15)

@@ -45,8 +45,20 @@ def test_the_state_of_the_hub_is_shown(
         page.locator(f"[data-{part}]").get_by_text("99 in 100").wait_for()
     assert page.locator("[data-workers] tr").count() == 1
     assert page.locator("[data-processes] tr").count() == 1
+
+    # One number of listeners, whoever says it: this page's streams are among them.
+    def numbers() -> set[str]:
+        shown = page.locator(".plot", has_text="Listeners").locator("[data-value]")
+        return {
+            shown.text_content() or "",
+            page.locator("[data-processes] td").nth(1).text_content() or "",
+        }
+
+    another = listen(f"{hub.url}/channels/news/events")
+    another.next("subscribed")
+    eventually(lambda: len(numbers()) == 1 and numbers() >= {"3"}, 20)
     # A second sample, and with it the first line of the plots.
-    plot = page.locator(".plot", has_text="Listeners").locator(".line")
+    plot = page.locator(".plot", has_text="Published").locator(".line")
     eventually(lambda: (plot.get_attribute("d") or "").startswith("M"), 20)
 
 

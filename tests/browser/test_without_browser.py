@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.deadline import patience
 from tests.support.real import ROOT, missing, node_binary
 
 HERE = Path(__file__).parent
@@ -16,7 +17,7 @@ TYPESCRIPT = ROOT / "tests" / "clients" / "node_modules" / "typescript" / "bin" 
 def test_parser_fold_pool_and_versions_do_under_node_what_they_promise() -> None:
     files = sorted(str(path) for path in HERE.glob("*.test.mjs"))
     done = subprocess.run(
-        [node_binary(), "--test", *files], capture_output=True, text=True, timeout=120
+        [node_binary(), "--test", *files], capture_output=True, text=True, timeout=120 * patience()
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
 
@@ -27,7 +28,11 @@ def test_the_types_of_all_modules_fit() -> None:
     if not TYPESCRIPT.exists():
         missing("TypeScript (tests/clients/install)")
     done = subprocess.run(
-        [command, str(TYPESCRIPT), "-p", "."], cwd=ROOT, capture_output=True, text=True, timeout=120
+        [command, str(TYPESCRIPT), "-p", "."],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120 * patience(),
     )
     # The vendored libraries are other people's.
     own = [

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from playwright.sync_api import Page
 
+from tests.support.deadline import patience
 from tests.support.real import ROOT, missing, node_binary
 from tests.support.stack import clean_environ
 
@@ -76,7 +77,7 @@ class ProgramClient:
 
     def exit_code(self) -> int:
         """Waits for it: a client that reconnects for ever does not come to this."""
-        return self._process.wait(timeout=20)
+        return self._process.wait(timeout=20 * patience())
 
     def close(self) -> None:
         self._process.kill()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.clients.asker import Asker, Kind, Said
-from tests.clients.table import Section, npm, pinned
+from tests.clients.table import Section, npm, pinned, pypi
 from tests.support.deadline import eventually
 from tests.support.provider import Gate, Script, deltas_of, text_for
 from tests.support.real import ROOT
@@ -204,42 +204,94 @@ def test_what_has_come_is_seen_at_once_and_to_leave_then_cancels(
 
 # ── what was found ───────────────────────────────────────────────────────────────────────────
 
-HEAD = (
-    "| client | asks on | text | tools | a given shape | usage | fails in mid-stream | leaves |\n"
-    "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
-)
+CELLS = ("text", "tools", "a given shape", "usage", "refused before", "fails in it", "leaves")
+HEAD = f"| client | asks on | {' | '.join(CELLS)} |\n{'| --- ' * (len(CELLS) + 2)}|\n"
 ASKED = {
     "chat": "`chat.completions`",
     "responses": "`responses`",
     "compatible": "`chat.completions`",
 }
+COMPILED = {
+    "go-openai.go": "sashabaranov/go-openai 1.43.0",
+    "openai-go.go": "openai/openai-go 3.98.0",
+    "async-openai.rs": "async-openai 0.43.0",
+}
+SHOWN = {
+    "clients/test_askers.py": (
+        "test_the_text_is_identical_and_the_usage_is_the_provider_s",
+        "test_tools_are_called_side_by_side_with_whole_arguments_and_their_results_answered",
+        "test_an_object_of_a_given_shape_is_whole",
+        "test_the_text_is_identical_and_the_usage_is_the_provider_s",
+        "test_a_refusal_before_the_answer_raises_with_the_provider_s_words",
+        "test_a_failure_in_mid_stream_raises_behind_the_text_so_far",
+        "test_what_has_come_is_seen_at_once_and_to_leave_then_cancels",
+    ),
+    "openai/": (
+        "test_a_stream_gives_the_text_that_the_generation_has",
+        "test_tool_calls_are_put_together_from_their_pieces",
+        "",
+        "test_usage_comes_in_a_chunk_of_its_own_where_it_was_asked_for",
+        "test_a_failure_is_the_status_that_the_package_knows",
+        "test_a_failure_in_mid_stream_raises_in_the_package",
+        "test_the_client_s_leaving_cancels_where_it_asked_so",
+    ),
+    "clients/test_compiled.py": (
+        "test_text_usage_and_two_calls_from_pieces_are_whole",
+        "test_text_usage_and_two_calls_from_pieces_are_whole",
+        "",
+        "test_text_usage_and_two_calls_from_pieces_are_whole",
+        "test_a_refusal_before_the_answer_has_its_status_and_code",
+        "test_a_failure_in_mid_stream_is_an_error",
+        "test_to_leave_cancels",
+    ),
+}
+"""For each cell of a row, the test that holds the client to it."""
+WHOLE = (
+    "identical", "called, arguments whole", "whole", "the provider's",
+    "raises, its status and code", "raises", "cancels",
+)  # fmt: skip
 
 
-def line(kind: Kind) -> str:
-    """What the tests above hold it to, as a row."""
+def line(client: str, asked: str, cannot: tuple[str, ...] = ()) -> str:
+    """What the tests hold it to, as a row."""
+    needs = ("text", "tools", "shaped", "text", "", "", "leave")
+    cells = ["—" if need in cannot else word for need, word in zip(needs, WHOLE, strict=True)]
+    return f"| {client} | {asked} | {' | '.join(cells)} |\n"
 
-    def able(what: str, word: str) -> str:
-        return "—" if what in kind.cannot else word
 
-    named = npm(kind.package) if kind.program.endswith(".mjs") else pinned(kind.package)
-    cells = (
-        named,
-        ASKED[kind.face],
-        able("text", "identical"),
-        able("tools", "called, arguments whole"),
-        able("shaped", "whole"),
-        able("text", "the provider's"),
-        "raises",
-        able("leave", "cancels"),
-    )
-    return f"| {' | '.join(cells)} |\n"
+def lines() -> str:
+    rows = [line(f"{pypi('openai')} (Python)", ASKED["chat"], ("shaped",))]
+    for kind in KINDS:
+        named = npm(kind.package) if kind.program.endswith(".mjs") else pinned(kind.package)
+        rows.append(line(named, ASKED[kind.face], kind.cannot))
+    rows += [line(f"{named}¹", ASKED["chat"], ("shaped",)) for named in COMPILED.values()]
+    return "".join(rows)
+
+
+def shown() -> str:
+    """Which test shows which column, for the clients of each folder."""
+    rows = ["| cell | programs | openai (Python) | in Go and Rust |\n| --- | --- | --- | --- |\n"]
+    for cell, *names in zip(CELLS, *SHOWN.values(), strict=True):
+        rows.append(f"| {cell} | {' | '.join(f'`{one}`' if one else '—' for one in names)} |\n")
+    return "".join(rows)
 
 
 def test_the_table_of_programs_in_the_documentation_is_this_one() -> None:
     """`WRITE_CLIENTS_TABLE=1` writes it anew."""
     section = Section(ROOT / "docs" / "clients.md", "the table of programs")
-    table = HEAD + "".join(line(kind) for kind in KINDS)
+    table = f"{HEAD}{lines()}\n{shown()}"
     if os.environ.get("WRITE_CLIENTS_TABLE"):
         section.write(table)
 
     assert section.text() == table
+    pins = [ROOT / "tests/clients" / file for file in ("go/go.mod", "rust/Cargo.toml")]
+    pinned_there = "".join(file.read_text() for file in pins)
+    assert all(named.split()[1] in pinned_there for named in COMPILED.values())
+    for place, names in SHOWN.items():
+        files = (
+            [ROOT / "tests" / place]
+            if place.endswith(".py")
+            else (ROOT / "tests" / place).glob("test_*.py")
+        )
+        source = "".join(file.read_text() for file in files)
+        assert not [name for name in names if name and f"def {name}(" not in source]

@@ -16,9 +16,9 @@ from playwright.sync_api import Browser
 
 from hub import sse
 from tests.clients.client import ProgramClient
-from tests.conftest import StartStack
 from tests.support import keys
 from tests.support.deadline import eventually
+from tests.support.shared import shared_stack
 from tests.support.stack import Stack
 
 Heard = list[tuple[str, str, str]]
@@ -53,13 +53,13 @@ READERS: dict[str, Callable[[str], Iterator[tuple[str, str, str]]]] = {
 }
 
 
-@pytest.fixture
-def hub(stack: StartStack) -> Stack:
-    hub = stack(workers=0)
-    hub.publish("a", {"n": 1}, "notice")
-    hub.publish("b", "two\nlines")
-    hub.publish("a", "last")
-    return hub
+@pytest.fixture(scope="module")
+def hub() -> Iterator[Stack]:
+    with shared_stack(workers=0) as shared:
+        shared.hub.publish("a", {"n": 1}, "notice")
+        shared.hub.publish("b", "two\nlines")
+        shared.hub.publish("a", "last")
+        yield shared.hub
 
 
 def address(hub: Stack, envelope: int) -> str:

@@ -11,16 +11,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import count
 from pathlib import Path
 
 import pytest
 
 from tests.command.terminal import Terminal
 from tests.conftest import StartStack
-from tests.support.provider import ScriptedProvider
+from tests.support.deadline import patience
 from tests.support.real import ROOT
 from tests.support.shared import Shared, shared_stack
+from tests.support.shared import hub as hub
+from tests.support.shared import provider as provider
 from tests.support.stack import Stack, clean_environ
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -28,7 +29,6 @@ Start = Callable[..., "subprocess.Popen[str]"]
 StartTerminal = Callable[..., Terminal]
 
 COMMAND = (sys.executable, "-m", "hub")
-_numbers = count()
 
 
 @pytest.fixture(scope="package")
@@ -38,24 +38,8 @@ def shared() -> Iterator[Shared]:
 
 
 @pytest.fixture
-def hub(shared: Shared) -> Stack:
-    shared.reset()
-    return shared.hub
-
-
-@pytest.fixture
-def provider(hub: Stack, shared: Shared) -> ScriptedProvider:
-    return shared.provider
-
-
-@pytest.fixture
 def own_hub(stack: StartStack) -> Stack:
     return stack(workers=0)
-
-
-@pytest.fixture
-def channel() -> str:
-    return f"channel-{next(_numbers)}"
 
 
 def environ(hub: Stack | str, more: Mapping[str, str]) -> dict[str, str]:
@@ -75,7 +59,7 @@ def run(hub: Stack) -> Run:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=60 * patience(),
         )
 
     return go

@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests.support.deadline import deadline, patience
+
 CTRL_C, CTRL_D = b"\x03", b"\x04"
 PATIENCE_SECONDS = 30.0
 
@@ -34,7 +36,7 @@ class Terminal:
 
     def until(self, text: str) -> str:
         """Read on until `text` has been seen; all that was."""
-        give_up = time.monotonic() + PATIENCE_SECONDS
+        give_up = deadline(PATIENCE_SECONDS)
         while text not in self.seen:
             left = give_up - time.monotonic()
             assert left > 0 and self._read(left), f"no {text!r} in what was seen: {self.seen!r}"
@@ -45,10 +47,10 @@ class Terminal:
 
     def status(self) -> int:
         """The exit status, once everything has been read."""
-        give_up = time.monotonic() + PATIENCE_SECONDS
+        give_up = deadline(PATIENCE_SECONDS)
         while self._read(max(0.0, give_up - time.monotonic())):
             assert time.monotonic() < give_up, f"it goes on; last seen: {self.seen[-500:]!r}"
-        return self._process.wait(PATIENCE_SECONDS)
+        return self._process.wait(PATIENCE_SECONDS * patience())
 
     def close(self) -> None:
         self._process.kill()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.command.conftest import Run, Start, StartTerminal
-from tests.support.deadline import eventually
+from tests.support.deadline import eventually, patience
 from tests.support.stack import Stack
 
 
@@ -84,7 +84,7 @@ def test_listen_prints_events_as_they_come(start: Start, hub: Stack, channel: st
     eventually(lambda: listeners(hub, channel) == 1)
     hub.publish(channel, "one")
     hub.publish(channel, {"n": 2}, event="notice")
-    assert process.communicate(timeout=20) == ('one\nnotice: {"n":2}\n', "")
+    assert process.communicate(timeout=20 * patience()) == ('one\nnotice: {"n":2}\n', "")
     assert process.returncode == 0
 
 
@@ -116,7 +116,7 @@ def test_listen_goes_on_over_a_restart_of_the_hub_loses_nothing_and_says_so(
     own_hub.web.start()
     own_hub.publish("news", "3")
     own_hub.publish("sport", "4")
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=30 * patience())
     lines = [*seen, *out.splitlines()]
     assert [json.loads(line)["data"] for line in lines] == ["1", "2", "3", "4"]
 

@@ -16,6 +16,7 @@ from hub.client.finding import Ill, Note, Patient
 from hub.client.remote import Remote
 from tests.command.broken_proxy import Fault, broken_proxy
 from tests.command.conftest import Run
+from tests.conftest import StartStack
 from tests.support.provider import ScriptedProvider
 from tests.support.stack import Stack
 from tests.support.tls_redis import Authority
@@ -100,19 +101,25 @@ def test_another_program_is_not_taken_for_a_hub(
 
 @pytest.mark.sets_keys
 def test_an_open_hub_on_a_network_without_tls_and_a_proxy_on_the_way_are_told(
-    hub: Stack, channel: str, monkeypatch: pytest.MonkeyPatch
+    stack: StartStack, run: Run, channel: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """At the address of all networks, which no rule takes for this machine's own."""
     for name in ("no_proxy", "NO_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
+    hub = stack({"HOST": "0.0.0.0", "HUB_ALLOW_ANONYMOUS": "1"}, workers=0)
+    url = hub.url.replace("127.0.0.1", "0.0.0.0")
+    assert "HUB_JWT_SECRET" in finding(way_checks.who_may, url, channel).mend
+    assert "https://" in finding(way_checks.secret, url, channel).mend
     with broken_proxy(hub.url, Fault()) as proxy:
         monkeypatch.setenv("http_proxy", proxy.replace("//", "//me:secret@"))
-        monkeypatch.setenv("HTTP_PROXY", proxy.replace("//", "//me:secret@"))
-        url = "http://hub.example"
-        assert "HUB_JWT_SECRET" in finding(way_checks.who_may, url, channel).mend
-        assert "https://" in finding(way_checks.secret, url, channel).mend
+        assert healthy(way_checks.answers, url, channel)
         between = finding(way_checks.direct, url, channel)
-    assert isinstance(between, Note) and between.mend == "NO_PROXY=hub.example"
+    assert isinstance(between, Note) and between.mend == "NO_PROXY=0.0.0.0"
     assert "secret" not in str(between)
+    done = run("doctor", at=url)  # the proxy is gone
+    assert done.returncode == 1 and "cannot be reached" in done.stdout
+    assert "asked through http" in done.stdout and "mend: NO_PROXY=0.0.0.0" in done.stdout
+    assert "secret" not in done.stdout
 
 
 def test_what_redis_and_the_workers_lack_is_told(

@@ -1,8 +1,9 @@
 """`make run` and `make test` on a bare Debian 13 (Python 3.13), by an ordinary user whose only way
 out is a company's proxy (`make test-machines`).
 
-Debian 12, with a way out of its own, is in `test_bare_machine.py`. Ubuntu's trees (Python 3.12)
-cannot be had where these tests run; that all packages have wheels for it is asked of their index.
+Debian 12, with a way out of its own, is in `test_bare_machine.py`. Ubuntu's trees cannot be had
+where these tests run; its Python is in `make test-pythons`, and that all packages have wheels for
+each Python is asked of their index.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ and on another server, where it writes through an ordinary response.
     brief      the same with a second's history, a second's heartbeat, a second until stalled
     narrow     the same with room for four listeners, two from one address
     own_hub    starts one of this test's own, on a Redis of its own: `own_hub(redis_url, NAME=…)`
-    channel    a name that no other test uses
 """
 
 from __future__ import annotations
@@ -36,16 +35,21 @@ class Hubs:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._running: dict[tuple[str, str], Web] = {}
+        self._running: dict[tuple[object, ...], Web] = {}
         self._valkey: Valkey | None = None
 
-    def __call__(self, way: str, kind: str, **env: str) -> Web:
+    @property
+    def redis_url(self) -> str:
         if self._valkey is None:
             self._valkey = Valkey(self._directory / "valkey").start()
-        if (way, kind) not in self._running:
-            log = self._directory / f"{kind}-{way.replace(' ', '-')}.log"
-            self._running[way, kind] = started(way, log, self._valkey.url, **env)
-        return self._running[way, kind]
+        return self._valkey.url
+
+    def __call__(self, way: str, kind: str, **env: str) -> Web:
+        key = (way, *sorted(env.items()))
+        if key not in self._running:
+            log = self._directory / f"{kind}-{way.replace(' ', '-')}-{len(self._running)}.log"
+            self._running[key] = started(way, log, self.redis_url, **env)
+        return self._running[key]
 
     def end(self) -> None:
         for web in self._running.values():
@@ -118,11 +122,3 @@ def own_hub(way: str, tmp_path: Path, processes: list[Process]) -> OwnHub:
         return web
 
     return start
-
-
-_channels = count()
-
-
-@pytest.fixture
-def channel() -> str:
-    return f"channel-{next(_channels)}"

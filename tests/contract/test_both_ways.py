@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.access.signing import SECRET, rights, token
+from tests.access.signing import rights, token
 from tests.contract.conftest import ORIGIN, WAYS, Hubs
 from tests.contract.test_way_in import Answer, ask
-from tests.contract.test_who_may import UNLIMITED
+from tests.contract.test_who_may import KEYED
 from tests.support import keys
 
 pytestmark = pytest.mark.slow
@@ -136,7 +136,7 @@ TOKENS = [
 
 @pytest.mark.parametrize("head", TOKENS, ids=lambda head: "+".join(head) or "none")
 def test_tokens_are_read_alike(hubs: Hubs, head: dict[str, str]) -> None:
-    kind, env = "keyed", {"HUB_JWT_SECRET": SECRET, **UNLIMITED}
+    kind, env = "keyed", KEYED
     paths = ["/channels/news/events", "/events?channel=a&channel=b", "/channels/a%00/events"]
     paths += ["/channels/generation:x/events", "/events", f"/events?channel=a&token={token()}"]
     for path in paths:
@@ -213,7 +213,7 @@ def test_paths_of_publishes_are_read_alike(hubs: Hubs, path: str) -> None:
 
 @pytest.mark.parametrize("head", TOKENS, ids=lambda head: "+".join(head) or "none")
 def test_tokens_of_publishes_are_read_alike(hubs: Hubs, head: dict[str, str]) -> None:
-    kind, env = "keyed", {"HUB_JWT_SECRET": SECRET, **UNLIMITED}
+    kind, env = "keyed", KEYED
     head = {"Content-Type": "application/json", **head}
     for path in (
         "/channels/news/events",

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from tests.contract.conftest import Hubs
 from tests.support import keys
-from tests.support.deadline import eventually
+from tests.support.deadline import eventually, patience
 from tests.support.stack import Web, descendants
 from tests.support.stream import EventStream
 
@@ -59,8 +60,8 @@ def test_a_slow_listener_falls_behind_and_catches_up_with_the_same_bytes_at_cons
     healthy.take(1)
     for stream, start in zip(slow, starts, strict=True):
         stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * MIB)
-        stream.until(lambda s: s.events[-1].data == "the last")
-        assert stream.raw[start:] == healthy.raw[at:]
+        stream.until_data("the last")
+        assert stream.without_beats(start) == healthy.without_beats(at)
     assert memory(hub) - before < owed / 2
 
 
@@ -76,7 +77,7 @@ def test_a_slow_listener_delays_nobody_else(hub: Web, channel: str, listen: List
         hub.publish(channel, "x" * 100_000)
         healthy.take(1)
         late.append(time.monotonic() - began)
-    assert sorted(late)[15] < 0.2
+    assert sorted(late)[15] < 0.2 * patience()
 
 
 def test_one_who_accepts_no_byte_at_all_is_closed_and_others_are_not(
@@ -99,17 +100,21 @@ def test_one_who_accepts_no_byte_at_all_is_closed_and_others_are_not(
 
 
 def test_one_who_reads_a_little_now_and_then_is_not_closed(
-    brief: Web, channel: str, listen: Listen
+    way: str, hubs: Hubs, channel: str, listen: Listen
 ) -> None:
-    stream = listen(f"{brief.url}/channels/{channel}/events", receive_buffer=4096)
+    # The reader must have the processor within the time, and take what the kernel holds in it: a
+    # second is too short beside other tests.
+    hub = hubs(way, "three seconds", HUB_LISTENER_STALL_SECONDS="3")
+    stream = listen(f"{hub.url}/channels/{channel}/events", receive_buffer=65536)
     stream.next("subscribed")
-    for number in range(12):
-        brief.publish(channel, f"{number} " + "x" * 200_000)
-    give_up = time.monotonic() + 2.5
+    for number in range(40):
+        hub.publish(channel, f"{number} " + "x" * 200_000)
+        stream.feed_some(16_384)
+    give_up = time.monotonic() + 5
     while time.monotonic() < give_up:
         assert stream.feed_some(16_384) > 0
         time.sleep(0.02)
-    assert brief.get(f"/channels/{channel}").json()["listeners"] == 1
+    assert hub.get(f"/channels/{channel}").json()["listeners"] == 1
 
 
 def test_a_second_request_on_the_connection_never_reaches_the_stream(
@@ -121,7 +126,7 @@ def test_a_second_request_on_the_connection_never_reaches_the_stream(
     stream.socket.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3)
     event_id = hub.publish(channel, "x")
     stream.take(1)
-    assert bytes(stream.raw[at:]) == f"id: {event_id}\ndata: x\n\n".encode()
+    assert stream.without_beats(at) == f"id: {event_id}\ndata: x\n\n".encode()
 
 
 def shown_token(path: str) -> str:

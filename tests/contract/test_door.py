@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.access.signing import rights, token
 from tests.contract.conftest import Hubs
+from tests.contract.test_who_may import KEYED
 from tests.support import keys
 from tests.support.deadline import eventually
 from tests.support.stack import Web
@@ -156,6 +158,47 @@ def test_a_body_of_two_lengths_is_never_two_requests(
         pass
 
     assert stored(hub, f"{channel}-hidden") == []
+
+
+@pytest.mark.parametrize("length", ["", " 3", "+3", "3 ", "03", "0", "3, 3", "9999999"], ids=repr)
+def test_a_head_that_was_read_before_but_for_its_length_is_read_as_if_it_were_new(
+    hub: Web, channel: str, length: str
+) -> None:
+    parts = urlsplit(hub.url)
+    known = request(f"/channels/{channel}/events", b"one")
+    other = known.replace(b"Content-Length: 3", f"Content-Length: {length}".encode())
+    # As new: no head with this field was read before.
+    new = other.replace(b"\r\n", f"\r\nX-New: {channel}\r\n".encode(), 1)
+    statuses = []
+    for first, second in ((known, other), (known, new)):
+        with closing(socket.create_connection((parts.hostname, parts.port), 10)) as sock:
+            sock.sendall(first)
+            assert answers(sock, 1)[0][0] == 201
+            sock.sendall(second)
+            sock.shutdown(socket.SHUT_WR)
+            statuses.append(sock.makefile("rb").readline())
+    assert statuses[0] == statuses[1]
+    assert set(stored(hub, channel)) <= {"one", ""}
+
+
+def test_who_may_no_more_is_refused_with_the_head_that_was_let_in_before(
+    hubs: Hubs, channel: str
+) -> None:
+    web = hubs("taken over", "keyed", **KEYED)
+    path, parts = f"/channels/{channel}/events", urlsplit(web.url)
+    shown = token(sub="7", jti=f"j-{channel}", hub={"publish": [channel]})
+    post = (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n"
+        f"Authorization: Bearer {shown}\r\nContent-Length: 3\r\n\r\none"
+    ).encode()
+    with closing(socket.create_connection((parts.hostname, parts.port), 10)) as sock:
+        for _ in range(3):
+            sock.sendall(post)
+            assert answers(sock, 1)[0][0] == 201
+        admin = {"Authorization": f"Bearer {token(hub=rights())}"}
+        assert web.delete(f"/tokens/j-{channel}", headers=admin).status_code == 204
+        sock.sendall(post)
+        assert answers(sock, 1)[0][0] == 401
 
 
 def test_many_publishers_at_once_are_each_answered_with_what_they_stored(

@@ -77,6 +77,14 @@ FORGED: dict[str, Callable[[], str]] = {
     "without its signature": lambda: _altered(lambda h, p, s: f"{h}.{p}."),
     "another's signature": lambda: _altered(lambda h, p, s: f"{h}.{_MORE.decode()}.{s}"),
     "twice": lambda: _altered(lambda h, p, s: f"{h}.{p}.{s}.{s}"),
+    "half a character in its subject": lambda: token(**{**OURS, "sub": "\ud800"}),
+    "half a character in a grant": lambda: token(**{**OURS, "hub": {"subscribe": ["\ud800"]}}),
+    "what must be understood and is not": lambda: jwt.encode(
+        {**PAYLOAD}, SECRET, headers={"crit": ["x"], "x": 1}
+    ),
+    "a subject that is a number": lambda: jwt.encode({**PAYLOAD, "sub": 7}, SECRET),
+    "made in the future": lambda: token(iat=4_000_000_000, **OURS),
+    "an end that is no number": lambda: jwt.encode({**PAYLOAD, "exp": float("nan")}, SECRET),
     "a claim that is a list": lambda: token(**{**OURS, "hub": ["*"]}),
     "a grant that is a number": lambda: token(**{**OURS, "hub": {"subscribe": [1]}}),
 }

@@ -50,6 +50,7 @@ def two_at_once(hubs: Hubs) -> Web:
         HUB_GENERATIONS_PER_MINUTE="0",
         HUB_RUNNING_GENERATIONS="2",
         HUB_PUBLISHES_PER_SECOND="5",
+        WEB_CONCURRENCY="2",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -92,6 +93,22 @@ def test_past_the_limit_of_an_address_a_stream_is_answered_200_retry_closing_and
     assert closing.retry_ms is not None
     assert RETRY_MS / 4 < closing.retry_ms < RETRY_MS * 4
     assert closing.id == ""
+
+
+def test_who_is_to_see_none_of_the_hub_s_events_is_told_to_come_back_by_retry_alone(
+    door: Door,
+) -> None:
+    door.fill()
+    quiet = requests.get(f"{door.url}?quiet=1", timeout=10)
+    assert re.fullmatch(r"retry: \d+\n", quiet.text)
+    asked = door.hub.post("/generations", json={"prompt": "?"}).json()
+    url = f"{door.hub.url}{asked['events']}?format=text"
+    with requests.get(url, timeout=10, stream=True) as answer:
+        assert answer.status_code == 200
+        said = answer.raw.readline()
+        with pytest.raises(requests.exceptions.ChunkedEncodingError):  # no end of a whole answer
+            said += answer.content
+    assert re.fullmatch(rb"retry: \d+\n", said)
 
 
 def test_each_is_told_another_time_to_come_back(door: Door) -> None:

@@ -11,6 +11,7 @@ from datetime import datetime
 import pytest
 
 from tests.contract.conftest import RETRY_MS
+from tests.support.deadline import patience
 from tests.support.stack import Web
 from tests.support.stream import EventStream
 
@@ -84,7 +85,7 @@ def test_an_event_is_written_whole_with_one_blank_line_behind_it(
     before = len(stream.raw)
     event_id = hub.publish(channel, "one\ntwo", event="notice", retry_ms=99)
     stream.take(1)
-    written = bytes(stream.raw[before:]).decode()
+    written = stream.without_beats(before).decode()
     assert written == f"id: {event_id}\nevent: notice\nretry: 99\ndata: one\ndata: two\n\n"
 
 
@@ -94,7 +95,7 @@ def test_a_message_has_no_event_line(hub: Web, channel: str, listen: Listen) -> 
     before = len(stream.raw)
     event_id = hub.publish(channel, "hello")
     stream.take(1)
-    assert bytes(stream.raw[before:]).decode() == f"id: {event_id}\ndata: hello\n\n"
+    assert stream.without_beats(before).decode() == f"id: {event_id}\ndata: hello\n\n"
 
 
 def test_every_listener_hears_the_same_bytes(hub: Web, channel: str, listen: Listen) -> None:
@@ -107,8 +108,7 @@ def test_every_listener_hears_the_same_bytes(hub: Web, channel: str, listen: Lis
     bodies = set()
     for stream, start in zip(streams, starts, strict=True):
         stream.take(50)
-        blocks = bytes(stream.raw[start:]).split(b"\n\n")
-        bodies.add(b"\n\n".join(b for b in blocks if not b.startswith(b"event: heartbeat\n")))
+        bodies.add(stream.without_beats(start))
     assert len(bodies) == 1
 
 
@@ -188,7 +188,7 @@ def test_heartbeats_come_every_period_traffic_or_not(
         for at, event in zip(stream.received_at, stream.events, strict=True)
         if event.event == "heartbeat"
     )
-    assert 0.7 < second - first < 1.4
+    assert abs(second - first - 1) < 0.4 * patience()
 
 
 def test_the_listeners_beats_are_spread_over_the_period(
@@ -209,7 +209,7 @@ def test_a_comment_heartbeat_is_a_colon_and_one_newline(
     stream.next("subscribed")
     at = len(stream.raw)
     stream.until(lambda s: s.comments >= 2, within_seconds=4)
-    assert bytes(stream.raw[at:]) == b":\n:\n"
+    assert re.fullmatch(rb"(:\n){2,}", stream.raw[at:])
     hub.publish(channel, "x")
     assert stream.take(1)[0].data == "x"
 

@@ -252,7 +252,7 @@ def test_a_listener_who_is_behind_is_told_of_a_deletion_by_gap(place: Place) -> 
         place.publish(f"{number} " + "x" * 200_000)
     assert place.hub.delete(f"/channels/{place.channel}").status_code == 204
     place.publish("after")
-    stream.until(lambda s: s.events[-1].data == "after")
+    stream.until_data("after")
     heard = [event for event in stream.events if event.event in ("gap", "message")]
     gaps = [i for i, event in enumerate(heard) if event.event == "gap"]
     numbers = [event.data.split()[0] for event in heard[: gaps[0]]]

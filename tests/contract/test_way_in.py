@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import http.client
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import redis
 
+from hub.web.headers import PAGE
 from tests.contract.conftest import ORIGIN, Hubs
+from tests.faults.fuzz.requests import routes
 from tests.support import keys
 from tests.support.stack import Web
 
@@ -32,6 +38,10 @@ CHANGES = (
     ("POST", "/v1/responses/resp_x/cancel"), ("DELETE", "/v1/responses/resp_x"),
     ("POST", "/nowhere"), ("PUT", "/channels/news"), ("POST", "/"),
 )  # fmt: skip
+
+
+PROGRAMS = ("/v1", "/readyz")
+"""Where a person gets no page."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +102,7 @@ def test_an_open_hub_does_not_answer_to_a_name_of_somebody_else_s(hub: Web, path
     [
         "localhost", "LocalHost:80", "localhost.", "127.0.0.1", "127.0.0.1:9", "10.1.2.3", "[::1]",
         "[::1]:8000", "hub.example", "HUB.example.:443", "a.wild.example", "a.b.wild.example:1",
+        "127.0.0.1.", "[::ffff:127.0.0.1]", "\tlocalhost ",
     ],
 )  # fmt: skip
 def test_an_open_hub_answers_to_localhost_to_addresses_and_to_names_that_it_was_given(
@@ -107,6 +118,9 @@ def test_an_open_hub_answers_to_localhost_to_addresses_and_to_names_that_it_was_
         "example", "localhost.example", "evil-localhost", "127.0.0.1.example", "wild.example", "x",
         "awild.example", "hub.example.org", "hub.example@evil", "[::1].example", "127.1.example",
         "localhost/evil", "a b", "localhost:port", "evil.example#localhost", "0x7f.1", "",
+        ".wild.example", "a..wild.example", "localhost..", "[localhost]", "user:x@localhost", "::1",
+        "localhost, evil.example", "127.0.0.1.nip.io", "2130706433", "xn--lcalhost-54a",
+        "l\xf6calhost", "localhost:80:80", "[::1%25lo]", '"localhost"', "*.wild.example",
     ],
 )  # fmt: skip
 def test_a_host_that_only_looks_like_one_of_its_own_is_unknown(opened: Web, host: str) -> None:
@@ -118,9 +132,33 @@ def test_a_probe_of_http_1_0_need_not_name_a_host(hub: Web) -> None:
     assert raw(hub, b"GET /healthz HTTP/1.0\r\n\r\n").split()[1] == b"200"
 
 
-def test_the_host_of_a_whole_address_in_the_request_line_counts(hub: Web) -> None:
-    line = b"GET http://evil.example/channels/news/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    assert raw(hub, line).split()[1] in (b"400", b"404", b"421")
+@pytest.mark.parametrize("path", [b"/healthz", b"/channels/news/events"])
+@pytest.mark.parametrize(
+    "hosts", [b"", b"Host: localhost\r\nHost: evil.example\r\n", b"X-Forwarded-Host: localhost\r\n"]
+)
+def test_a_request_of_http_1_1_names_one_host(hub: Web, path: bytes, hosts: bytes) -> None:
+    answer = raw(hub, b"GET %s HTTP/1.1\r\n%s\r\n" % (path, hosts))
+    assert answer.split()[1] in (b"400", b"421")
+
+
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [
+        (b"http://evil.example/channels/news/events", b"localhost"),
+        (b"HTTPS://evil.example/healthz", b"localhost"),
+        (b"http://localhost@evil.example/healthz", b"localhost"),
+        (b"http://evil.example?@localhost/", b"localhost"),
+        (b"http://evil.example#http://localhost/", b"localhost"),
+        (b"?http://localhost/", b"evil.example"),
+        (b"/?http://localhost/", b"evil.example"),
+        (b"//localhost/healthz", b"evil.example"),
+    ],
+)
+def test_the_host_of_a_whole_address_in_the_request_line_counts(
+    hub: Web, target: bytes, host: bytes
+) -> None:
+    answer = raw(hub, b"GET %s HTTP/1.1\r\nHost: %s\r\n\r\n" % (target, host))
+    assert answer.split()[1] in (b"400", b"404", b"421")
 
 
 @pytest.mark.parametrize(("method", "path"), CHANGES)
@@ -130,6 +168,10 @@ def test_a_page_of_another_origin_changes_nothing(hub: Web, method: str, path: s
         {"Origin": FOREIGN},
         {"Origin": "null"},
         {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "Cross-Site", "Origin": hub.url},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": f"{hub.url} {FOREIGN}"},
+        {"Origin": "chrome-extension://abcdefgh"},
         {"Origin": "http://localhost:1", "Sec-Fetch-Site": "same-site"},
         {"Origin": hub.url, "Sec-Fetch-Site": "cross-site"},
         {"Origin": FOREIGN, "Sec-Fetch-Site": "same-origin"},
@@ -283,15 +325,54 @@ def test_a_head_that_cannot_be_read_is_its_client_s_fault(
     assert "secret" not in hub.log() and "Traceback" not in hub.log()
 
 
-def test_every_answer_says_that_its_type_is_what_it_says(hub: Web, channel: str) -> None:
-    for path in (
-        *READS,
-        f"/channels/{channel}/events?from=x",
-        f"/channels/{channel}/events?quiet=1",
-    ):
-        for method in ("GET", "HEAD", "OPTIONS", "BREW"):
-            head = {"Host": own_host(hub), "Origin": ORIGIN}
-            assert ask(hub, method, path, head).headers["x-content-type-options"] == "nosniff"
+def asked() -> Iterator[tuple[str, str]]:
+    """Each of the application's routes with each of its methods and one that it has not."""
+    found = {path: {"BREW"} for path, _ in routes()}
+    for path, method in routes():
+        found[path].add(method)
+    for path, methods in found.items():
+        named = path.replace("<path:filename>", "worker.js").replace("<", "").replace(">", "")
+        yield from ((method, named.replace("path:", "")) for method in methods)
+    yield from (("GET", path) for path in ("/nowhere", "/v1/nowhere", "/channels/-/events", "//"))
+    yield "GET", "/events?channel=a"
+
+
+@pytest.fixture
+def broken(hubs: Hubs, opened: Web, channel: str) -> str:
+    """A channel of which Redis refuses everything."""
+    opened.publish(channel, "x")
+    with redis.Redis.from_url(hubs.redis_url) as client:
+        for key in client.scan_iter(f"*{channel}*"):
+            client.delete(key)
+            client.set(key, "no stream")
+    return f"/channels/{channel}"
+
+
+def test_every_answer_says_to_a_browser_what_it_may_do_with_it(opened: Web, broken: str) -> None:
+    head = {"Host": "hub.example", "Accept": "text/html", "X-Forwarded-Proto": "https"}
+    text = {"Content-Type": "text/plain"}
+    foreign = {"Origin": FOREIGN}
+    requests: list[tuple[str, str, dict[str, str], int]] = [
+        *((method, path, {}, 0) for method, path in asked()),
+        *(("GET", path, {"Host": "evil.example"}, 0) for path in ("/", "/events", broken)),
+        *(("POST", path, foreign, 0) for path in ("/", "/generations", f"{broken}/events")),
+        *(("POST", f"{broken}/events", text, size) for size in (1, 300_000)),
+        ("GET", f"{broken}/history", {}, 0),
+        ("GET", f"{broken}/events", {}, 0),
+        ("DELETE", broken, {}, 0),
+    ]
+    statuses = set()
+    for method, path, more, size in requests:
+        length = {"Content-Length": str(size)} if size else {}
+        answer = ask(opened, method, path, head | more | length, b"x" * size)
+        statuses.add(answer.status)
+        what = (method, path, answer)
+        assert answer.headers["x-content-type-options"] == "nosniff", what
+        page = answer.headers.get("content-type", "").startswith("text/html")
+        assert page or method != "GET" or answer.status < 400 or path.startswith(PROGRAMS), what
+        for name, value in (PAGE | {"Strict-Transport-Security": "max-age=31536000"}).items():
+            assert not page or answer.headers[name.lower()] == value, what
+    assert statuses >= {200, 204, 400, 403, 404, 405, 413, 415, 421, 500}
 
 
 @pytest.mark.parametrize("path", ["/", "/g/nowhere", "/nowhere", "/channels/-/events"])
@@ -302,14 +383,11 @@ def test_every_page_carries_its_policy_error_pages_too(hub: Web, path: str) -> N
         assert "require-trusted-types-for 'script'" in answer.headers["content-security-policy"]
         assert "unsafe-inline" not in answer.headers["content-security-policy"]
         assert answer.headers["referrer-policy"] == "no-referrer"
-        assert b"<style" not in answer.body and b" style=" not in answer.body
+        [style] = re.findall(rb"<style[^>]*>(.*?)</style>", answer.body, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(style).digest()).decode()
+        assert f"style-src 'sha256-{digest}';" in answer.headers["content-security-policy"]
+        assert b" style=" not in answer.body
         assert "strict-transport-security" not in answer.headers
-
-
-def test_behind_tls_a_page_asks_to_be_asked_by_tls_alone(opened: Web) -> None:
-    head = {"Host": "hub.example", "X-Forwarded-Proto": "https", "Accept": "text/html"}
-    for path in ("/", "/nowhere"):
-        assert "max-age" in ask(opened, "GET", path, head).headers["strict-transport-security"]
 
 
 def test_an_answer_without_a_body_has_no_type(hub: Web, channel: str) -> None:
@@ -353,7 +431,7 @@ def test_it_hangs_under_the_path_that_it_was_told_and_probes_need_not_know(
     for prefix in ("", "/hub"):
         assert ask(hub, "GET", f"{prefix}/healthz", head).status == 200
         assert ask(hub, "GET", f"{prefix}/channels/{channel}/events", head).status == 200
-        assert b'href="/hub/static/style.css"' in ask(hub, "GET", f"{prefix}/", head).body
+        assert b'src="/hub/static/pages/ask.js"' in ask(hub, "GET", f"{prefix}/", head).body
         body = b'{"prompt":"Hi"}'
         length = {"Content-Length": str(len(body))}
         made = ask(hub, "POST", f"{prefix}/generations", head | length, body)

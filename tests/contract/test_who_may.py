@@ -23,12 +23,17 @@ from tests.support.stream import EventStream
 pytestmark = pytest.mark.sets_keys
 
 Listen = Callable[..., EventStream]
-UNLIMITED = {"HUB_GENERATIONS_PER_MINUTE": "0", "HUB_RUNNING_GENERATIONS": "0"}
+KEYED = {
+    "HUB_JWT_SECRET": SECRET,
+    "HUB_TRUSTED_PROXIES": "127.0.0.1",
+    "HUB_GENERATIONS_PER_MINUTE": "0",
+    "HUB_RUNNING_GENERATIONS": "0",
+}
 
 
 @pytest.fixture
 def keyed(way: str, hubs: Hubs) -> Web:
-    return hubs(way, "keyed", HUB_JWT_SECRET=SECRET, **UNLIMITED)
+    return hubs(way, "keyed", **KEYED)
 
 
 def bearer(shown: str) -> dict[str, str]:
@@ -98,6 +103,7 @@ def test_every_route_asks_for_a_token(keyed: Web, method: str, path: str) -> Non
     for headers in ({}, bearer("x"), bearer(token(ttl=-120)), bearer(by_hand({"alg": "none"}, {}))):
         answer = requests.request(method, keyed.url + path, json=body, headers=headers, timeout=15)
         assert answer.status_code == 401, (headers, answer.text)
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
         challenge = answer.headers["WWW-Authenticate"]
         assert challenge.startswith('Bearer error="invalid_token", error_description="')
         if method != "HEAD":
@@ -667,6 +673,30 @@ def test_a_session_is_a_cookie_that_no_script_can_read(keyed: Web) -> None:
         "generate": True,
         "admin": False,
     }
+
+
+def test_behind_tls_a_session_s_cookie_is_secure_and_this_host_s_alone(keyed: Web) -> None:
+    shown, tls = token(sub="7", hub=rights()), {"X-Forwarded-Proto": "https"}
+    given = keyed.post("/session", json={"token": shown}, headers=tls).headers["Set-Cookie"]
+    named, *said = given.split("; ")
+    assert named == f"__Host-hubbub_token={shown}"
+    assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(said)
+    assert not [one for one in said if one.startswith("Domain")]
+    other = f"hubbub_token={token(ttl=-120)}"  # as a neighbouring host may set it
+    for cookies, head, status in (
+        (named, tls, 200),
+        (f"{other}; {named}", tls, 200),
+        (other, tls, 401),
+        (named, {}, 401),
+    ):
+        answer = keyed.get("/generations", headers={**head, "Cookie": cookies})
+        assert answer.status_code == status, (cookies, head)
+    for origin, status in ((keyed.url, 403), (keyed.url.replace("http", "https"), 204)):
+        by_cookie = {**tls, "Cookie": named, "Origin": origin}
+        answer = keyed.delete("/session", headers=by_cookie)
+        assert answer.status_code == status
+    assert "__Host-hubbub_token=; " in answer.headers["Set-Cookie"]
+    assert "; Secure; " in answer.headers["Set-Cookie"]
 
 
 def test_a_session_tells_who_one_is_and_ends(keyed: Web, channel: str) -> None:

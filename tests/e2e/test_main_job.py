@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from tests.e2e.tab import Tab, opened
-from tests.support.deadline import eventually
+from tests.support.deadline import deadline, eventually
 from tests.support.provider import Gate, Script, ScriptedProvider, deltas_of, text_for
 from tests.support.stack import LocalModel, Stack
 from tests.support.stream import EventStream
@@ -20,7 +20,7 @@ LISTENERS = 200
 
 def watch(tabs: list[Tab], until: Callable[[], object], within_seconds: float) -> None:
     """Serve all tabs from one thread until the condition holds."""
-    give_up = time.monotonic() + within_seconds
+    give_up = deadline(within_seconds)
     poll = select.epoll()
     by_number = {}
     for tab in tabs:

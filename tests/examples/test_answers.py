@@ -12,7 +12,7 @@ from hub import sse
 from tests.browser.proxy import Proxy
 from tests.examples.conftest import Start, commands
 from tests.support import keys
-from tests.support.deadline import eventually
+from tests.support.deadline import eventually, patience
 from tests.support.provider import Gate, Script, deltas_of, text_for
 from tests.support.real import ROOT
 from tests.support.shared import Shared
@@ -245,7 +245,7 @@ def test_curl_prints_the_answer_as_data_lines(shared: Shared) -> None:
         env={**clean_environ(), "HUB_URL": shared.hub.url},
         cwd=ROOT,
         capture_output=True,
-        timeout=20,
+        timeout=20 * patience(),
     )
     assert done.returncode == 0, done.stderr
 

@@ -210,7 +210,9 @@ def test_one_that_was_cut_off_before_it_saw_an_id_joins_what_is_being_answered(a
     client = app.test_client()
     for _ in range(3):
         client.get("/ask?question=Why").close()
-    client.get("/ask?question=How").close()
+    other = client.get("/ask?question=How&format=ai-sdk")
+    other.close()
+    assert other.headers["x-vercel-ai-ui-message-stream"] == "v1"
 
     assert len(asked_ids(app)) == 2
 

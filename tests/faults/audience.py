@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from random import Random
 
 from hub.sse import Parsed
@@ -21,7 +22,8 @@ class Judge:
     """Whether the events of one channel came whole, once and in order, or a loss was told.
 
     `lost`, `doubled`, `damaged` are what must never happen; `losses` are the reasons that were
-    told (`gap`, `recovered: false`), each of which allows the next event to be any.
+    told (`gap`, `recovered: false`), each of which allows the next event to be any. `again` counts
+    the times that one was told to a listener which had left before the event behind it came.
     """
 
     channel: str
@@ -31,8 +33,12 @@ class Judge:
     doubled: int = 0
     damaged: int = 0
     losses: list[str] = field(default_factory=list)
+    again: int = 0
+    told: list[str] = field(default_factory=list)
+    """When each loss was told, and after what event, for the log."""
     notes: list[str] = field(default_factory=list)
     anywhere: bool = False
+    _told: bool = False
 
     def event(self, event: Parsed) -> None:
         number = number_of(self.channel, event.data)
@@ -47,12 +53,16 @@ class Judge:
             else:
                 self.doubled += 1
             self.notes.append(f"{number} after {self.last} ({event.id})")
-        self.anywhere = False
+        self.anywhere = self._told = False
         self.last = number
 
-    def loss(self, reason: str) -> None:
-        self.losses.append(reason)
-        self.anywhere = True
+    def loss(self, reason: str, how: str = "") -> None:
+        if self._told:
+            self.again += 1
+        else:
+            self.losses.append(reason)
+        self.anywhere = self._told = True
+        self.told.append(f"{datetime.now():%H:%M:%S.%f} {reason} after {self.last}, {how}")
 
     @property
     def faults(self) -> list[str]:
@@ -131,7 +141,7 @@ class Listener(threading.Thread):
                 self._halt.wait(0.05)
                 continue
             with stream:
-                self._listen(stream)
+                self._listen(stream, url)
             self._halt.wait(self._random.uniform(0.0, 0.1))
 
     def _path(self) -> str:
@@ -139,7 +149,7 @@ class Listener(threading.Thread):
             return f"/channels/{self.judge.channel}/events"
         return "/events?" + "&".join(f"channel={name}" for name in self.judges)
 
-    def _listen(self, stream: EventStream) -> None:
+    def _listen(self, stream: EventStream, url: str) -> None:
         if stream.status != 200:
             self.wrong.append(f"status {stream.status}")
             self._halt.set()
@@ -150,7 +160,7 @@ class Listener(threading.Thread):
         leaves = heard + self._random.uniform(0.2, 2.0) * (self._wander_seconds or 1e9)
         while True:
             for event in stream.events:
-                self._event(event)
+                self._event(event, url)
             stream.events.clear()
             stream.received_at.clear()
             stream.raw.clear()
@@ -174,16 +184,16 @@ class Listener(threading.Thread):
             if self._pause_seconds:
                 self._halt.wait(self._pause_seconds)
 
-    def _event(self, event: Parsed) -> None:
+    def _event(self, event: Parsed, url: str) -> None:
         if event.event == "heartbeat":
             self.heartbeats += 1
         elif event.event == "subscribed":
             for name, verdict in json.loads(event.data)["channels"].items():
                 if not verdict["recovered"]:
-                    self.judges[name].loss(verdict["reason"])
+                    self.judges[name].loss(verdict["reason"], f"subscribed at {url}")
         elif event.event == "gap":
             gap = json.loads(event.data)
-            self.judges[gap["channel"]].loss(gap["reason"])
+            self.judges[gap["channel"]].loss(gap["reason"], f"gap at {url}")
         elif event.event == "closing":
             self.closings[json.loads(event.data)["reason"]] += 1
             if event.retry_ms is not None:

@@ -1,13 +1,17 @@
-"""A TCP proxy that can do what networks do: go silent, swallow an answer, break."""
+"""A TCP proxy that can do what networks do: go silent, swallow an answer, break; and one thing that
+they cannot: make a Redis an older one."""
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 import threading
 from contextlib import suppress
 
 from tests.support.process import ReservedPort
+
+_VERSION = re.compile(rb"(redis_version:)[0-9]\.[0-9]\.[0-9]\b")
 
 
 class Proxy:
@@ -19,6 +23,8 @@ class Proxy:
         self.port = self._reserved.number
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.swallowed = 0
+        self.version = b""
+        """What INFO says instead of Redis' own version, as long as that one."""
         self._swallow: bytes | None = None
         self._silent = False
         self._links: list[_Link] = []
@@ -127,6 +133,8 @@ class _Link:
     def _pump(self, source: socket.socket, sink: socket.socket, *, requests: bool) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
+                if self._proxy.version and not requests:
+                    data = _VERSION.sub(rb"\g<1>" + self._proxy.version, data)
                 swallow = requests and not self.silent and self._proxy.asked(data)
                 if not self.silent:
                     if swallow:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hub.sse import Parsed, Parser
 from tests.faults.audience import Judge
 from tests.faults.payload import number_of, payload
+from tests.faults.soak.tally import MIB, leaks
 
 
 def judged(*numbers: int) -> Judge:
@@ -51,3 +52,13 @@ def test_who_is_cut_off_within_an_event_returns_in_front_of_it() -> None:
     assert parser.last_id == "1-0"
     assert [event.data for event in parser.feed(b"\n")] == ["b"]
     assert parser.last_id == "2-0"
+
+
+def test_what_goes_on_growing_is_a_leak_and_one_step_is_none() -> None:
+    def curve(*mib: float) -> list[int]:
+        return [int(each * MIB) for each in mib for _ in range(20)]
+
+    assert leaks(curve(46, 50, 54, 58))
+    assert leaks(curve(*(40 + n / 2 for n in range(40))))
+    for flat in (curve(46, 46, 53, 53), curve(46, 46, 46, 53), curve(40, 46, 47, 48)):
+        assert not leaks(flat)

@@ -7,6 +7,7 @@ import resource
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
@@ -217,13 +218,17 @@ def test_the_memory_that_a_crowd_needed_comes_back_when_it_has_left(stack: Start
 
     def comes_and_goes(count: int) -> None:
         with Crowd(hub.web, ["/channels/news/events"] * count, within_seconds=60) as crowd:
-            assert crowd.first_events == [b"subscribed"] * count
+            assert Counter(crowd.first_events) == {b"subscribed": count}
 
     comes_and_goes(100)
     before = memory_bytes(hub.web)
     comes_and_goes(count)
-    # What is left is in arenas of Python's that something long-lived has come to lie in.
-    eventually(lambda: memory_bytes(hub.web) <= 1.1 * before)
+    # What is left is in arenas of Python's that something long-lived has come to lie in: a crowd
+    # that comes once more finds room there.
+    eventually(lambda: memory_bytes(hub.web) <= 1.2 * before)
+    once = memory_bytes(hub.web)
+    comes_and_goes(count)
+    eventually(lambda: memory_bytes(hub.web) <= 1.05 * once)
 
 
 def test_listeners_beyond_the_limit_are_told_and_come_in_when_there_is_room(

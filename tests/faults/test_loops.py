@@ -21,10 +21,11 @@ TEXT = text_for("a question", words=60)
 LEASE_SECONDS = 3
 OF_A_WEB_PROCESS = (
     "feed", "turns", "heartbeats", "presence", "endings", "catch-up", "tidy", "waiting", "drain",
-    "producers", "sender",
+    "collector", "producers", "sender",
 )  # fmt: skip
 OF_A_WORKER = (
-    "sender", "claims", "renewals", "records", "polls", "sweeps", "feed", "report", "pulse"
+    "sender", "claims", "renewals", "records", "polls", "sweeps", "feed", "report",
+    "collector", "pulse",
 )  # fmt: skip
 ENV = {"HUB_LEASE_SECONDS": str(LEASE_SECONDS), "HUB_HEARTBEAT_SECONDS": "1"}
 

@@ -80,6 +80,17 @@ def test_an_emptied_redis_is_told_also_where_nothing_is_published_afterwards(
     with valkey.client() as client:
         client.flushall()
     listeners.every(lambda listener: listener.judge.losses == ["unknown-id"])
+    # Who leaves before the next event comes back with an id that is lost, and then with one that
+    # the verdict gave it.
+    for streams in (2, 3):
+        for listener in listeners.listeners:
+            listener.cut()
+        listeners.every(lambda listener, n=streams: listener.streams >= n)  # type: ignore[misc]
+    publish([hub.url], "news").reached(1)
+    listeners.every(lambda listener: listener.judge.delivered > 20)
+    assert [(each.judge.losses, each.judge.again) for each in listeners.listeners] == [
+        (["unknown-id"], 1)
+    ] * 4
     listeners.sound()
 
 

@@ -4,19 +4,23 @@ one line for what does not."""
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from hub.errors import RedisUnavailable
 from hub.store.data_version import DATA_VERSION
 from hub.store.redis_link import RedisLink
-from hub.store.server_check import check_server
-from tests.faults.topology import Cluster
+from hub.store.server_check import _commands, check_server
+from tests.faults.topology import Cluster, Sentinels
 from tests.support.deadline import eventually
+from tests.support.launch import BY_PYTHON, refusal
 from tests.support.process import Process, ReservedPort
 from tests.support.stack import Web, Worker, clean_environ
 from tests.support.valkey import Valkey
@@ -70,6 +74,55 @@ def test_a_right_that_is_missing_is_named(
 
     assert named in "; ".join(found.missing)
     link.close()
+
+
+@pytest.fixture(scope="module")
+def one_server() -> Iterator[Valkey]:
+    with TemporaryDirectory(prefix="hub-") as name:
+        server = Valkey(Path(name), tcp=True)
+        yield server.start()
+        server.end()
+
+
+def names() -> set[str]:
+    """Every command that the check asks about, and the two that it asks with."""
+    asked = _commands(RedisLink(), SCRIPT_PACKAGES, "key")
+    return {name.lower() for name, *_ in asked} | {"evalsha"}
+
+
+@pytest.mark.parametrize("command", sorted(names()))
+def test_each_right_that_is_missing_alone_is_named(one_server: Valkey, command: str) -> None:
+    link = link_to(set_user(one_server, f"-{command}"))
+
+    assert command in "; ".join(check_server(link, SCRIPT_PACKAGES).missing)
+    link.close()
+
+
+@pytest.mark.cluster
+def test_a_cluster_whose_layout_may_not_be_asked_for_is_named(cluster: Cluster) -> None:
+    for node in cluster.nodes:
+        set_user(node, "-cluster|slots")
+    link = link_to(cluster.url.replace("://", f"://{USER}:{PASSWORD}@"))
+
+    assert "cluster|slots" in "; ".join(check_server(link, SCRIPT_PACKAGES).missing)
+
+
+@pytest.mark.cluster
+def test_a_url_of_another_kind_of_server_is_told_so(
+    start_valkey: StartValkey, cluster: Cluster, short_path: Path, processes: list[Process]
+) -> None:
+    sentinels = Sentinels(short_path)
+    processes += sentinels.processes
+    sentinels.start()
+    single = start_valkey(tcp=True).url
+    meant = {
+        sentinels.sentinels[0].url: "redis+sentinel://",
+        cluster.nodes[0].url: "redis+cluster://",
+        single.replace("redis://", "redis+cluster://"): "no Cluster",
+    }
+    for url, words in meant.items():
+        [missing] = check_server(link_to(url), SCRIPT_PACKAGES).missing
+        assert words in missing
 
 
 def test_a_user_with_the_rights_of_the_page_is_enough(start_valkey: StartValkey) -> None:
@@ -146,10 +199,15 @@ def test_a_web_process_whose_redis_will_not_do_ends_with_one_line(
     port.close()
 
 
-def test_a_worker_whose_redis_will_not_do_ends_with_one_line(
+def test_a_worker_and_a_launcher_whose_redis_will_not_do_end_with_one_line(
     start_valkey: StartValkey, tmp_path: Path, processes: list[Process]
 ) -> None:
-    worker = Worker(tmp_path / "log", environ(set_user(start_valkey(tcp=True), "-xreadgroup")))
+    env = environ(set_user(start_valkey(tcp=True), "-xreadgroup"))
+    status, said = refusal(env, BY_PYTHON)
+    assert status == 1 and len(said.splitlines()) == 1
+    assert "REDIS_URL: this Redis will not do: its user may not run xreadgroup" in said
+
+    worker = Worker(tmp_path / "log", env)
     processes.append(worker)
 
     worker.start()
@@ -220,3 +278,21 @@ def test_readyz_names_what_redis_does_not_permit(
     assert answer.status_code == 503
     assert answer.json()["status"] == "redis-unfit"
     assert "publish" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("options", ["nr_inodes=1", "ro"], ids=["full", "sealed"])
+def test_a_dev_shm_that_takes_no_file_costs_a_web_process_nothing(
+    valkey: Valkey, tmp_path: Path, processes: list[Process], channel: str, options: str
+) -> None:
+    """Its permissions say that it would. The figures of both processes are added up elsewhere."""
+    inside = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    mounted = f"mount -t tmpfs -o {options} none /dev/shm"
+    if not shutil.which("unshare") or subprocess.run([*inside, mounted]).returncode:
+        pytest.skip("no mount namespace is given here")
+    web = Web(tmp_path / "web.log", {**environ(valkey.url), "WEB_CONCURRENCY": "2"})
+    web.command = [*inside, f'{mounted} && exec "$@"', "sh", *web.command]
+    processes.append(web)
+    web.start()
+    for _ in range(10):
+        web.publish(channel, "x")
+    eventually(lambda: "hubbub_events_published_total 10.0" in web.get("/metrics").text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,21 @@ _FAST_REPLICATION = (
 )
 NAME = "hub"
 SLOTS = 16384
+
+
+_CHANGED_PLACES = ("PRIMARY MODE enabled", "Failover election won", "Before turning into a replica")
+
+
+def changes_of_place(nodes: Iterable[Process]) -> list[str]:
+    """The lines of their logs in which one became the primary, or a primary that lived was made a
+    replica: at each, what had been announced and not replicated is lost. Sentinel and a Cluster do
+    it also unasked, where a node was too busy to answer in time."""
+    return [
+        f"{node.name}: {line}"
+        for node in nodes
+        for line in node.log().splitlines()
+        if any(words in line for words in _CHANGED_PLACES)
+    ]
 
 
 class _Sentinel(Valkey):

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page
 
 from tests.frontends.conftest import ServePage
-from tests.frontends.page import ANSWER, asked, calls, chunk, status
+from tests.frontends.page import ANSWER, asked, calls, chunk, is_whole, status
 from tests.support.deadline import eventually
 from tests.support.provider import Gate, Script
 from tests.support.shared import Shared
@@ -67,6 +67,7 @@ def test_a_tool_of_the_page_answers_the_model(
     assert first["tools"][0]["function"]["name"] == "window_size"
     call, output = second["messages"][-2:]
     assert call["tool_calls"][0]["id"] == output["tool_call_id"] == "call_1"
+    assert is_whole(call), call
     size = page.evaluate("`${innerWidth} x ${innerHeight}`")
     assert (output["role"], output["content"]) == ("tool", size)
 

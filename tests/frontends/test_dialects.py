@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ from ag_ui.core.events import Event as AgUiEvent
 from pydantic import TypeAdapter
 
 from hub.fanout.channel_kind import View
+from hub.sse import Parser
+from tests.support.deadline import patience
 from tests.workers.test_dialects import (
     CANCELLED,
     COMPLETED,
@@ -24,6 +28,8 @@ from tests.workers.test_dialects import (
 from workers.dialects.ag_ui import AgUi
 from workers.dialects.ai_sdk import AiSdk
 from workers.dialects.segments import Segments
+from workers.faces.run_input import question
+from workers.faces.ui_messages import openai_messages
 
 AI, AG = AiSdk("abc"), AgUi("abc")
 EVENTS: TypeAdapter[Any] = TypeAdapter(AgUiEvent)
@@ -157,12 +163,14 @@ def test_what_stands_beside_the_text_is_told_once() -> None:
     cited = {"type": "url_citation", "url_citation": {"url": "https://a.example", "title": "A"}}
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
     beside = {"index": 0, "content": "x", "annotations": [cited], "images": [picture]}
+    part = {"type": "image_url", "image_url": "https://a.example/a.png"}
     again = {"index": 0, "content": "y", "citations": ["https://a.example", "https://b.example"]}
+    again["content_parts"] = [part]
     told = said(AI, STARTED, ("delta", beside), ("delta", again), COMPLETED)
     assert [e["url"] for e in told if e["type"] == "source-url"] == [
         "https://a.example", "https://b.example",
     ]  # fmt: skip
-    assert [e["mediaType"] for e in told if e["type"] == "file"] == ["image/png"]
+    assert [e["mediaType"] for e in told if e["type"] == "file"] == ["image/png", "image/*"]
 
 
 def test_a_million_pieces_of_arguments_cost_a_million_steps() -> None:
@@ -171,7 +179,7 @@ def test_a_million_pieces_of_arguments_cost_a_million_steps() -> None:
     for _ in range(100_000):
         piece = {"index": 0, "id": "a", "function": {"name": "x", "arguments": "0123456789"}}
         segments, _ = segments.add({"tool_calls": [piece]})
-    assert len(segments.calls[0].text) == 1_000_000
+    assert len(segments.calls[0].closed().text) == 1_000_000
 
 
 @pytest.mark.parametrize(
@@ -192,3 +200,89 @@ def test_ai_sdk_s_stream_goes_on_whatever_a_model_gives_a_tool(
     (closed,) = [words for words in told if words["type"] == word]
     assert closed["input"] == given
     assert told[-1]["type"] == "finish"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ('{"a": "x🙂%s",\n"b": [1]}', "tool-input-available"),
+        ('{"a": "x🙂%s"}}', "tool-input-error"),
+    ],
+    ids=["whole", "not whole"],
+)
+def test_long_arguments_of_a_call_hold_nobody_up(
+    arguments: str, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 26 MB; of one value made of them, the last step took 0.2 s."""
+    pieces = ["x" * 130_000 + "\\n" * 500] * 200
+    begin, end = arguments.split("%s")
+    view: Any = None
+    for piece in (begin, *pieces, end):
+        _, view = (view or AI).render(frames(call(0, piece, id="a")))
+    steps = [time.thread_time()]
+    monkeypatch.setattr("hub.fanout.pace.pause", lambda: steps.append(time.thread_time()))
+    data, _ = view.render(frames(COMPLETED))
+    steps.append(time.thread_time())
+    told = [json.loads(each.data) for each in Parser().feed(data) if each.data != "[DONE]"]
+    (closed,) = [each for each in told if each["type"] == word]
+    text = begin + "".join(pieces) + end
+    assert closed["input"] == (text if word == "tool-input-error" else json.loads(text))
+    longest = max(after - before for before, after in pairwise(steps))
+    assert longest < 0.05 * patience()
+
+
+def test_what_a_provider_will_want_to_see_again_comes_back_with_the_call() -> None:
+    called = {"name": "f", "arguments": "{}"}
+    piece = {"index": 0, "id": "a", "function": {**called, "more": 1}, "sig": {"s": 1}}
+    custom = {"index": 1, "id": "b", "type": "custom", "custom": {"name": "sh", "input": "ls"}}
+    events = [
+        ("delta", {"index": 0, "thinking_blocks": [{"type": "thinking", "thinking": "h"}]}),
+        ("delta", {"index": 0, "thinking_blocks": [{"type": "thinking", "signature": "t"}]}),
+        ("delta", {"index": 0, "tool_calls": [piece, custom], "images": []}),
+        ("delta", {"index": 0, "tool_calls": [{"index": 0, "sig": {"t": 2}}]}),
+    ]
+    wanted = {
+        "thinking_blocks": [{"type": "thinking", "thinking": "h", "signature": "t"}],
+        "tool_calls": [
+            {"id": "a", "type": "function", "function": piece["function"], "sig": {"s": 1, "t": 2}},
+            {n: v for n, v in custom.items() if n != "index"},
+        ],
+    }
+
+    told = said(AI, STARTED, *events, COMPLETED)
+    done = {"type": "dynamic-tool", "state": "output-available", "output": "x"}
+    parts = [
+        {**e, **done, "callProviderMetadata": e["providerMetadata"]}
+        for e in told
+        if e["type"] == "tool-input-available"
+    ]
+    message = openai_messages([{"role": "assistant", "parts": parts}])[0]
+    assert message == {"role": "assistant", "content": None, **wanted}
+
+    told = said(AG, STARTED, *events, COMPLETED)
+    values = {e["entityId"]: e["encryptedValue"] for e in told if "encryptedValue" in e}
+    names = {"a": called, "b": {"name": "sh", "arguments": "ls"}}
+    calls = [
+        {"id": one, "function": names[one], "encryptedValue": value}
+        for one, value in values.items()
+    ]
+    asked = {"messages": [{"role": "assistant", "toolCalls": calls}]}
+    (given,) = question({**asked, "threadId": "t", "runId": "r"}, ()).request.messages
+    assert given == {"role": "assistant", "content": None, **wanted}
+
+
+def test_the_reasoning_of_an_agent_goes_back_with_its_calls_and_only_then() -> None:
+    call = {"id": "a", "function": {"name": "f", "arguments": "{}"}}
+    messages = [
+        {"role": "reasoning", "content": "not "},
+        {"role": "assistant", "content": "Hi"},
+        {"role": "user", "content": "q"},
+        {"role": "reasoning", "content": "I look"},
+        {"role": "reasoning", "content": " there."},
+        {"role": "assistant", "content": "Now."},
+        {"role": "assistant", "toolCalls": [call]},
+        {"role": "tool", "toolCallId": "a", "content": "x"},
+    ]
+    given = question({"messages": messages, "threadId": "t", "runId": "r"}, ()).request.messages
+    told = [message.get("reasoning_content") for message in given]
+    assert told == [None, None, None, "I look there.", None]

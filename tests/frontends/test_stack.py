@@ -13,7 +13,7 @@ import requests
 
 from tests.clients.client import NODE_MODULES, PROGRAMS, node
 from tests.frontends.conftest import newest
-from tests.support.deadline import eventually
+from tests.support.deadline import eventually, patience
 from tests.support.provider import Gate, Script
 from tests.support.shared import Shared
 from tests.support.stack import clean_environ
@@ -34,7 +34,7 @@ def run(program: str, *arguments: str) -> dict[str, Any]:
         [node(), str(PROGRAMS / program), *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=60 * patience(),
         env=clean_environ(),
         check=False,
     )

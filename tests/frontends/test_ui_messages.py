@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from hub.errors import FieldError
+from hub.shape import shaped
+from workers.faces.ai_sdk import Chat
 from workers.faces.ui_messages import openai_messages
 
 
@@ -42,6 +44,8 @@ def test_a_tool_with_output_is_a_call_and_its_result() -> None:
     tool = {"type": "tool-look", "toolCallId": "a", "state": "output-available"}
     parts = [
         {"type": "step-start"},
+        {"type": "reasoning", "text": "I "},
+        {"type": "reasoning", "text": "might look."},
         text("I look."),
         {**tool, "input": {"at": "sea"}, "output": {"salt": True}},
         {**tool, "type": "dynamic-tool", "toolName": "smell", "toolCallId": "b", "input": {},
@@ -54,6 +58,7 @@ def test_a_tool_with_output_is_a_call_and_its_result() -> None:
         {
             "role": "assistant",
             "content": "I look.",
+            "reasoning_content": "I might look.",
             "tool_calls": [
                 {"id": "a", "type": "function",
                  "function": {"name": "look", "arguments": '{"at":"sea"}'}},
@@ -85,4 +90,5 @@ def test_a_call_without_an_output_is_left_out() -> None:
 )
 def test_what_is_wrong_is_named(message: dict[str, Any], field: str) -> None:
     with pytest.raises(FieldError, match=field):
+        shaped({"id": "c", "messages": [message]}, Chat)
         openai_messages([message])

@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Page
 
 from tests.browser.proxy import Proxy
 from tests.frontends.conftest import ServePage, newest
-from tests.frontends.page import ANSWER, asked, calls, chunk, status
+from tests.frontends.page import ANSWER, asked, calls, chunk, is_whole, status
 from tests.support.deadline import eventually
 from tests.support.provider import Gate, Script
 from tests.support.shared import Shared
@@ -81,12 +81,11 @@ def test_an_answer_goes_on_by_itself_after_a_cut(
     shared.provider.scripts["salt"] = Script(text=ANSWER, gate=gate)
     url = serve_page("ai_sdk", ALIASES[version], hub=proxy.url)
     page = opened(context, f"{url}/?chat=cut-{version}")
-    asked(page, "salt")
-    gate.release(2)
-    eventually(lambda: answer(page) == ANSWER[:8], 30)
+    with page.expect_response("**/api/chat"):
+        asked(page, "salt")
 
-    proxy.cut()
-    gate.release(1)
+    proxy.cut()  # nothing but the head has come
+    gate.release(3)
     proxy.mend()
     eventually(lambda: answer(page) == ANSWER[:12], 30)
     proxy.cut()
@@ -143,6 +142,7 @@ def test_a_tool_of_the_page_answers_the_model_once_and_the_message_goes_on(
     assert first["tools"][0]["function"]["name"] == "window_size"
     call, output = second["messages"][-2:]
     assert call["tool_calls"][0]["id"] == output["tool_call_id"] == "call_1"
+    assert is_whole(call), call
     size = page.evaluate("`${innerWidth} x ${innerHeight}`")
     assert (output["role"], output["content"]) == ("tool", size)
     assert page.locator("article.assistant").count() == 1

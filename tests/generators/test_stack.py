@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.deadline import eventually
+from tests.support.shared import shared_stack
 from tests.support.stack import Stack
 from tests.support.stream import EventStream
+
+pytestmark = pytest.mark.slow
 
 GENERATORS = ",".join(
     f"{name}=tests.generators.sample:{name}"
@@ -21,9 +24,13 @@ GENERATORS = ",".join(
 Listen = Callable[..., EventStream]
 
 
-@pytest.fixture
-def hub(stack: Callable[..., Stack]) -> Stack:
-    return stack(env={"HUB_GENERATORS": GENERATORS, "HUB_LEASE_SECONDS": "1"})
+SETTINGS = {"HUB_GENERATORS": GENERATORS, "HUB_LEASE_SECONDS": "1"}
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[Stack]:
+    with shared_stack(SETTINGS) as shared:
+        yield shared.hub
 
 
 def test_a_generator_is_a_model_on_every_face(hub: Stack, listen: Listen) -> None:
@@ -77,7 +84,10 @@ def test_a_cancel_reaches_the_generator_where_it_waits(hub: Stack, tmp_path: Pat
     assert hub.generation(one)["status"] == "cancelled"
 
 
-def test_one_that_continues_goes_on_where_its_lost_worker_was(hub: Stack, listen: Listen) -> None:
+def test_one_that_continues_goes_on_where_its_lost_worker_was(
+    stack: Callable[..., Stack], listen: Listen
+) -> None:
+    hub = stack(SETTINGS)
     one = hub.generate("count", model="counting")
     stream = listen(f"{hub.url}/generations/{one}/events?format=text")
     eventually(lambda: not hub.worker.running, 20)

@@ -8,26 +8,18 @@ import pytest
 from openai import OpenAI
 
 from tests.support import keys
-from tests.support.provider import ScriptedProvider
 from tests.support.shared import Shared, shared_stack
+from tests.support.shared import hub as hub
+from tests.support.shared import provider as provider
 from tests.support.stack import Stack
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def shared() -> Iterator[Shared]:
+    """One for the session: files of other folders run between those of this one, and a package's
+    would be started again after each of them."""
     with shared_stack() as shared:
         yield shared
-
-
-@pytest.fixture
-def hub(shared: Shared) -> Stack:
-    shared.reset()
-    return shared.hub
-
-
-@pytest.fixture
-def provider(hub: Stack, shared: Shared) -> ScriptedProvider:
-    return shared.provider
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def usage(**more: Any) -> dict[str, Any]:
     return {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12, **more}
 
 
-def call(index: int, **members: Any) -> dict[str, Any]:
+def call(index: object, **members: Any) -> dict[str, Any]:
     return {"tool_calls": [{"index": index, **members}]}
 
 
@@ -384,7 +384,71 @@ LITELLM = Server(
     usage=usage(cache_read_input_tokens=3, **DETAILS),
 )
 
+ODD = Server(
+    "an odd one",  # what no kind of server does all of, and each has been seen somewhere
+    [
+        chunk({"annotations": [CITATION], "mood": False}, usage={"prompt_tokens": 7}, warnings=[1]),
+        chunk({"content": {"type": "text", "text": "Hi"}}),
+        chunk({"content": " there"}, choice={"matched_stop": 2}),
+        chunk(call("0", type="function", function={"name": "f", "arguments": '{"x"'})),
+        chunk(call("0", id="late", function={"arguments": ":1}"})),
+        chunk(call(1, id="late", type="function", name="g", arguments="{")),
+        chunk(call(1, arguments="}", cache_control={"type": "ephemeral"})),
+        chunk({"tool_calls": [{"id": "w", "type": "web_search", "web_search": {"query": "q"}}]}),
+        chunk({}, "tool_calls", choice={"matched_stop": 3}),
+        chunk({}, "stop", usage={"completion_tokens": 5.0}),
+        {**chunk(), "choices": None, "usage": {"cost": 0.5}},
+        DONE,
+    ],
+    delta={"annotations": [CITATION], "mood": False},
+    choice={"matched_stop": 3},
+    completion={"warnings": [1]},
+    calls=[
+        {"id": "late", "type": "function", "function": {"name": "f", "arguments": '{"x":1}'}},
+        {
+            "id": "late",
+            "type": "function",
+            "function": {"name": "g", "arguments": "{}"},
+            "cache_control": {"type": "ephemeral"},
+        },
+        {"id": "w", "type": "web_search", "web_search": {"query": "q"}},
+    ],
+    usage=usage(cost=0.5),
+    finish="tool_calls",
+)
+
+CALLED = {"name": "f", "arguments": "{}", "provider_specific_fields": {"thought_signature": "s"}}
+NAMESAKES = Server(
+    "names of ours",  # members called as the hub's own are, and a whole message beside the deltas
+    [
+        chunk({"reasoning": "Hm"}),
+        chunk({"content": "Hi", "status": "sure", "id": "m", "type": "t", "summary": "s"}),
+        chunk({"content": " there"}, choice={"message": {"content": "Hi there", "sources": [1]}}),
+        chunk({"content": ""}, choice={"message": {"content": "Hi there", "sources": [1, 2]}}),
+        chunk(call(0, id="c", type="function", function=CALLED, custom={"name": ""}, name="n")),
+        chunk(call(0, status="ok", call_id="x", extra_content={"a": {"s": 1}})),
+        chunk(call(0, custom={}, extra_content={"a": {"t": 2}})),
+        chunk({}, "tool_calls", usage=usage()),
+        DONE,
+    ],
+    reasoning="Hm",
+    delta={"status": "sure", "id": "m", "type": "t", "summary": "s", "sources": [1, 2]},
+    calls=[
+        {
+            "id": "c",
+            "type": "function",
+            "function": CALLED,
+            "name": "n",
+            "status": "ok",
+            "call_id": "x",
+            "extra_content": {"a": {"s": 1, "t": 2}},
+        }
+    ],
+    usage=usage(),
+    finish="tool_calls",
+)
+
 SERVERS = [
     OPENAI, AZURE, GEMINI, MISTRAL, DEEPSEEK, OPENROUTER, PERPLEXITY, GROQ, OLLAMA, VLLM, LLAMA_CPP,
-    LITELLM,
+    LITELLM, ODD, NAMESAKES,
 ]  # fmt: skip

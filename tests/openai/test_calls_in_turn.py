@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from workers.openai.responses_output import Output
+from workers.openai.responses_output import MAX_TURNS, Output
 
 ARGUMENTS = ['{"city":"Sankt Pölten","more":{"a":{}}}', '{"zone":"Europe/\\"Vienna\\""}', "{}"]
 
@@ -73,3 +73,38 @@ def test_calls_that_come_by_turns_are_said_whole_and_one_after_the_other(seed: i
         assert "".join(fields.get("delta", "") for _, fields in told) == arguments
         assert told[-1][0] == "response.output_item.done"
         assert json.loads(told[-1][1]["item"]["arguments"]) == json.loads(arguments)
+
+
+def test_turns_without_end_between_text_thoughts_and_calls_cost_each_delta_the_same() -> None:
+    """20,000 of them took ten seconds, 40,000 forty-six: each delta made all items anew."""
+    output = Output("g")
+    call = {"index": 0, "id": "a", "function": {"name": "f", "arguments": "1"}}
+    for number in range(4000):
+        for delta in (
+            {"reasoning": "r"} if number % 2 else {"tool_calls": [call]},
+            {"content": "x"},
+        ):
+            output, _ = output.add({"index": 0, **delta})
+    output, _ = output.finish()
+    assert len(output.items) < MAX_TURNS + 10
+    items = output.to_json()
+    said = "".join(part["text"] for item in items for part in item.get("content", ()))
+    assert (said.count("x"), said.count("r")) == (4000, 2000)
+    assert [item["arguments"] for item in items if "arguments" in item] == ["1" * 2000]
+
+
+def test_what_comes_for_a_call_that_is_complete_makes_no_second_one() -> None:
+    """Under load a whole call is in one delta, and its provider's last, empty piece in the next."""
+    output, said = Output("x"), []
+    whole = [opening(index) | pieces(index, 100)[0] for index in range(2)]
+    late = [{"index": index, "function": {"arguments": ""}, "cost": 1} for index in range(2)]
+    for calls in (whole, late):
+        output, more = output.add({"index": 0, "tool_calls": calls})
+        said += more
+    output, more = output.finish()
+    said += more
+
+    begun = [fields["item"] for event, fields in said if event == "response.output_item.added"]
+    assert [item["call_id"] for item in begun] == ["call_0", "call_1"]
+    items = [(item["call_id"], item["arguments"], item["cost"]) for item in output.to_json()]
+    assert items == [("call_0", ARGUMENTS[0], 1), ("call_1", ARGUMENTS[1], 1)]

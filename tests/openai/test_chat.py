@@ -192,6 +192,34 @@ def test_tool_calls_are_put_together_from_their_pieces(
     assert whole.choices[0].message.content is None
 
 
+def test_who_asks_with_functions_is_answered_with_a_function_call(
+    client: OpenAI, provider: ScriptedProvider
+) -> None:
+    pieces = [{"name": "f", "arguments": "{"}, {"arguments": "}"}]
+    provider.default = Script(
+        chunks=[
+            *(chunk(piece(0, function_call=told)) for told in pieces),
+            chunk(piece(0, "function_call")),
+            "[DONE]",
+        ]
+    )
+    asked: Any = {"model": MODEL, "messages": messages("q"), "functions": [{"name": "f"}]}
+
+    whole = client.chat.completions.create(**asked)
+    streamed = list(client.chat.completions.create(**asked, stream=True))
+
+    said = [one.choices[0].delta.function_call for one in streamed]
+    assert whole.choices[0].message.function_call is not None
+    for called in (
+        [whole.choices[0].message.function_call],
+        [one for one in said if one is not None],
+    ):
+        assert "".join(one.name or "" for one in called) == "f"
+        assert "".join(one.arguments or "" for one in called) == "{}"
+    assert whole.choices[0].message.tool_calls is None
+    assert whole.choices[0].finish_reason == "function_call"
+
+
 def test_logprobs_refusals_and_reasoning_pass_through(
     client: OpenAI, provider: ScriptedProvider
 ) -> None:

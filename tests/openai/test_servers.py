@@ -1,4 +1,5 @@
-"""What twelve kinds of servers say, member by member, on every face that it comes out of."""
+"""What twelve kinds of servers and an odd one say, member by member, on every face that it comes
+out of."""
 
 from __future__ import annotations
 
@@ -182,19 +183,20 @@ def _check_response(hub: Stack, generation_id: str, server: Server) -> None:
         else:
             home = "reasoning" if name in ("reasoning_details", "thinking_blocks") else "message"
             # Said before there was a message, it is the whole response's.
-            assert items[home].get(name, response.get(name)) == value
+            item = items[home]
+            assert item.get(f"delta.{name}", item.get(name, response.get(name))) == value
     if server.parts:
         kinds = [part["type"] for part in items["message"]["content"]]
         assert kinds == ["output_text", "reference", "output_text"]
     calls = [item for item in response["output"] if item["type"].endswith("_call")]
     for found, call in zip(calls, server.calls, strict=True):
-        called = call[call["type"]]
-        assert (found["call_id"], found["name"]) == (call["id"], called["name"])
-        assert called.get("input", called.get("arguments")) == found.get(
+        called = call.get(call["type"], {})
+        assert (found["call_id"], found["name"]) == (call["id"], called.get("name", ""))
+        assert called.get("input", called.get("arguments", "")) == found.get(
             "input", found.get("arguments")
         )
         for name in call.keys() - UNDERSTOOD[CALL]:
-            assert found[name] == call[name]
+            assert found.get(f"call.{name}", found[name]) == call[name]
     if server.reasoning:
         assert items["reasoning"]["content"][0]["text"] == server.reasoning
         assert items["reasoning"]["summary"][0]["text"] == server.reasoning
@@ -242,6 +244,26 @@ def test_the_next_turn_s_request_brings_back_what_the_provider_said(
             assert sent[name] == value
     assert sent["content"] == (server.parts or server.content or None)
     assert sent.get("tool_calls", []) == server.calls
+
+
+@servers
+def test_a_response_s_items_sent_again_bring_it_back_too(
+    hub: Stack, provider: ScriptedProvider, server: Server
+) -> None:
+    provider.default = Script(chunks=server.chunks)
+    question = {"role": "user", "content": "q"}
+    response = hub.post("/v1/responses", json={"input": [question]}).json()
+
+    hub.post("/v1/responses", json={"input": [question, *response["output"], question]})
+
+    said: dict[str, Any] = {}
+    for message in provider.requests[-1]["messages"][1:-1]:
+        said |= {name: value for name, value in message.items() if value is not None}
+    for name, value in server.delta.items():
+        if name != "annotations" and name not in response:  # those belong to the text, or to it
+            assert said[name] == value
+    assert said.get("tool_calls", []) == server.calls
+    assert said.get("reasoning_content", "") == (server.reasoning if server.calls else "")
 
 
 @servers

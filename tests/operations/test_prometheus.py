@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from tests.support import keys
-from tests.support.deadline import answers, eventually
+from tests.support.deadline import answers, eventually, patience
 from tests.support.process import Process, ReservedPort
 from tests.support.real import ROOT, missing
 from tests.support.stack import Stack
@@ -81,7 +81,7 @@ def expressions() -> list[str]:
 def test_promtool_finds_nothing_wrong() -> None:
     promtool = shutil.which("promtool") or missing("promtool (.ci/prometheus)")
     command = [promtool, "check", "rules", str(DEPLOY / "prometheus" / "alerts.yml")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60 * patience())
     assert done.returncode == 0 and f"{ALERTS.count('- alert:')} rules found" in done.stdout, done
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import requests
 
 from hub.trace import Trace
-from tests.conftest import StartStack
 from tests.support.deadline import eventually
 from tests.support.provider import ScriptedProvider
+from tests.support.shared import Shared, shared_stack
+from tests.support.shared import hub as hub
+from tests.support.shared import provider as provider
 from tests.support.stack import Stack
 from tests.support.stream import EventStream
 
@@ -22,9 +24,10 @@ PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 HEADERS = {"X-Request-ID": "asked-1", "traceparent": PARENT, "tracestate": "vendor=1"}
 
 
-@pytest.fixture
-def hub(stack: StartStack) -> Stack:
-    return stack({"HUB_LOG_FORMAT": "json"})
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Shared]:
+    with shared_stack({"HUB_LOG_FORMAT": "json"}) as shared:
+        yield shared
 
 
 def lines(log: str, request: str) -> list[dict[str, Any]]:

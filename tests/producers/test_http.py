@@ -6,7 +6,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,24 +17,10 @@ from tests.support.deadline import eventually, patience
 from tests.support.open_body import OpenBody
 from tests.support.stack import Stack, Web
 from tests.support.stream import EventStream
-from tests.support.valkey import Valkey
 
 Listen = Callable[..., EventStream]
 NDJSON = {"Content-Type": "application/x-ndjson"}
 CHUNKS = {"Content-Type": "text/event-stream"}
-
-
-@pytest.fixture(scope="module")
-def hub(session_valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    env = {"REDIS_URL": session_valkey.url}
-    stack = Stack(tmp_path_factory.mktemp("producers"), env, workers=0).start()
-    yield stack.web
-    stack.end()
-
-
-@pytest.fixture
-def impatient(stack: Callable[..., Stack]) -> Web:
-    return stack(workers=0, env={"HUB_LEASE_SECONDS": "1", "HUB_BODY_SECONDS": "2"}).web
 
 
 def begin(hub: Web, **fields: object) -> dict[str, Any]:

@@ -48,6 +48,7 @@ def _worlds(profile: str, server: Valkey, place: Path) -> Process:
     return Process(f"worlds ({profile})", command, place / "log-of-worlds").start()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", PROFILES, ids=[f"a listener {PROMISES[p]}" for p in PROFILES])
 def test_in_every_world(profile: str, worlds: dict[str, Process]) -> None:
     process = worlds[profile]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.provider.conftest import Reader
@@ -133,6 +135,26 @@ def test_of_usage_on_every_chunk_the_last_that_is_not_null_counts(read: Reader) 
 def test_a_total_left_out_is_the_sum(read: Reader) -> None:
     usage = {"prompt_tokens": 3, "completion_tokens": 2}
     assert read(chunk({"content": "x"}, "stop", usage=usage)).usage == Usage(3, 2, 5)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        [{"prompt_tokens": 3}, {"completion_tokens": 2, "x": 1}],
+        [{"prompt_tokens": 3.0, "completion_tokens": 2.0, "total_tokens": 5.0}, {"x": 1}],
+        [{"x": 1}, USAGE],
+    ],
+)
+def test_usage_told_in_parts_is_put_together(read: Reader, told: list[dict[str, Any]]) -> None:
+    body = "".join(chunk({"content": "x"}, usage=usage) for usage in told)
+    assert read(body + chunk({}, "stop") + DONE).usage == Usage(3, 2, 5, {"x": 1})
+
+
+def test_usage_by_its_newer_names_and_inside_the_delta_is_read(read: Reader) -> None:
+    told = {"input_tokens": 3, "output_tokens": 2}
+    answer = read(chunk({"content": "x", "usage": told}) + chunk({}, "stop") + DONE)
+    assert answer.usage == Usage(3, 2, 5, told)
+    assert answer.choices[0].carried == {"usage": told}
 
 
 @pytest.mark.parametrize("usage", [None, {}, [], "many", {"prompt_tokens": None}])

@@ -13,6 +13,7 @@ from workers.provider.answer import Answer
 from workers.provider.beside import MAX_CARRIED
 from workers.provider.choice_reader import MAX_PARTS
 from workers.provider.json_door import LARGE_BYTES, MAX_CONTAINERS, MAX_DEPTH
+from workers.provider.usage import MAX_MEMBERS
 
 LONG = LARGE_BYTES + 1
 
@@ -64,6 +65,16 @@ def test_an_event_that_holds_too_much_ends_its_generation_in_words(delta: object
     with pytest.raises(ProviderFailure, match="more than") as raised:
         feed([chunk(delta).encode(), DONE.encode()])
     assert raised.value.code == "provider-malformed"
+
+
+def test_an_answer_that_names_ever_new_members_ends_in_words() -> None:
+    deltas = [{"content": "a", **{f"x{k}_{n}": n for n in range(600)}} for k in range(2)]
+    with pytest.raises(ProviderFailure, match="more than") as raised:
+        feed([chunk(delta).encode() for delta in deltas])
+    assert raised.value.code == "provider-malformed"
+    usages = [{"choices": [], "usage": {f"x{n}": n}} for n in range(MAX_MEMBERS + 1)]
+    with pytest.raises(ProviderFailure, match="its usage holds more than"):
+        feed([line(usage).encode() for usage in usages])
 
 
 def test_an_error_of_thousands_of_values_is_told_by_its_words_alone() -> None:

@@ -254,9 +254,10 @@ def test_one_provider_comes_from_the_environment_alone() -> None:
 
 
 def test_the_file_names_several_in_fall_back_order(tmp_path: Path) -> None:
+    """Also as an editor on Windows writes it."""
     file = tmp_path / "providers.toml"
     file.write_text(
-        """
+        """\ufeff
         [[providers]]                     # asked first
         name = "near"
         base_url = "http://127.0.0.1:8080/v1/"
@@ -269,7 +270,9 @@ def test_the_file_names_several_in_fall_back_order(tmp_path: Path) -> None:
         headers = { "X-Title" = "Hubbub" }
         query = { "api-version" = "2026-01-01" }
         models = { small = "vendor/small-1" }
-        """
+        """,
+        encoding="utf-8",
+        newline="\r\n",
     )
     near, far = load_providers(Settings(providers_file=str(file)), {"FAR_KEY": "secret-of-far"})
     assert near == ProviderConfig("near", "http://127.0.0.1:8080/v1", models={"small": "small"})
@@ -287,12 +290,15 @@ ENTRY: Mapping[str, str] = {"name": '"a"', "base_url": '"http://x/v1"'}
         ({"name": '""'}, "needs a name"),
         ({"base_url": '"ftp://x"'}, "a: base_url must be"),
         ({"base_url": "1"}, "a: base_url must be"),
+        ({"base_url": '"http://[::1/v1"'}, "a: base_url must have"),
+        ({"base_url": '"http://x:port/v1"'}, "a: base_url must have a port"),
+        ({"api_key": '"two words"'}, "a: api_key must be ASCII without spaces"),
         ({"key": '"x"'}, "a: key is not a field"),
         ({"api_key_env": '"UNSET"'}, "a: api_key_env names a variable that is not set"),
         ({"api_key": '"x"', "api_key_env": '"SET"'}, "not both"),
         ({"api_key": "5"}, "a: api_key must be text"),
         ({"models": '"m"'}, "a: models must be a list"),
-        ({"models": "{ m = 1 }"}, "a: models must be a table of texts"),
+        ({"models": "{ m = 1 }"}, "a: models.m must be text"),
         ({"headers": "[]"}, "a: headers must be a table of texts"),
     ],
 )

@@ -167,6 +167,39 @@ def test_a_provider_that_rejects_stream_options_is_asked_without_at_once_and_fro
     assert pauses.seconds == []
 
 
+THOUGHT = replace(QUESTION, messages=[{"role": "assistant", "reasoning_content": "hm"}])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error": {"message": "\'messages.0\': property \'reasoning_content\' is unsupported"}}',
+        b'{"detail": [{"loc": ["body", "messages", 0, "assistant", "reasoning_content"],'
+        b' "msg": "Extra inputs are not permitted"}]}',
+    ],
+    ids=["in a text", "in a list"],
+)
+def test_a_provider_that_takes_no_reasoning_back_is_asked_without_it(
+    server: ReplayServer, asking: Asking, body: bytes
+) -> None:
+    server.replies = [Reply([body], 422, "application/json"), GOOD, GOOD]
+    providers = asking()
+    assert join(providers.open(THOUGHT)).text == "x"
+    assert join(providers.open(THOUGHT)).text == "x"
+    sent = [asked.body["messages"][0].get("reasoning_content") for asked in server.asked]
+    assert sent == ["hm", None, None]
+
+
+def test_a_provider_that_wants_reasoning_back_is_believed(
+    server: ReplayServer, asking: Asking
+) -> None:
+    words = b'{"error": {"message": "Missing `reasoning_content` in the message at index 1"}}'
+    server.replies = [Reply([words], 400, "application/json")]
+    with pytest.raises(ProviderFailure):
+        join(asking().open(THOUGHT))
+    assert len(server.asked) == 1
+
+
 def test_a_provider_that_keeps_rejecting_is_not_asked_for_ever(
     server: ReplayServer, asking: Asking
 ) -> None:

@@ -89,6 +89,16 @@ def test_reasoning_that_comes_only_in_details_is_read(read: Reader) -> None:
     assert answer.choices[0].reasoning == "abc"
 
 
+@pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
+def test_reasoning_that_is_no_text_is_read_and_kept(read: Reader, name: str) -> None:
+    told = {"content": "Hm", "signature": "s"}
+    answer = read(chunk({name: told}) + chunk({"content": "x"}, "stop"))
+    kept = {f"delta.{name}": told, "places": {f"delta.{name}": "delta"}}
+    if name == "reasoning_content":
+        kept = {name: told}
+    assert (answer.choices[0].reasoning, answer.choices[0].carried) == ("Hm", kept)
+
+
 @pytest.mark.parametrize("tag", ["thought", "think"])
 def test_reasoning_inside_the_text_s_first_tag_is_told_apart(read: Reader, tag: str) -> None:
     answer = read(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.provider.conftest import Reader
 from tests.provider.reading import DONE, chunk
+from workers.provider.tool_calls import PATIENCE, ToolCalls
 
 
 def piece(arguments: object = None, name: str | None = None, **fields: Any) -> dict[str, Any]:
@@ -58,6 +61,45 @@ def test_parallel_calls_that_all_say_index_0_are_kept_apart(read: Reader) -> Non
 
 def test_an_id_and_a_name_repeated_with_every_piece_are_said_once(read: Reader) -> None:
     answer = read(calls([piece("{", "f", index=0, id="a")], [piece("}", "f", index=0, id="a")]))
+    assert answer.choices[0].tool_calls == [call("f", "{}", "a")]
+
+
+@pytest.mark.parametrize("index", [{"index": 0}, {}])
+@pytest.mark.parametrize("late", [piece("}", id="a"), piece(id="a"), piece("", "f", id="a")])
+def test_an_id_that_comes_late_is_the_call_s_own(
+    read: Reader, index: dict[str, int], late: dict[str, Any]
+) -> None:
+    first = piece("{" if late["function"].get("arguments") == "}" else "{}", "f", **index)
+    answer = read(calls([first], [{**late, **index}], [piece("{}", "g", id="b")]))
+    assert answer.choices[0].tool_calls == [call("f", "{}", "a"), call("g", "{}", "b")]
+
+
+def test_an_id_is_not_awaited_for_ever(caplog: pytest.LogCaptureFixture) -> None:
+    reading = ToolCalls()
+    told = [reading.read([piece("x", "f" if n == 0 else None, index=0)]) for n in range(PATIENCE)]
+    assert told == [[]] * PATIENCE
+    (begun,) = reading.read([piece("x", index=0)])
+    arguments = {"name": "f", "arguments": "x" * (PATIENCE + 1)}
+    assert begun == {"index": 0, "id": "call_0", "type": "function", "function": arguments}
+    assert reading.read([piece("y", index=0)]) == [piece("y", index=0)]
+    assert reading.read([piece(index=0, id="late")]) == []
+    assert "its own came too late" in caplog.text
+
+
+def test_two_calls_may_have_one_id_where_their_indexes_differ(read: Reader) -> None:
+    answer = read(
+        calls([piece("{", "f", index=0, id="a"), piece("{", "g", index=1, id="a")]).replace(
+            DONE, ""
+        )
+        + calls([piece("}", index=1), piece("}", index=0)])
+    )
+    assert answer.choices[0].tool_calls == [call("f", "{}", "a"), call("g", "{}", "a")]
+
+
+def test_a_call_s_name_and_arguments_may_stand_in_the_call_itself(read: Reader) -> None:
+    answer = read(
+        calls([{"index": "0", "id": "a", "name": "f", "arguments": "{"}], [{"arguments": "}"}])
+    )
     assert answer.choices[0].tool_calls == [call("f", "{}", "a")]
 
 

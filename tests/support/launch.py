@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
-from tests.support.deadline import eventually
+from tests.support.deadline import eventually, patience
 from tests.support.process import Process
 from tests.support.real import ROOT
 from tests.support.stack import clean_environ, descendants
@@ -142,17 +142,17 @@ class Launches:
         return launched
 
 
-def refusal(env: Mapping[str, str], command: Sequence[str]) -> tuple[int, str]:
+def refusal(env: Mapping[str, str], command: Sequence[str], folder: Path = ROOT) -> tuple[int, str]:
     """Run a command that is expected to end by itself: its status and what it printed."""
     done = subprocess.run(
         command,
         env={**clean_environ(), **env},
-        cwd=ROOT,
+        cwd=folder,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=30,
+        timeout=30 * patience(),
     )
     return done.returncode, done.stdout
 

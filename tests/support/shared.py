@@ -1,6 +1,7 @@
 """One hub for many tests, where starting one for each would take longer than the tests.
 
-It has a Valkey of its own: the session's is emptied at each test.
+It has a Valkey of its own: the session's is emptied at each test. A conftest or a module that has a
+fixture `shared` imports the fixtures `hub` and `provider` from here.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from tests.support.provider import ScriptedProvider
 from tests.support.stack import Stack
@@ -33,7 +36,7 @@ class Shared:
 
 
 @contextmanager
-def shared_stack(env: Mapping[str, str] | None = None) -> Iterator[Shared]:
+def shared_stack(env: Mapping[str, str] | None = None, *, workers: int = 1) -> Iterator[Shared]:
     directory = Path(tempfile.mkdtemp(prefix="hub-"))
     valkey = Valkey(directory / "valkey").start()
     provider = ScriptedProvider()
@@ -43,7 +46,7 @@ def shared_stack(env: Mapping[str, str] | None = None) -> Iterator[Shared]:
         "OPENAI_API_KEY": "a-key-of-the-tests",
         **(env or {}),
     }
-    hub = Stack(directory, settings)
+    hub = Stack(directory, settings, workers=workers)
     try:
         yield Shared(hub.start(), provider, valkey)
     finally:
@@ -51,3 +54,15 @@ def shared_stack(env: Mapping[str, str] | None = None) -> Iterator[Shared]:
         provider.close()
         valkey.end()
         shutil.rmtree(directory)
+
+
+@pytest.fixture
+def provider(shared: Shared) -> ScriptedProvider:
+    shared.reset()
+    return shared.provider
+
+
+@pytest.fixture
+def hub(shared: Shared, provider: ScriptedProvider) -> Stack:
+    """It goes on behind the test, and has seen others: names of channels are this test's own."""
+    return shared.hub

@@ -88,6 +88,12 @@ class EventStream:
         """The events that the hub did not add itself."""
         return [event for event in self.events if event.event not in OWN_TYPES]
 
+    def without_beats(self, at: int) -> bytes:
+        """What came from byte `at` on, and no heartbeat: the first may fall anywhere in its
+        period, however long that is."""
+        blocks = bytes(self.raw[at:]).split(b"\n\n")
+        return b"\n\n".join(b for b in blocks if not b.startswith(b"event: heartbeat\n"))
+
     def json(self) -> Any:
         """The body of an answer that is not a stream."""
         return json.loads(self.read_all())
@@ -95,13 +101,14 @@ class EventStream:
     # --- waiting for what is to arrive
 
     def next(self, *types: str, within_seconds: float | None = None) -> sse.Parsed:
-        """The next event not yet taken, of one of `types` if any are named (others are passed)."""
+        """The next event not yet taken, of one of `types` (others are passed). Where none is named,
+        any but a heartbeat, which may fall anywhere in its period."""
         give_up = deadline(self.timeout if within_seconds is None else within_seconds)
         while True:
             while self._taken < len(self.events):
                 self._taken += 1
                 event = self.events[self._taken - 1]
-                if not types or event.event in types:
+                if event.event in types or (not types and event.event != "heartbeat"):
                     return event
             self._read(give_up)
 
@@ -123,6 +130,11 @@ class EventStream:
         while not condition(self):
             self._read(give_up)
         return self
+
+    def until_data(self, data: str) -> EventStream:
+        """Read until an event with this data has arrived, whatever came with it: one read may bring
+        several events, a heartbeat behind this one among them."""
+        return self.until(lambda stream: any(event.data == data for event in stream.events))
 
     def to_end(self, within_seconds: float | None = None) -> list[sse.Parsed]:
         """Read until the hub ends the stream. All events."""

@@ -120,6 +120,11 @@ def test_a_deletion_that_was_announced_while_nobody_heard_is_told_by_the_page() 
     assert found(page(B, deletions=1), 0).lost == "deleted"
 
 
+def test_a_redis_that_knows_of_fewer_deletions_was_emptied_or_has_failed_over() -> None:
+    assert found(page(B, head=""), 1).lost == "unknown-id"
+    assert found(page(A, (A, B)), 1).lost == "unknown-id"
+
+
 def test_a_deletion_and_an_event_behind_it_are_a_loss_and_the_event() -> None:
     what = found(page(A, (B, C), deletions=1, deleted=B), 0)
     assert (what.lost, what.at, what.reached) == ("deleted", B, C)

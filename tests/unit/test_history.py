@@ -17,8 +17,10 @@ from hub.store.announcement import DeletionNotice, parse_announcement
 from hub.store.chunk import Chunk
 from hub.store.follow import continues, found
 from hub.store.frame import StoredEvent
-from hub.store.history import APPEND, History, IdempotencyKey, Producer, RecordWrite
+from hub.store.history import APPEND, History, IdempotencyKey, RecordWrite
 from hub.store.keys import Keys
+from hub.store.pipe import Pipe
+from hub.store.producer import Producer
 from hub.store.redis_link import RedisLink
 from tests.support.deadline import eventually
 
@@ -43,6 +45,21 @@ def test_each_event_names_the_one_before_it(history: History) -> None:
     assert [frame.id for frame in frames] == ids
     assert [frame.prev for frame in frames] == [BEFORE_FIRST, *ids[:-1]]
     assert [frame.n for frame in frames] == [1, 2, 3, 4]
+
+
+def test_a_plain_call_is_the_same_on_the_wire_as_one_that_is_packed_part_by_part(
+    real_history: History, real_link: RedisLink
+) -> None:
+    pipe = Pipe(real_link, APPEND, lambda: None)
+    events = [Event("a"), Event("ü\r\nb", "notice", 5), Event(""), Event("x" * 300_000)]
+    for channel in ("news", "sport"):
+        for number, started in enumerate((1000.0, 1001.0, 1300.0), 1):
+            by = Producer("p", number, started, "mark")
+            for event in events[:3]:
+                packed = pipe.pack(real_history.plain_call(channel, event, by))
+                assert packed == pipe.pack(real_history.append_call(channel, [event], producer=by))
+    with pytest.raises(TooLarge):
+        real_history.plain_call("news", events[3], by)
 
 
 def test_what_is_announced_is_what_is_stored(real_history: History, real_link: RedisLink) -> None:

@@ -10,17 +10,20 @@ import pytest
 
 from hub import json_text
 from hub.errors import FieldError
-from hub.json_text import JsonLimits, parse_json
+from hub.fanout.pace import json_parts
+from hub.json_text import JsonLimits, checked_json, parse_json
 
 LIMITS = JsonLimits(depth=20, nodes=1000)
 ROOMY = JsonLimits(depth=20, nodes=10**8)
 TEXTS = ['"', "\\", '\\"', "{", "[1,", "]", ",", "ß", "🙂", "\x00", "NaN", "1e9", "a" * 40, ""]
 
 
-@pytest.fixture(params=[1, 2, 3, 50])
+@pytest.fixture(params=[1, 2, 3, 50, None])
 def window(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Windows of the text so small that every border is met."""
-    monkeypatch.setattr(json_text, "_WINDOW_BYTES", request.param)
+    """Windows of the text so small that every border is met; None: the short way of small texts."""
+    if request.param is not None:
+        monkeypatch.setattr(json_text, "_WINDOW_BYTES", request.param)
+        monkeypatch.setattr(json_text, "_SMALL_BYTES", 0)
 
 
 def made(random: Random, depth: int = 0) -> Any:
@@ -53,6 +56,26 @@ def test_every_value_comes_through_as_it_was_and_its_depth_is_seen(seed: int, wi
         if depth:
             with pytest.raises(FieldError, match="deep"):
                 parse_json(text, JsonLimits(depth - 1, 1000))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_text_that_is_looked_at_and_not_made_is_taken_where_its_value_would_be(seed: int) -> None:
+    random = Random(seed)
+    for _ in range(200):
+        text = json.dumps(made(random), indent=random.choice((None, 1)), ensure_ascii=False)
+        for _ in range(random.choice((0, 1, 2))):
+            at = random.randrange(len(text))
+            piece = random.choice([*'"\\\n,:[{}]1u', "\\u00e9", "\\ud800", "NaN", "1e999", "\x01"])
+            text = text[:at] + piece + text[at + random.randrange(2) :]
+        try:
+            value = parse_json(text.encode(), LIMITS)
+        except FieldError:
+            with pytest.raises(FieldError):
+                checked_json(text.encode(), LIMITS)
+        else:
+            line = b"".join(json_parts({"a": checked_json(text.encode(), LIMITS)}))
+            assert json.loads(line) == {"a": value}
+            assert b"\n" not in line
 
 
 @pytest.mark.parametrize(

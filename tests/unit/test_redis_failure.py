@@ -83,3 +83,16 @@ def test_the_log_names_the_command_that_was_refused(caplog: pytest.LogCaptureFix
 
     assert "append" in caplog.text
     assert "'xadd'" in caplog.text
+
+
+def test_a_refusal_is_said_once_in_a_while_and_another_at_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for _ in range(3):
+        failure_of(NoPermissionError("this user may not", status_code="NOPERM"), "renew")
+    failure_of(NoPermissionError("this user may not", status_code="NOPERM"), "claim")
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "Redis refuses renew: NOPERM this user may not",
+        "Redis refuses claim: NOPERM this user may not",
+    ]

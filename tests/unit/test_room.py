@@ -77,6 +77,21 @@ def test_a_room_that_cannot_hold_what_is_announced_meanwhile_reads_it(
     assert room.head == one
 
 
+def test_an_announcement_that_redis_has_lost_is_looked_for_once(
+    room: Room, history: Trouble
+) -> None:
+    """A failover: it was announced by the primary that is gone, and never comes to history."""
+    [one] = publish(history, "a")
+    ahead = f"{int(one.partition('-')[0]) + 60_000}-0"
+    readings: list[str] = []
+    history.before_reading = lambda: readings.append(room.head)
+
+    room.announced(payload(one, ahead))
+
+    assert room.wait_until_current(5)
+    assert (room.head, readings) == (one, [BEFORE_FIRST, one])
+
+
 @pytest.mark.parametrize("error", [RedisUnavailable("away"), ValueError("no page")], ids=repr)
 def test_a_room_whose_history_cannot_be_read_says_so_and_goes_on_trying(
     room: Room, history: Trouble, error: Exception
@@ -148,6 +163,40 @@ def test_the_terminal_event_s_own_id_is_an_end_like_its_hub_s(room: Room, histor
     for last_id in (room.end, "mine"):
         point = resume(room, last_id, None)
         assert (point.ended, point.position) == (True, room.end)
+
+
+def test_who_leaves_before_the_next_event_hears_of_a_loss_once_more_and_then_no_more(
+    history: Trouble, catch_up: CatchUp, room: Room
+) -> None:
+    """A failover, of which three processes hear at different times. `gap` has no id, so its reader
+    comes back with that of the lost event; the verdict gives it one that Redis knows."""
+    [one] = publish(history, "a")
+    client = history.link.client
+    kept = {key: client.dump(key) for key in client.keys("*")}
+    [two] = publish(history, "b")
+    other, late = (
+        Room(CHANNEL, history, None, Counters(), lambda: 1 << 20, Turns(), Loops()) for _ in "ab"
+    )
+    for each in (room, other, late):
+        for _ in range(2):  # the first reading takes the head alone
+            each.head = BEFORE_FIRST
+            each.resync()
+            assert each.wait_until_current(5)
+    client.flushall()
+    for key, value in kept.items():
+        client.restore(key, 0, value)
+    for each in (room, other):
+        each.resync()
+        assert each.wait_until_current(5)
+
+    books, pipe, _ = behind(room, two)
+    serve(catch_up, books)
+    assert pipe.got.count(b"event: gap") == pipe.got.count(b"unknown-id") == 1
+    again = resume(other, two, None)
+    assert (again.recovered, again.reason, again.shown_id) == (False, "unknown-id", one)
+    assert resume(other, one, None).recovered
+    # One that has not heard of it gives what was lost once more, and tells the loss when it hears.
+    assert (resume(late, one, None).recovered, resume(late, one, None).replayed) == (True, 1)
 
 
 # ── catching up ──────────────────────────────────────────────────────────────────────────────

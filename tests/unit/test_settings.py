@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hub.settings import OWN_PATHS, SettingError, Settings
+from hub.setting_values import OWN_PATHS
+from hub.settings import SettingError, Settings
 from hubbub.application import create_app
 
 DEFAULTS = {
@@ -59,6 +60,16 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("REDIS_URL", "redis+sentinel://a:26379,b:99999/name/0"),
         ("REDIS_URL", "redis://host/cache"),
         ("REDIS_URL", "unix://"),
+        ("REDIS_URL", "redis://[::1"),
+        ("REDIS_URL", "redis://:pass/word@host:6379/0"),
+        ("REDIS_URL", '"redis://host:6379/0"'),
+        ("REDIS_URL", "redis://host?nonsense=1"),
+        ("REDIS_URL", "redis://host?socket_timeout=soon"),
+        ("REDIS_URL", "rediss://host?ssl_cert_reqs=maybe"),
+        ("HOST", "127.0.0.1:8000"),
+        ("HOST", "http://127.0.0.1"),
+        ("HOST", "*"),
+        ("HOST", "[::1"),
         ("HUB_BASE_PATH", "hub"),
         ("HUB_BASE_PATH", "//hub"),
         ("HUB_BASE_PATH", "/hub/../x"),
@@ -66,6 +77,17 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("HUB_BASE_PATH", "/channels"),
         ("HUB_BASE_PATH", "/v1/hub/"),
         ("OPENAI_BASE_URL", "localhost"),
+        ("OPENAI_BASE_URL", "http://127.0.0.1:99999/v1"),
+        ("OPENAI_BASE_URL", "http://127.0.0.1:port/v1"),
+        ("OPENAI_BASE_URL", "http://[::1/v1"),
+        ("OPENAI_BASE_URL", "http://host/v 1"),
+        ("OPENAI_BASE_URL", "http://host/v1?version=2"),
+        ("OPENAI_BASE_URL", "http://host/v1/chat/completions/"),
+        ("OPENAI_API_KEY", "'sk-quoted'"),
+        ("OPENAI_API_KEY", "sk-two\nlines"),
+        ("OPENAI_API_KEY", "sk-schlüssel"),
+        ("HUB_SYSTEM_PROMPT", "not UTF-8: \udcff"),
+        ("HUB_PRICES", '{"m":{"prompt":NaN}}'),
         ("HUB_PRICES", "{"),
         ("HUB_PRICES", "[]"),
         ("HUB_PRICES", '{"m":{"prompt":-1}}'),
@@ -77,6 +99,7 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("HUB_GRACE_SECONDS", "-1"),
         ("HUB_CORS_ORIGINS", "example.org"),
         ("HUB_CORS_ORIGINS", "https://a.example/path"),
+        ("HUB_CORS_ORIGINS", "https://[::1"),
         ("HUB_ALLOW_ANONYMOUS", "perhaps"),
         ("HUB_LOG_FORMAT", "xml"),
         ("HUB_JWT_SECRET", "thirty-one bytes are too few ..."[:31]),
@@ -84,6 +107,7 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("HUB_JWT_JWKS_URL", "http://id.example/keys"),
         ("HUB_JWT_JWKS_URL", "file:///etc/keys"),
         ("HUB_JWT_JWKS_URL", "https:///keys"),
+        ("HUB_JWT_JWKS_URL", "https://id.example:port/keys"),
         ("HUB_JWT_AUDIENCE", "hub"),
         ("HUB_JWT_ISSUER", "https://id.example"),
         ("HUB_JWT_CLAIM", "rights"),
@@ -105,10 +129,30 @@ def test_what_does_not_parse_is_one_line_that_names_the_setting(name: str, value
     [
         "redis://", "redis://[::1]:6379/1", "redis://u:p@host:6379", "unix:///run/redis.sock?db=2",
         "redis+sentinel://u:p@a:26379,b/name/0", "redis+cluster://a:6379,b:6380", "redis://h?db=1",
+        "redis://:p@ss@host:6379/0", "redis://:p%2Fss%23@host", "rediss://h?ssl_cert_reqs=none",
+        "redis+sentinel://a/name?sentinel_password=p%26w", "unix:///a%20folder/redis.sock",
     ],
 )  # fmt: skip
 def test_an_address_of_redis_that_there_may_be_is_taken(url: str) -> None:
     assert Settings.from_environ({"REDIS_URL": url}).redis_url == url
+
+
+def test_what_files_of_settings_leave_around_a_value_is_borne() -> None:
+    """CRLF line ends, a slash at the end, an address in capitals, quotes that belong to a text."""
+    given = {
+        "OPENAI_BASE_URL": " http://host/v1/\r", "REDIS_URL": "REDIS://host\r", "PORT": "80\r",
+        "HUB_BASE_PATH": "/hub/", "HUB_SYSTEM_PROMPT": '"Quoted."',
+    }  # fmt: skip
+    found = Settings.from_environ(given)
+    assert (found.openai_base_url, found.redis_url) == ("http://host/v1", "redis://host")
+    assert (found.port, found.base_path, found.system_prompt) == (80, "/hub", '"Quoted."')
+
+
+def test_a_model_that_may_not_be_asked_for_is_not_the_one_of_those_who_name_none() -> None:
+    with pytest.raises(SettingError, match="HUB_MODEL must be one of HUB_MODELS"):
+        Settings.from_environ({"HUB_MODEL": "a", "HUB_MODELS": "b,c"})
+    for more in ({"HUB_MODELS": "b,a"}, {"HUB_MODELS": "b", "HUB_GENERATORS": "a=x.y:z"}):
+        assert Settings.from_environ({"HUB_MODEL": "a", **more}).model == "a"
 
 
 def test_the_hub_s_own_paths_are_known_to_the_setting_of_a_prefix() -> None:

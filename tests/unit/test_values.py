@@ -10,7 +10,8 @@ import pytest
 from hub import cursor
 from hub.channel import BEFORE_FIRST, check_channel, order
 from hub.errors import FieldError
-from hub.event import check_retry, check_type, compact_json, event_from_json
+from hub.event import check_retry, check_type, compact_json, event_at_once, event_from_json
+from hub.json_text import JsonLimits, parse_json
 from hub.query import whole
 from hub.timestamp import rfc3339
 
@@ -79,7 +80,7 @@ def test_a_retry_is_whole_milliseconds_within_a_day(value: object) -> None:
 
 def test_an_error_names_the_field_with_what_stands_before_it() -> None:
     with pytest.raises(FieldError) as refused:
-        event_from_json({"data": 1, "event": "gap"}, "line 3.")
+        event_from_json({"data": 1, "event": "gap"}, "line 3")
     assert refused.value.field == "line 3.event"
 
 
@@ -144,3 +145,32 @@ def test_a_damaged_cursor_is_none_or_positions_and_never_an_error(seed: int) -> 
             letters[at : at + random.randint(0, 2)] = random.choice(["", "A", "~", "é", "=", "\0"])
         found = cursor.decode(names, "".join(letters))
         assert found is None or all(p == "" or order(p) is not None for p in found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"data":"x"}', '{"data":"x","event":null}',
+        ' {"data" : "\\u00e9\\ud83d\\ude00", "event": "a"}\n',
+        '{"data":"x","event":"message","retry_ms":5}', '{"data":"x","retry_ms":null}',
+        '{"data":"x","data":"y"}', '{"data":"x","retry_ms":-0}', '{"data":"x","retry_ms":86400000}',
+        '{"data":"ü"}',
+    ],
+)  # fmt: skip
+def test_an_event_read_in_one_step_is_the_one_that_is_read_with_care(text: str) -> None:
+    careful = event_from_json(parse_json(text.encode(), JsonLimits(128, 1000)))
+    assert event_at_once(text.encode()) == careful
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "{", "[]", '"x"', "null", '{"data":1}', '{"data":null}', '{"data":{"a":"x"}}',
+        '{"data":"\\ud800"}', '{"data":"x","more":1}', '{"data":"x","retry_ms":-1}',
+        '{"data":"x","retry_ms":5.5}', '{"data":"x","retry_ms":true}', '{"data":"x","event":7}',
+        '{"data":["x"],"data":"x"}', '{"data":"x"}{"data":"x"}', '{"event":"a"}',
+        '{"data":"x","retry_ms":99999999999999999999}', '{"data":"x",}', '\ufeff{"data":"x"}',
+    ],
+)  # fmt: skip
+def test_what_needs_care_is_not_read_in_one_step(text: str) -> None:
+    assert event_at_once(text.encode()) is None

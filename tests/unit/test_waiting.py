@@ -150,6 +150,18 @@ def test_none_waits_for_ever(ends: Ends) -> None:
     impatient.close()
 
 
+def test_where_the_process_ends_only_one_whose_request_has_come_is_waited_for(
+    ends: Ends, connections: WaitingConnections, long_ago: None
+) -> None:
+    (_, idle), (_, come) = ends.connect(), ends.connect("b")
+    come.send(b"GET")
+    connections.tidy()
+    assert not closed(idle)
+    connections.hurry()
+    connections.tidy()
+    assert (closed(idle), closed(come)) == (True, False)
+
+
 def test_an_address_that_many_share_has_no_limit_of_its_own(long_ago: None) -> None:
     behind = Ends(WaitingConnections(8, 2, shared=lambda address: address == "proxy"))
     theirs = [behind.connect("proxy")[1] for _ in range(9)]

@@ -15,7 +15,8 @@ from hub.errors import RedisUnavailable
 from hub.fanout.sender import Sender
 from hub.settings import Settings
 from hub.store.frame import StoredEvent
-from hub.store.history import History, Producer
+from hub.store.history import History
+from hub.store.producer import Producer
 from hub.store.redis_link import RedisLink
 from tests.conftest import StartValkey
 from tests.support.deadline import eventually
@@ -442,6 +443,8 @@ def test_what_cannot_be_written_ends_its_own_generation_in_words_and_no_other(
         Delta(0, "content", "é" * 600),
         Delta(0, "tool_calls", [{"index": 0, "function": {"arguments": "x" * 1100}}]),
         Delta(0, "content", "x", {"content": [{"token": "x" * 1100}]}),
+        Delta(0, "content", "x", None, {("delta", "boxes"): [[]] * 400}),
+        Delta(0, "content", "x", None, {("delta", "boxes"): {str(n): {} for n in range(200)}}),
     ],
 )
 def test_an_answer_that_is_too_large_ends_in_words_and_what_came_before_stays(
@@ -470,7 +473,7 @@ def test_what_redis_refuses_for_good_ends_its_own_generation_in_words_and_delays
     while talker.put(Delta(0, "content", "x" * 16_000)):
         began = time.monotonic()
         quiet.put(Delta(0, "content", "y"))
-        settle(lambda: not quiet._held)
+        settle(lambda: not quiet._pieces.held)
         slowest = max(slowest, time.monotonic() - began)
     assert talker.finish(END)
     assert failed(generations, large) == ("redis-refused", 1)

@@ -40,27 +40,33 @@ def test_where_redis_is_away_what_is_known_is_told(settings: Settings) -> None:
 
 
 def test_rates_and_lag_are_those_of_the_period_before() -> None:
-    past = Past()
-    past.add(100.0, {"published": 10, "deliveries": 1000, "lag:3": 1000})
+    now = [100.0]
+    past = Past(clock=lambda: now[0])
+    past.add({"published": 10, "deliveries": 1000, "lag:3": 1000})
     assert list(past.samples) == []
     grown = {"published": 20, "deliveries": 2000, "lag:3": 1900, "lag:5": 100, "listeners": 7}
-    past.add(110.0, grown)
+    now[0] = 110.0
+    past.add(grown)
     (sample,) = past.samples
     assert sample.published_per_second == 1.0
     assert sample.deliveries_per_second == 100.0
     assert sample.lag_seconds == 0.025  # 90 of 100 within 5 ms, the rest within 25 ms
     assert sample.listeners == 7
-    past.add(115.0, grown)
+    now[0] = 115.0
+    past.add(grown)
     assert past.samples[-1].lag_seconds is None
 
 
 def test_the_past_is_a_quarter_of_an_hour_and_no_longer() -> None:
-    past = Past()
-    now = 1000.0
-    for _ in range(2 * KEPT):
-        assert past.due(now)
-        past.add(now, {})
-        assert not past.due(now + PERIOD_SECONDS / 2)
-        now += PERIOD_SECONDS
+    """However the clock on the wall, which dates the samples, is put."""
+    clock = wall = 1000.0
+    past = Past(clock=lambda: clock, now=lambda: wall)
+    for number in range(2 * KEPT):
+        assert past.due()
+        past.add({})
+        clock += PERIOD_SECONDS / 2
+        assert not past.due()
+        clock += PERIOD_SECONDS / 2
+        wall += PERIOD_SECONDS - (86_400 if number == KEPT // 2 else 0)
     assert len(past.samples) == KEPT
     assert past.samples[-1].time_ms - past.samples[0].time_ms < 900_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from hub.event import Event
 from hub.settings import Settings
 from hub.store.history import History, IdempotencyKey, RecordWrite
 from hub.store.redis_link import RedisLink
+from hub.store.script import ScriptCall
 from tests.support.deadline import eventually
 from tests.workers.conftest import ASKED, Ask, Attempts, claimed
 from workers.queue import Queue
@@ -55,19 +57,37 @@ def test_a_repeated_key_leads_to_the_first_generation(generations: Generations) 
     assert generations.create(ASKED, key=IdempotencyKey.of("bob", "key", b"body")).first
 
 
-@pytest.mark.parametrize("step", ["history.append", "queue.enqueue"])
+@pytest.mark.parametrize("step", ["link.run_in_turn", "history.append", "queue.enqueue"])
 def test_a_repeated_key_completes_what_a_crash_cut_off(
     generations: Generations, queue: Queue, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     owner, name = step.split(".")
+    link = generations.history.link
     with monkeypatch.context() as broken:
-        broken.setattr(getattr(generations, owner), name, crash)
+        broken.setattr(link, "run_in_turn", lambda _: None)
+        broken.setattr(link if owner == "link" else getattr(generations, owner), name, crash)
         with pytest.raises(Crash):
             generations.create(ASKED, key=KEY)
     found = generations.create(ASKED, key=KEY)
     assert not found.first
     assert generations.get(found.generation.id).status == "queued"
     assert claimed(queue).generation_id == found.generation.id
+    assert queue.claim() is None
+
+
+def test_a_first_writing_whose_reply_was_lost_makes_one_generation_and_one_job(
+    generations: Generations, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = generations.history.link
+    carried_out = link.run_in_turn
+
+    def lost(calls: Sequence[ScriptCall]) -> None:
+        assert carried_out(calls) is not None
+
+    monkeypatch.setattr(link, "run_in_turn", lost)
+    created = generations.create(ASKED)
+    assert created.first and created.generation.status == "queued"
+    assert claimed(queue).generation_id == created.generation.id
     assert queue.claim() is None
 
 
@@ -85,6 +105,7 @@ def test_the_sweep_enqueues_what_a_crash_left_without_a_job(
     generations: Generations, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as broken:
+        broken.setattr(generations.history.link, "run_in_turn", lambda _: None)
         broken.setattr(queue, "enqueue", crash)
         with pytest.raises(Crash):
             generations.create(ASKED)
@@ -112,7 +133,7 @@ def test_the_sweep_forgets_what_never_got_a_record(
     now = [1_700_000_000.0]
     generations = Generations(real_history, queue, settings, now=lambda: now[0])
     with monkeypatch.context() as broken:
-        broken.setattr(generations.history, "append", crash)
+        broken.setattr(generations.history.link, "run_in_turn", crash)
         with pytest.raises(Crash):
             generations.create(ASKED)
     client = generations.history.link.client

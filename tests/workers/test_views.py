@@ -205,6 +205,9 @@ def test_everything_is_accepted_but_a_stream_only_by_its_name(client: FlaskClien
     for accept in ("*/*", "application/json", "text/*", "text/event-stream;q=0"):
         answer = ask(client, headers={"Accept": accept})
         assert (answer.status_code, answer.mimetype) == (202, "application/json")
+    answer = ask(client, headers={"Accept": "Text/Event-Stream"})
+    assert (answer.status_code, answer.mimetype) == (200, "text/event-stream")
+    answer.close()
 
 
 def test_without_redis_it_is_an_honest_503(

@@ -49,6 +49,7 @@ def begun(generations: Generations, gate: Gate) -> Generation:
     return generation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environ", "named"),
     [
@@ -67,7 +68,7 @@ def test_a_setting_that_is_missing_or_wrong_ends_the_start_with_one_line(
         env={**clean_environ(), **environ},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=30 * patience(),
         check=False,
     )
     assert ended.returncode == 2

@@ -8,7 +8,6 @@ logged, everything that was made can still be read, and the listeners lacked not
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 import tempfile
@@ -138,7 +137,7 @@ def main() -> int:
         env = {
             "REDIS_URL": valkey.url,
             "OPENAI_BASE_URL": provider.base_url,
-            "OPENAI_API_KEY": json.dumps("a-key"),
+            "OPENAI_API_KEY": "a-key",
             "HUB_BODY_SECONDS": "2",
             "HUB_RUNNING_GENERATIONS": "0",
         }

@@ -226,7 +226,6 @@ def swallow_an_answer(world: World) -> None:
 
 def kill_the_primary(world: World) -> None:
     assert world.sentinels
-    world.allowed["unknown-id"] += 1  # of what was announced and not acknowledged
     old = world.sentinels.primary
     old.kill()
     primary = world.sentinels.other_than(old, 40)
@@ -237,7 +236,6 @@ def kill_the_primary(world: World) -> None:
 
 def stop_the_primary_until_it_is_replaced(world: World) -> None:
     assert world.sentinels
-    world.allowed["unknown-id"] += 1  # of what was announced and not acknowledged
     old = world.sentinels.primary
     old.pause()
     world.sentinels.other_than(old, 40)
@@ -271,7 +269,6 @@ def move_a_slot(world: World) -> None:
 
 def kill_a_primary(world: World) -> None:
     assert world.cluster
-    world.allowed["unknown-id"] += 1
     slot = _slot(world)
     old = world.cluster.owner(slot)
     old.kill()
@@ -283,7 +280,6 @@ def kill_a_primary(world: World) -> None:
 
 def change_places_in_a_shard(world: World) -> None:
     assert world.cluster
-    world.allowed["unknown-id"] += 1
     slot = _slot(world)
     old = world.cluster.owner(slot)
     _ask(world.cluster.replica_of(old), "CLUSTER", "FAILOVER")

@@ -19,7 +19,7 @@ from tests.faults.publisher import Publisher
 from tests.faults.soak.forks import Forks
 from tests.faults.soak.tally import Memory, Tally
 from tests.faults.tab import Tab
-from tests.faults.topology import Cluster, Sentinels
+from tests.faults.topology import Cluster, Sentinels, changes_of_place
 from tests.support.deadline import eventually
 from tests.support.process import Process
 from tests.support.provider import Script, ScriptedProvider, text_for
@@ -54,7 +54,7 @@ class World:
         self.provider = ScriptedProvider()
         self.emptied = 0
         self.allowed: Counter[str] = Counter()
-        """Why a loss may be told by now, and how often that has happened."""
+        """Why a loss may be told by now, and how often that was done to it."""
         self.audience = Audience()
         self.publishers: list[Publisher] = []
         self.tabs: list[Tab] = []
@@ -289,15 +289,24 @@ class World:
         self.tally.steady(self.steady_web)
         self.audience.stop()
         for listener in self.audience.listeners:
-            self.tally.listener(listener, self.allowed)
+            self.tally.listener(listener, self.causes())
         self.tally.memory(self.kind, self.memory)
+
+    def causes(self) -> Counter[str]:
+        """How often a loss may have been told, and why: what was done, and what the nodes of Redis
+        did of themselves."""
+        return self.allowed + Counter({"unknown-id": len(self._changes_of_place())})
+
+    def _changes_of_place(self) -> list[str]:
+        parts = self.sentinels or self.cluster
+        return changes_of_place(parts.nodes) if parts else []
 
     def retire(self, listener: Listener) -> None:
         """A late listener has heard enough."""
         self.late.remove(listener)
         listener.stop()
         listener.join(15)
-        self.tally.listener(listener, self.allowed)
+        self.tally.listener(listener, self.causes())
         self.audience.listeners.remove(listener)
 
     def _finished(self, publisher: Publisher) -> int:
@@ -321,7 +330,13 @@ class World:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def logs(self) -> str:
-        return self.hub.logs()
+        told = [
+            f"{judge.channel}: listener {number}: {line}"
+            for number, listener in enumerate(self.audience.listeners)
+            for judge in listener.judges.values()
+            for line in judge.told
+        ]
+        return "\n".join([self.hub.logs(), *self._changes_of_place(), *sorted(told)])
 
 
 def _has(listener: Listener, ends: dict[str, int]) -> bool:
