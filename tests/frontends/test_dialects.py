@@ -173,6 +173,7 @@ def test_what_stands_beside_the_text_is_told_once() -> None:
     assert [e["mediaType"] for e in told if e["type"] == "file"] == ["image/png", "image/*"]
 
 
+@pytest.mark.slow
 def test_a_million_pieces_of_arguments_cost_a_million_steps() -> None:
     """Linear: with a text that is copied at each piece this would take minutes."""
     segments = Segments()
@@ -202,6 +203,7 @@ def test_ai_sdk_s_stream_goes_on_whatever_a_model_gives_a_tool(
     assert told[-1]["type"] == "finish"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [

@@ -67,6 +67,7 @@ def test_an_event_that_holds_too_much_ends_its_generation_in_words(delta: object
     assert raised.value.code == "provider-malformed"
 
 
+@pytest.mark.slow
 def test_an_answer_that_names_ever_new_members_ends_in_words() -> None:
     deltas = [{"content": "a", **{f"x{k}_{n}": n for n in range(600)}} for k in range(2)]
     with pytest.raises(ProviderFailure, match="more than") as raised:

@@ -72,6 +72,7 @@ def _from(model: Model, frame: Frame) -> bytes:
     return b"".join(one.data for one in model.frames[model.frames.index(frame) :])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 20], ids=["single events", "batches"])
 @pytest.mark.parametrize("text", ["", "x" * 2000], ids=["short", "long"])
 def test_a_trimmed_segment_takes_no_more_memory_than_was_said(count: int, text: str) -> None:

@@ -206,6 +206,7 @@ def test_a_custom_tool_s_call_keeps_its_type_and_a_call_what_is_said_of_it() -> 
     ]
 
 
+@pytest.mark.slow
 def test_an_answer_of_a_hundred_thousand_carried_pieces_is_folded_in_linear_time() -> None:
     """Copying what there is at every piece would take minutes here."""
     piece = carried(reasoning_details=[{"index": 0, "text": "x" * 100}])
