@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import functools
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +106,51 @@ def one_at_a_time(request: Request) -> Iterator[Any]:
     yield "x"
     gevent.sleep(0.05)
     path.with_suffix(".now").unlink()
+
+
+_OF = contextvars.ContextVar("_OF", default="")
+OPEN_SECONDS = 0.05
+
+
+async def opening(request: Request) -> AsyncIterator[Any]:
+    """Opens around its `yield`s what only the task that opened it may close, as agents do whose
+    tools come from a server."""
+    token = _OF.set(request.prompt)
+    try:
+        async with asyncio.timeout(OPEN_SECONDS):
+            yield "a"
+            await asyncio.sleep(60)
+            yield "never"
+    except TimeoutError:
+        yield f"b of {_OF.get()}"
+    _OF.reset(token)
+
+
+def timed(function: Callable[[Request], Any]) -> Callable[[Request], Any]:
+    @functools.wraps(function)
+    def run(request: Request) -> Any:
+        return function(request)
+
+    return run
+
+
+@timed
+def decorated(request: Request) -> Iterator[Any]:
+    yield request.prompt
+
+
+class Agent:
+    """To be named as `Agent()`, not as the class."""
+
+    def __call__(self, request: Request) -> Iterator[Any]:
+        yield request.prompt
+
+
+agent = Agent()
+
+
+async def no_generator(request: Request) -> str:
+    return request.prompt
 
 
 not_one = print

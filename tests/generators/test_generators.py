@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import math
 import sys
 import time
@@ -27,6 +29,7 @@ from workers.generators import (
     generator,
 )
 from workers.generators.source import OVER, Source
+from workers.generators.stream import GeneratorStream
 
 
 def test_what_is_yielded_is_the_answer() -> None:
@@ -54,6 +57,27 @@ def test_asynchronous_and_blocking_ones_yield_as_others_do(
     answered = answer_of(which, "a b c")
 
     assert (answered.text, answered.finish_reason) == ("abc", "stop")
+
+
+def test_an_asynchronous_one_is_one_task_from_its_beginning_to_its_end() -> None:
+    answered = answer_of(sample.opening, "it")
+
+    assert (answered.text, answered.failure) == ("ab of it", None)
+
+
+def test_a_deadline_of_an_asynchronous_one_s_own_may_pass_between_two_items() -> None:
+    source = Source(lambda: sample.opening(Request("x", [], prompt="it")), in_thread=False)
+    assert source.next() == "a"
+    gevent.sleep(sample.OPEN_SECONDS * 2)
+
+    assert [source.next(), source.next()] == ["b of it", OVER]
+
+
+@pytest.mark.parametrize("which", [sample.decorated, sample.agent, lambda request: ["x"]])
+def test_an_object_and_what_a_decorator_made_yield_as_others_do(which: Callable[..., Any]) -> None:
+    answered = answer_of(which, "x")
+
+    assert (answered.text, answered.failure) == ("x", None)
 
 
 def test_a_blocking_one_in_a_thread_holds_nobody_up() -> None:
@@ -105,8 +129,27 @@ async def _exits_too(request: Request) -> AsyncIterator[str]:
     raise KeyboardInterrupt
 
 
+def _leaves(request: Request) -> Iterator[str]:
+    yield "x"
+    raise GeneratorExit
+
+
+async def _is_cancelled(request: Request) -> AsyncIterator[str]:
+    yield "x"
+    raise asyncio.CancelledError
+
+
 @pytest.mark.parametrize(
-    "which", [_exits, generator(in_thread=True)(_exits), _times_out, _exits_too]
+    "which",
+    [
+        _exits,
+        generator(in_thread=True)(_exits),
+        _times_out,
+        _exits_too,
+        _leaves,
+        generator(in_thread=True)(_leaves),
+        _is_cancelled,
+    ],
 )
 def test_what_would_end_the_program_ends_the_answer(which: Callable[[Request], Any]) -> None:
     """gevent ends a process for a SystemExit of any greenlet, and of any thread of its pool."""
@@ -148,6 +191,11 @@ def test_one_that_fails_or_goes_on_as_it_is_closed_leaves_nothing_behind() -> No
         Data("x", math.nan),
         Data("x", object()),
         Data("x", 1, id=7),  # type: ignore[arg-type]
+        Data("x", {("a", "tuple"): 1}),
+        Data("x", json.loads("[" * 200 + "]" * 200)),
+        Data("x", 10**400),
+        Data("x", "x" * 262_144),
+        Usage(1, 1, more={"x": json.loads("[" * 200 + "]" * 200)}),
         ToolCall("look", {"at": object()}),
         ToolCall(7),  # type: ignore[arg-type]
         ToolCall(""),
@@ -165,6 +213,18 @@ def test_what_may_not_be_yielded_ends_it_in_words(item: object) -> None:
 
     assert (answered.failure, answered.text) == ("generator-failed", "x")
     assert answered.message != "the generator failed"
+
+
+def test_data_is_what_json_makes_of_it_at_that_moment() -> None:
+    def answer(request: Request) -> Iterator[Any]:
+        counts = {2024: (1, "\ud83d")}
+        yield Data("counts", counts, id="first")
+        counts[2025] = (2, "")
+        yield Data("counts", counts, id="second")
+
+    first, second = answer_of(answer).data
+    assert first["data"] == {"2024": [1, "\ufffd"]}
+    assert second["data"] == {"2024": [1, "\ufffd"], "2025": [2, ""]}
 
 
 def test_half_a_character_is_mended_everywhere() -> None:
@@ -215,6 +275,32 @@ def test_a_cancel_before_anything_was_asked_runs_nothing() -> None:
     source.close()
 
 
+def test_one_that_is_cancelled_while_it_waits_for_its_turn_takes_none() -> None:
+    begun: list[str] = []
+
+    @generator(concurrency=1)
+    def answer(request: Request) -> Iterator[str]:
+        begun.append(request.id)
+        yield "x"
+
+    named = Generators({"answer": answer}).find("answer")
+    assert named is not None
+    first, second, third = (
+        GeneratorStream(named, Request(name, []), Settings()) for name in ("1", "2", "3")
+    )
+    running = iter(first)
+    next(running)
+    waiting = [gevent.spawn(list, stream) for stream in (second, third)]
+    gevent.idle()
+    second.close()
+    assert waiting[0].get(timeout=10) == []
+    assert begun == ["1"]
+
+    list(running)
+    assert len(waiting[1].get(timeout=10)) == 2
+    assert begun == ["1", "3"]
+
+
 # ── HUB_GENERATORS ───────────────────────────────────────────────────────────────────────────
 
 
@@ -230,6 +316,9 @@ def test_the_setting_names_them() -> None:
     assert agent is not None
     assert agent.answer is sample.plain
     assert known.find("third") is None
+    for where in ("decorated", "agent"):
+        named = Generators.from_settings(settings(f"agent=tests.generators.sample:{where}"))
+        assert named.find("agent") is not None
     assert known.find(None) is None
 
 
@@ -241,6 +330,9 @@ def test_the_setting_names_them() -> None:
         ("agent=nowhere.to.be:found", "cannot be imported.*No module named 'nowhere'"),
         ("agent=tests.generators.sample:missing", "cannot be imported.*missing"),
         ("agent=tests.generators.sample:not_one", "is no generator"),
+        ("agent=tests.generators.sample:no_generator", "is no generator"),
+        ("agent=tests.generators.sample:Agent", "is no generator"),
+        ("agent=tests.generators.leaving:answer", "cannot be imported.*SystemExit: 3"),
     ],
 )
 def test_one_that_cannot_be_had_is_one_line_at_the_start(value: str, words: str) -> None:

@@ -40,8 +40,10 @@ def marks_of(function: Callable[..., Any]) -> Marks:
 
 def is_generator(function: object) -> bool:
     """Whether calling it gives something that yields: a generator function, an asynchronous one,
-    or an object whose `__call__` is one."""
+    an object whose `__call__` is one, or what a decorator made of one (`functools.wraps`)."""
+    if inspect.isclass(function) or not callable(function):
+        return False
     return any(
         inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each)
-        for each in (function, getattr(function, "__call__", None))  # noqa: B004
+        for each in (function, inspect.unwrap(function), getattr(function, "__call__", None))  # noqa: B004
     )

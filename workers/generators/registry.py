@@ -53,7 +53,7 @@ def _imported(name: str, where: str) -> Callable[[Any], Any]:
         found: Any = import_module(module_name)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except Exception as error:  # whatever somebody's module raises when it is imported
+    except (Exception, SystemExit) as error:  # whatever somebody's module does when it is imported
         words = f"{type(error).__name__}: {error}".partition("\n")[0]
         raise SettingError(
             f"HUB_GENERATORS: {name}={where} cannot be imported ({words})"

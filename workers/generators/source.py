@@ -14,7 +14,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from functools import partial
 from typing import Any, Protocol, cast
 
 import gevent
@@ -27,7 +28,8 @@ log = logging.getLogger("workers.run")
 
 
 class LeftThroughExit(Exception):
-    """A generator raised what ends a program (`sys.exit()`): it ends its answer, not the worker."""
+    """A generator raised what ends a program or a task (`sys.exit()`): it ends its answer, not the
+    worker, and its answer is not whole."""
 
 
 class _Steps(Protocol):
@@ -54,6 +56,8 @@ class Source:
     def next(self) -> Any:
         """The next item, or `OVER`; raises what the generator raises. May be left by a timeout:
         then only `close` may follow."""
+        if self._closed:
+            return OVER
         wanted = self._wanted = AsyncResult()
         if self._greenlet is None:
             self._greenlet = gevent.spawn(self._run)
@@ -77,10 +81,11 @@ class Source:
                 self._answer(item)
                 if item is OVER:
                     return
-        except GeneratorExit:
             self._answer(OVER)
         except BaseException as error:
-            if self._wanted is not None:
+            if self._closed and isinstance(error, GeneratorExit):
+                self._answer(OVER)
+            elif self._wanted is not None:
                 self._wanted.set_exception(_as_failure(error))
         finally:
             if steps is not None:
@@ -100,12 +105,20 @@ def _as_failure(error: BaseException) -> Exception:
     return left
 
 
-def _in_pool(step: Callable[..., Any], *args: Any) -> Any:
-    """What a pool's thread runs: gevent ends the process for a SystemExit that leaves it."""
+def _in_pool(thread: ThreadPool, step: Callable[..., Any], *args: Any) -> Any:
+    """What `step` returns or raises in the pool's thread. gevent writes what leaves such a thread
+    to stderr, and ends the process for a SystemExit."""
+    item, error = thread.apply(_outcome, (step, *args))
+    if error is not None:
+        raise error
+    return item
+
+
+def _outcome(step: Callable[..., Any], *args: Any) -> tuple[Any, Exception | None]:
     try:
-        return step(*args)
+        return step(*args), None
     except BaseException as error:
-        raise _as_failure(error) from error.__cause__
+        return None, _as_failure(error)
 
 
 def _quietly(close: Callable[[], object]) -> None:
@@ -129,7 +142,7 @@ class _Here:
         return next(self._iterator, OVER)
 
     def close(self) -> None:
-        self._iterator.close()  # type: ignore[attr-defined]
+        _close(self._iterator)
 
 
 class _ThreadSteps:
@@ -138,50 +151,102 @@ class _ThreadSteps:
         self._thread = ThreadPool(1)
 
     def next(self) -> Any:
-        return self._thread.apply(_in_pool, (next, self._iterator, OVER))
+        return _in_pool(self._thread, next, self._iterator, OVER)
 
     def close(self) -> None:
-        self._thread.spawn(_quietly, self._iterator.close)  # type: ignore[attr-defined]
+        self._thread.spawn(_quietly, partial(_close, self._iterator))
         gevent.spawn(_end, self._thread)
 
 
 class _AsyncSteps:
+    """One task runs the generator from its beginning to its end: what is opened around a `yield` (a
+    task group, a deadline, a context variable) may be closed only in the task that opened it. The
+    loop stops between the steps."""
+
     def __init__(self, made: AsyncGenerator[Any, None]) -> None:
         self._made = made
         self._thread = ThreadPool(1)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._step: asyncio.Task[Any] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
 
     def next(self) -> Any:
-        return self._thread.apply(_in_pool, (self._next,))
+        return _in_pool(self._thread, self._next)
 
     def close(self) -> None:
-        loop, step = self._loop, self._step
-        if loop is not None and step is not None:
-            loop.call_soon_threadsafe(step.cancel)
+        # In this order: the task begins nothing once it can see `_closing`.
+        self._closing = True
+        loop, task = self._loop, self._task
+        if loop is not None and task is not None:
+            loop.call_soon_threadsafe(task.cancel)
         self._thread.spawn(_quietly, self._close)
         gevent.spawn(_end, self._thread)
 
     def _next(self) -> Any:
         if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-        step = self._step = self._loop.create_task(_anext(self._made))
+            loop = asyncio.new_event_loop()
+            self._wanted, self._item = asyncio.Event(), loop.create_future()
+            self._task, self._loop = loop.create_task(self._run()), loop
+        else:
+            self._item = self._loop.create_future()
+        self._wanted.set()
+        self._until_over_or(self._item)
+        return self._item.result() if self._item.done() else OVER
+
+    async def _run(self) -> None:
         try:
-            return self._loop.run_until_complete(step)
-        except asyncio.CancelledError:
-            return OVER
+            while not self._closing:
+                step = await self._begun_step()
+                self._item.set_result(await step)
+        except StopAsyncIteration:
+            pass
+        except (SystemExit, KeyboardInterrupt) as error:  # asyncio would let them through its loop
+            raise _as_failure(error) from error
         finally:
-            self._step = None
+            await self._made.aclose()
+
+    async def _begun_step(self) -> Awaitable[Any]:
+        """Once the next item is wanted, what gives it."""
+        try:
+            await self._wanted.wait()
+        except asyncio.CancelledError as cancelled:
+            if self._closing:
+                raise
+            # A deadline of the generator's own, which passed while it waited at its `yield`.
+            return self._made.athrow(cancelled)
+        finally:
+            self._wanted.clear()
+        return anext(self._made)
+
+    def _until_over_or(self, *others: asyncio.Future[Any]) -> None:
+        """Let the loop run; raises what the generator has raised."""
+        loop, task = self._loop, self._task
+        if loop is None or task is None:
+            return
+        loop.run_until_complete(asyncio.wait([task, *others], return_when="FIRST_COMPLETED"))
+        if task.done():
+            self._task = None
+            if task.cancelled():
+                if not self._closing:
+                    raise LeftThroughExit("the generator was cancelled, and not from here")
+            elif (error := task.exception()) is not None:
+                raise error
 
     def _close(self) -> None:
-        if self._loop is not None:
-            self._loop.run_until_complete(self._made.aclose())
+        if self._loop is None:
+            return
+        try:
+            self._until_over_or()
+        finally:
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
 
 
-async def _anext(made: AsyncGenerator[Any, None]) -> Any:
-    return await anext(made, OVER)
+def _close(iterator: Iterator[Any]) -> None:
+    """What a decorator gives in a generator's place may have nothing to close."""
+    close = getattr(iterator, "close", None)
+    if close is not None:
+        close()
 
 
 def _end(thread: ThreadPool) -> None:

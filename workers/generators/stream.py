@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
 from typing import Any
 
 import gevent
+from gevent.event import Event
+from gevent.lock import Semaphore
 
+from hub.errors import FieldError
 from hub.event import compact_json
+from hub.json_text import JsonLimits, parse_json
 from hub.settings import Settings
 from workers.generators.parts import Data, Finish, GenerationFailed, Reasoning, Request, ToolCall
 from workers.generators.parts import Usage as OwnUsage
@@ -18,7 +22,7 @@ from workers.generators.registry import Generator
 from workers.generators.source import OVER, Source
 from workers.provider import Delta, ProviderFailure, Said, Usage, failure
 from workers.provider import Finish as Finished
-from workers.provider.json_door import mended, mended_text
+from workers.provider.json_door import mended_text
 
 log = logging.getLogger("workers.run")
 
@@ -36,23 +40,43 @@ class GeneratorStream:
             lambda: generator.answer(request), in_thread=generator.marks.in_thread
         )
         self._settings = settings
+        self._limits = JsonLimits(settings.max_json_depth, settings.max_json_nodes)
+        self._closed = Event()
         self._began = False
         self._calls = 0
         self._reason = ""
         self._usage: Usage | None = None
 
     def __iter__(self) -> Iterator[Said]:
-        with self._generator.slots or nullcontext():
-            while (item := self._next()) is not OVER:
-                for part in self._parts(item):
-                    self._began = True
-                    yield part
-            yield Finished(0, self._reason or ("tool_calls" if self._calls else "stop"))
-            if self._usage is not None:
-                yield self._usage
+        slots = self._generator.slots
+        if slots is None:
+            yield from self._answered()
+        elif self._waited_for(slots):
+            try:
+                yield from self._answered()
+            finally:
+                slots.release()
 
     def close(self) -> None:
+        self._closed.set()
         self._source.close()
+
+    def _waited_for(self, slots: Semaphore) -> bool:
+        """Take a slot; False where the stream was closed before there was one."""
+        while not self._closed.is_set():
+            if slots.acquire(blocking=False):
+                return True
+            gevent.wait([slots, self._closed], count=1)
+        return False
+
+    def _answered(self) -> Iterator[Said]:
+        while (item := self._next()) is not OVER:
+            for part in self._parts(item):
+                self._began = True
+                yield part
+        yield Finished(0, self._reason or ("tool_calls" if self._calls else "stop"))
+        if self._usage is not None:
+            yield self._usage
 
     def _next(self) -> Any:
         settings = self._settings
@@ -102,8 +126,7 @@ class GeneratorStream:
                     count is None or (type(count) is int and count >= 0) for count in counts
                 ):
                     raise _may_not("it yielded Usage whose counts are no whole numbers")
-                _json(item.more, "what Usage holds")
-                self._usage = Usage(*counts, item.more)
+                self._usage = Usage(*counts, self._sound(item.more, "what Usage holds"))
             case Finish(reason=str(reason)):
                 self._reason = mended_text(reason)
             case _:
@@ -113,7 +136,7 @@ class GeneratorStream:
         index, self._calls = self._calls, self._calls + 1
         arguments = call.arguments
         if isinstance(arguments, Mapping):
-            arguments = _json(arguments, "a tool call's arguments")
+            arguments = compact_json(self._sound(arguments, "a tool call's arguments"))
         return {
             "index": index,
             "id": mended_text(call.id or f"call_{index}"),
@@ -124,15 +147,24 @@ class GeneratorStream:
     def _data(self, data: Data, name: str) -> Data:
         if not _NAME.fullmatch(name):
             raise _may_not("it yielded Data whose name is no name")
-        _json(data.data, "what Data holds")
-        return Data(name, mended(data.data), data.id and mended_text(data.id))
+        value = self._sound(data.data, "what Data holds")
+        part = Data(name, value, data.id and mended_text(data.id))
+        size, most = len(compact_json(part._asdict()).encode()), self._settings.max_event_bytes
+        if size > most:
+            raise _may_not(f"it yielded Data of {size} bytes, HUB_MAX_EVENT_BYTES allows {most}")
+        return part
 
-
-def _json(value: object, what: str) -> str:
-    try:
-        return compact_json(value)
-    except (ValueError, TypeError, RecursionError):
-        raise _may_not(f"{what} is not JSON") from None
+    def _sound(self, value: object, what: str) -> Any:
+        """JSON that every reader can bear, as what comes from outside is. It is a copy: the
+        generator may go on changing its own."""
+        try:
+            text = json.dumps(value, allow_nan=False)
+        except (ValueError, TypeError, RecursionError):
+            raise _may_not(f"{what} is not JSON") from None
+        try:
+            return parse_json(text.encode(), self._limits, what)
+        except FieldError as error:
+            raise _may_not(error.detail) from None
 
 
 def _may_not(words: str) -> ProviderFailure:

@@ -1,0 +1,5 @@
+"""A program named as a generator's module by mistake: importing it runs it, and it leaves."""
+
+import sys
+
+sys.exit(3)
