@@ -135,7 +135,7 @@ function draw(data) {
     ]),
   );
   if (!data.workers) return;
-  drawBars(part(document, "first"), data.first_delta, "No answer has begun yet.");
+  drawBars(part(document, "first"), data.first_delta, "An answer counts when it ends; none has yet.");
   drawRows(
     "workers",
     data.workers.map((/** @type {any} */ one) => [one.name, count(one.jobs), `${one.lease_seconds} s`]),
