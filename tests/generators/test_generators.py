@@ -194,7 +194,7 @@ def test_one_that_fails_or_goes_on_as_it_is_closed_leaves_nothing_behind() -> No
         Data("x", {("a", "tuple"): 1}),
         Data("x", json.loads("[" * 200 + "]" * 200)),
         Data("x", 10**400),
-        Data("x", "x" * 262_144),
+        Data("x", "x" * 8 * 1024 * 1024),
         Usage(1, 1, more={"x": json.loads("[" * 200 + "]" * 200)}),
         ToolCall("look", {"at": object()}),
         ToolCall(7),  # type: ignore[arg-type]
@@ -213,6 +213,13 @@ def test_what_may_not_be_yielded_ends_it_in_words(item: object) -> None:
 
     assert (answered.failure, answered.text) == ("generator-failed", "x")
     assert answered.message != "the generator failed"
+
+
+def test_data_may_be_larger_than_what_publishers_may_send() -> None:
+    def answer(request: Request) -> Iterator[Any]:
+        yield Data("picture", "x" * Settings().max_event_bytes)
+
+    assert answer_of(answer).failure is None
 
 
 def test_data_is_what_json_makes_of_it_at_that_moment() -> None:

@@ -23,6 +23,7 @@ from workers.generators.source import OVER, Source
 from workers.provider import Delta, ProviderFailure, Said, Usage, failure
 from workers.provider import Finish as Finished
 from workers.provider.json_door import mended_text
+from workers.provider.sse_reader import MAX_EVENT_BYTES
 
 log = logging.getLogger("workers.run")
 
@@ -148,19 +149,16 @@ class GeneratorStream:
         if not _NAME.fullmatch(name):
             raise _may_not("it yielded Data whose name is no name")
         value = self._sound(data.data, "what Data holds")
-        part = Data(name, value, data.id and mended_text(data.id))
-        size, most = len(compact_json(part._asdict()).encode()), self._settings.max_event_bytes
-        if size > most:
-            raise _may_not(f"it yielded Data of {size} bytes, HUB_MAX_EVENT_BYTES allows {most}")
-        return part
+        return Data(name, value, data.id and mended_text(data.id))
 
     def _sound(self, value: object, what: str) -> Any:
-        """JSON that every reader can bear, as what comes from outside is. It is a copy: the
-        generator may go on changing its own."""
+        """JSON that every reader can bear, as what comes from outside is."""
         try:
             text = json.dumps(value, allow_nan=False)
         except (ValueError, TypeError, RecursionError):
             raise _may_not(f"{what} is not JSON") from None
+        if len(text) > MAX_EVENT_BYTES:
+            raise _may_not(f"{what} is larger than {MAX_EVENT_BYTES} bytes")
         try:
             return parse_json(text.encode(), self._limits, what)
         except FieldError as error:
