@@ -51,7 +51,7 @@ export { Fold, isTerminal, RequestError };
  * @property {string} [after]              go on after this event id (of a single channel)
  */
 
-/** How long the worker may take to answer before the page goes on without it. */
+/** How long the worker may take to answer before the page listens by itself, until it does. */
 const WORKER_LIMIT_MS = 4_000;
 /** Part of the worker's name: pages of another version get a worker of their own. */
 const PROTOCOL = 2;
@@ -233,7 +233,7 @@ class Link {
     document.addEventListener("visibilitychange", () => {
       if (document.visibilityState === "visible") this.hurry(false);
     });
-    // A page that is put away may be brought back as it was: then it asks anew.
+    // A page that is put away may be brought back as it was: then it goes on where it was.
     addEventListener("pagehide", () => this.#port?.postMessage({ op: "leave" }));
     addEventListener("pageshow", (event) => {
       if (event.persisted) this.#resubscribe();
@@ -279,28 +279,56 @@ class Link {
     }
   }
 
-  /** No worker, or one that does not answer: a port server of this page's own. */
+  /** No worker, or one that does not answer yet: a port server of this page's own. */
   #serveHere() {
     if (this.#port && !this.shared) return;
     clearTimeout(this.#workerTimer);
-    this.#port?.close();
     this.shared = false;
     const channel = new MessageChannel();
     new PortServer().serve(channel.port1);
     this.#use(channel.port2);
-    this.#resubscribe();
   }
 
   /** @param {MessagePort} port */
   #use(port) {
-    this.#port = port;
     port.onmessage = ({ data }) => {
       const reply = /** @type {Reply} */ (data);
-      if (reply.op === "ready") clearTimeout(this.#workerTimer);
-      else this.#open.get(reply.id)?.deliver(reply.message);
+      if (reply.op === "ready") this.#ready(port);
+      else if (port === this.#port) this.#take(reply);
     };
     port.start();
     this.#holdLock().then((lock) => port.postMessage({ op: "hello", lock }));
+    this.#moveTo(port);
+  }
+
+  /** A worker that answers late, on a slow machine, is shared all the same. @param {MessagePort} port */
+  #ready(port) {
+    clearTimeout(this.#workerTimer);
+    if (port === this.#port) return;
+    this.shared = true;
+    this.#moveTo(port);
+  }
+
+  /** @param {MessagePort} port */
+  #moveTo(port) {
+    this.#port?.postMessage({ op: "leave" });
+    this.#port = port;
+    this.#resubscribe();
+  }
+
+  /** @param {Extract<Reply, { op: "message" }>} reply */
+  #take({ id, message }) {
+    const open = this.#open.get(id);
+    if (!open) return;
+    const { wanted, deliver } = open;
+    // Where another port goes on; a generation begins with its text so far.
+    if (!wanted.channel.startsWith("generation:")) {
+      if (message.kind === "events") wanted.after = message.events[message.events.length - 1].id;
+      else if (message.kind === "subscribed" && wanted.from !== "start") {
+        wanted.after ||= message.verdict.last_event_id ?? "";
+      }
+    }
+    deliver(message);
   }
 
   #resubscribe() {

@@ -13,6 +13,7 @@
  */
 
 import { Fold, isTerminal } from "./fold.js";
+import { isAfter } from "./ids.js";
 import { history } from "./request.js";
 import { Stream } from "./stream.js";
 
@@ -40,8 +41,8 @@ import { Stream } from "./stream.js";
  * @property {string} after                         an event id to go on after, or `""`
  * @property {(message: Message) => void} deliver
  * @property {HubEvent[] | null} [held]             events that wait for the history to be read
- * @property {{ ids: Set<string>, last: string } | null} [ahead]
- *   what the history brought before the connection did; it is left out when it comes there
+ * @property {{ isNew: (event: HubEvent) => boolean, last: string } | null} [ahead]
+ *   what the subscriber has before the connection brings it, up to `last`; it is left out there
  *
  * @typedef {object} Entry           one channel
  * @property {string} name
@@ -205,14 +206,17 @@ export class Pool {
     if (!entry.position) await new Promise((begun) => entry.begun.push(() => begun(undefined)));
     /** @type {Set<string>} */
     const seen = new Set();
-    let last = entry.position;
+    // A connection that begins in front of it brings once more what the subscriber has.
+    let last = isAfter(subscriber.after, entry.position) ? subscriber.after : entry.position;
+    /** @param {HubEvent} event */
+    const isNew = ({ id }) => !seen.has(id) && id !== subscriber.after && !isAfter(subscriber.after, id);
     try {
       for await (const events of history(this.#options, entry.name, subscriber.after)) {
         for (const event of events) {
           last = event.id;
           seen.add(last);
         }
-        subscriber.deliver({ kind: "events", channel: entry.name, events });
+        if (events.length > 0) subscriber.deliver({ kind: "events", channel: entry.name, events });
       }
     } catch {
       const gap = { channel: entry.name, after: subscriber.after, reason: "unknown-id" };
@@ -220,9 +224,9 @@ export class Pool {
     }
     subscriber.held = null;
     // History may know events that are still under way on the connection.
-    const behind = held.length === 0 || seen.has(held[held.length - 1].id);
-    subscriber.ahead = behind && entry.position !== last ? { ids: seen, last } : null;
-    const events = held.filter((event) => !seen.has(event.id));
+    const behind = held.length === 0 || !isNew(held[held.length - 1]);
+    subscriber.ahead = behind && entry.position !== last ? { isNew, last } : null;
+    const events = held.filter(isNew);
     if (events.length > 0) subscriber.deliver({ kind: "events", channel: entry.name, events });
   }
 
@@ -362,12 +366,12 @@ export class Pool {
 
   /**
    * @param {Subscriber} subscriber
-   * @param {{ ids: Set<string>, last: string }} ahead
+   * @param {NonNullable<Subscriber["ahead"]>} ahead
    * @param {HubEvent[]} batch
    */
-  #deliverNew(subscriber, { ids, last }, batch) {
+  #deliverNew(subscriber, { isNew, last }, batch) {
     if (batch.some((event) => event.id === last)) subscriber.ahead = null;
-    const events = batch.filter((event) => !ids.has(event.id));
+    const events = batch.filter(isNew);
     if (events.length > 0) subscriber.deliver({ kind: "events", channel: subscriber.channel, events });
   }
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { isAfter } from "./ids.js";
+import { isAfter } from "../hubbub/ids.js";
 
 const CHANNELS = "hubbub-channels";
 const READ = "hubbub-read";

@@ -9,7 +9,7 @@
 import { address } from "./address.js";
 import { element, part } from "./dom.js";
 import { channels, markRead, readUpTo, whenChanged } from "./followed.js";
-import { isAfter, timeOf } from "./ids.js";
+import { isAfter, timeOf } from "../hubbub/ids.js";
 import { hub } from "./session.js";
 import { setUnread } from "./title.js";
 

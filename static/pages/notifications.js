@@ -5,7 +5,7 @@ import { ConnectionView } from "./connection.js";
 import { clock, copyOf, element, part } from "./dom.js";
 import { channels, follow } from "./followed.js";
 import { Inbox } from "./inbox.js";
-import { timeOf } from "./ids.js";
+import { timeOf } from "../hubbub/ids.js";
 import { hub, signIn, words } from "./session.js";
 
 /**

@@ -186,3 +186,17 @@ test("what history brought before the connection did comes once", async () => {
   assert.deepEqual(first.data(), ["two", "three", "four", "five", "six"]);
   assert.deepEqual(late.data(), ["from history 2-0", "from history 3-0", "from history 4-0", "five", "six"]);
 });
+
+test("a tab that goes on after an event does not hear it again from a connection that begins before", async () => {
+  const streams = globalThis.fetch;
+  globalThis.fetch = async (url, options) =>
+    `${url}`.includes("/history") ? Response.json({ events: [], next: null }) : streams(url, options);
+  const first = tab("news", { from: "start" });
+  const later = tab("news", { tab: "2", after: "2-0" });
+  await until(() => opened.length === 1);
+  opened[0].subscribed("0-0");
+  await new Promise((wake) => setTimeout(wake, 20));
+  for (const number of [1, 2, 3, 4]) opened[0].say(`id: ${number}-0\ndata: ${number}\n\n`);
+  await until(() => first.data().length === 4 && later.data().length === 2);
+  assert.deepEqual(later.data(), ["3", "4"]);
+});

@@ -172,6 +172,40 @@ def test_a_worker_that_cannot_be_loaded_is_quietly_done_without(
     tab.until(["one"])
 
 
+def test_a_worker_that_comes_late_is_shared_and_nothing_is_missed_or_heard_twice(
+    hub: Stack, context: BrowserContext, channel: str
+) -> None:
+    """On a busy machine a SharedWorker takes seconds to begin: until then the page listens by
+    itself, and counted as a listener of its own it would be for as long as it lives."""
+    context.add_init_script(
+        "globalThis.SharedWorker = class {"
+        " constructor() {"
+        "  const { port1, port2 } = new MessageChannel();"
+        "  this.port = port1;"
+        "  globalThis.beginWorker = async () => {"
+        "   const { PortServer } = await import('/static/hubbub/port_server.js');"
+        "   new PortServer().serve(port2);"
+        "  };"
+        " } }"
+    )
+    hub.publish(f"{channel}-old", "one")
+    tab = Tab(context, hub.url).listen(channel).listen(f"{channel}-old", start={"from": "start"})
+    tab.until(["one"], f"{channel}-old")
+    eventually(lambda: listeners(hub, channel) == 1)
+    assert tab.page.evaluate("hub.shared") is False
+    hub.publish(channel, "one")
+    tab.until(["one"], channel)
+    tab.page.evaluate("beginWorker()")
+    tab.page.wait_for_function("hub.shared")
+    for number in ("two", "three"):
+        hub.publish(channel, number)
+        hub.publish(f"{channel}-old", number)
+    for name in (channel, f"{channel}-old"):
+        tab.until(["one", "two", "three"], name)
+    eventually(lambda: listeners(hub, channel) == 1)
+    assert tab.heard()["gaps"] == []
+
+
 def test_a_channel_that_is_refused_says_why_and_harms_no_other(
     hub: Stack, context: BrowserContext, proxied: Callable[[str], Proxy]
 ) -> None:
