@@ -9,6 +9,7 @@ its token in it).
 from __future__ import annotations
 
 import base64
+import re
 from hashlib import sha256
 
 from flask import Flask, Response, request
@@ -16,8 +17,10 @@ from markupsafe import Markup
 
 from hub.web.files import STATIC
 
-STYLE = (STATIC / "style.css").read_text("utf-8")
-"""What every page carries in itself: its first paint waits for no second answer."""
+_UNSAID = re.compile(r"/\*.*?\*/\s*|^\s+", re.DOTALL | re.MULTILINE)
+STYLE = _UNSAID.sub("", (STATIC / "style.css").read_text("utf-8"))
+"""What every page carries in itself: its first paint waits for no second answer. Comments and
+indentation stay here."""
 _STYLE_DIGEST = base64.b64encode(sha256(STYLE.encode()).digest()).decode()
 
 EVERY_ANSWER = {"X-Content-Type-Options": "nosniff"}

@@ -85,8 +85,14 @@ def pages_blueprint(
         except Unauthorized as error:
             refusal = error
         shown = found or NOTHING_TO_SEE
-        values = {"id": generation_id, "title": shown.title, "description": shown.description}
-        page = _page("generation", [_RENDERING], **values)
+        page = _page(
+            "generation",
+            [_RENDERING],
+            id=generation_id,
+            found=found is not None,
+            title=shown.title,
+            description=shown.description,
+        )
         return _asking(page, refusal) if refusal else Response(page, 200 if found else 404)
 
     @pages.get("/notifications")

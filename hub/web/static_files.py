@@ -33,7 +33,7 @@ def packed(page: Response) -> Response:
     request says but a generation's id: its size tells nothing."""
     page.vary.add("Accept-Encoding")
     if _takes_gzip() and "Content-Encoding" not in page.headers:
-        page.set_data(gzip.compress(page.get_data(), 6, mtime=0))
+        page.set_data(gzip.compress(page.get_data(), 9, mtime=0))
         page.headers["Content-Encoding"] = "gzip"
     return page
 

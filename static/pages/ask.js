@@ -31,7 +31,7 @@ let attempt = { body: "", key: "" };
 let unborn = randomId();
 
 const conversation = new Conversation(part(document, "turns"), {
-  named: name,
+  named: (text) => name(text, "A picture"),
   changed: drawState,
   state: (state) => connection.show(state),
   watchers: (channel, listeners, tabs) => {
@@ -105,9 +105,9 @@ function edit(turn, asked) {
   if (turn) composer.fill(asked);
 }
 
-/** @param {string} text */
-function name(text) {
-  part(document, "thread-name").textContent = text || "A picture";
+/** @param {string} text @param {string} [otherwise] */
+function name(text, otherwise = "") {
+  part(document, "thread-name").textContent = text || otherwise;
   setTitle(text ? `${text} · ${title}` : title);
 }
 

@@ -45,6 +45,7 @@ export class Conversation {
   #path = [];
   /** @type {import("../hubbub.js").Subscription | null} */
   #subscription = null;
+  #gone = false;
 
   /** @param {HTMLElement} root @param {Hooks} hooks */
   constructor(root, hooks) {
@@ -52,8 +53,9 @@ export class Conversation {
     this.#hooks = hooks;
   }
 
+  /** Its name in the address; "" for one that has not begun, or is not here any more. */
   get id() {
-    return this.#id;
+    return this.#gone ? "" : this.#id;
   }
 
   /** The turns that are shown. @returns {GenerationView[]} */
@@ -74,6 +76,7 @@ export class Conversation {
     this.#views.clear();
     this.#turns = [];
     this.#chosen.clear();
+    this.#gone = false;
     this.#id = id;
     this.#draw();
     if (!id) return;
@@ -118,7 +121,7 @@ export class Conversation {
   #told(type, data) {
     if (type === "turn") this.#load();
     else if (type === "renamed") this.#hooks.named(JSON.parse(data).name);
-    else if (type === "deleted") this.#gone();
+    else if (type === "deleted") this.#miss();
   }
 
   async #load() {
@@ -126,6 +129,7 @@ export class Conversation {
     try {
       const thread = await request(`/threads/${encodeURIComponent(id)}`);
       if (id !== this.#id) return;
+      this.#gone = false;
       this.#turns = thread.generations;
       this.#hooks.named(thread.name);
       this.#hooks.note("");
@@ -135,12 +139,14 @@ export class Conversation {
       const missing = error instanceof RequestError && error.problem.status === 404;
       if (!missing) this.#hooks.note(words(error));
       // One that begins in this tab may not be there yet.
-      else if (this.#turns.length === 0) this.#gone();
+      else if (this.#turns.length === 0) this.#miss();
     }
   }
 
-  #gone() {
+  #miss() {
+    this.#gone = true;
     this.#turns = [];
+    this.#hooks.named("");
     this.#draw();
     this.#hooks.note(GONE);
   }

@@ -14,6 +14,11 @@ const connection = new ConnectionView(part(document, "connection"));
 const watchers = new WatchersView(part(document, "watchers"));
 const view = new GenerationView(root, {
   changed() {
+    if (view.missing) {
+      part(document, "missing").hidden = false;
+      setTitle(title);
+      return;
+    }
     setTitle(`${part(root, "status").textContent} · ${title}`);
     if (!view.ended) return;
     connection.show({ name: "ended", reason: "", attempt: 0, until: null, problem: null });

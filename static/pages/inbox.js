@@ -93,9 +93,24 @@ export class Inbox {
     const link = /** @type {HTMLAnchorElement} */ (element("a", event.channel));
     link.href = address("/notifications");
     about.append(link, element("span", event.type === "message" ? "" : event.type));
-    toast.append(about, element("pre", event.data));
+    toast.append(about, element("pre", gist(event.data)));
+    toast.onclick = () => toast.remove();
     this.#toasts.append(toast);
     while (this.#toasts.children.length > TOASTS) this.#toasts.firstElementChild?.remove();
-    setTimeout(() => toast.remove(), TOAST_MS);
+    const timer = setInterval(() => {
+      if (toast.matches(":hover, :focus-within")) return; // it is being read
+      toast.remove();
+      clearInterval(timer);
+    }, TOAST_MS);
+  }
+}
+
+/** An event's data for a person: of an object, its title and its words. @param {string} data */
+export function gist(data) {
+  try {
+    const { title, body, text, message } = JSON.parse(data);
+    return [title, body ?? text ?? message].filter((one) => typeof one === "string").join("\n") || data;
+  } catch {
+    return data;
   }
 }

@@ -21,6 +21,9 @@ const SLICE_MS = 8;
 /** How much of a text is read for its blocks at once. */
 const READ_CHARS = 16_384;
 
+/** A link whose address is still being written. */
+const OPEN_LINK = /!?\[([^\]\n]{0,200})\]\([^)\s]{0,2000}$/;
+
 /** An address that is named apart from its link: it may stand behind all that refers to it. */
 const DEFINITION = /^ {0,3}\[[^\]\n]+\]:/m;
 
@@ -185,11 +188,17 @@ export class MarkdownView {
     this.#whole = tokens.slice(0, end);
     this.#tail = this.#tail.slice(this.#whole.reduce((sum, { raw }) => sum + raw.length, 0));
     if (end === 0) {
-      const unfinished = by.draft(tokens);
+      const unfinished = by.draft(this.#closed(by, tokens));
       this.#open = [...unfinished.childNodes];
       this.#into.append(unfinished);
     }
     this.#stale = end > 0 && this.#tail !== "";
+  }
+
+  /** The tail's blocks, with the words of a link in place of half a link. @param {Rendering} by @param {any[]} tokens */
+  #closed(by, tokens) {
+    const open = !this.#finished && tokens.at(-1)?.type !== "code" && OPEN_LINK.test(this.#tail);
+    return open ? by.blocks(this.#tail.replace(OPEN_LINK, "$1")) : tokens;
   }
 
   /** The blocks at the beginning of the tail, and how many of them are whole. @param {Rendering} by @param {number} chars */

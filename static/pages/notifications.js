@@ -1,10 +1,11 @@
 // @ts-check
 /** `/notifications`: follow channels, see what arrives on them, push to them. @module */
 
+import { RequestError } from "../hubbub.js";
 import { ConnectionView } from "./connection.js";
 import { clock, copyOf, element, part } from "./dom.js";
 import { channels, follow } from "./followed.js";
-import { Inbox } from "./inbox.js";
+import { gist, Inbox } from "./inbox.js";
 import { timeOf } from "../hubbub/ids.js";
 import { hub, signIn, words } from "./session.js";
 
@@ -51,7 +52,7 @@ push.addEventListener("submit", async (event) => {
   button.disabled = false;
 });
 
-listen.addEventListener("submit", (event) => {
+listen.addEventListener("submit", async (event) => {
   event.preventDefault();
   const field = /** @type {HTMLInputElement} */ (listen.elements.namedItem("channel"));
   const name = field.value.trim();
@@ -61,10 +62,22 @@ listen.addEventListener("submit", (event) => {
   if (!name) problem.textContent = "Name a channel.";
   else if (followed.length >= MOST_CHANNELS) problem.textContent = `Eight is the most: leave one first.`;
   else {
+    problem.textContent = await misnamed(name);
+    if (problem.textContent) return;
     field.value = "";
-    change([...new Set([...followed, name])]);
+    change([...new Set([...channels(), name])]);
   }
 });
+
+/** What is wrong with a channel's name, or "". @param {string} name */
+async function misnamed(name) {
+  try {
+    await hub.request(`/channels/${encodeURIComponent(name)}`);
+  } catch (error) {
+    if (error instanceof RequestError && error.problem.status === 400) return words(error);
+  }
+  return "";
+}
 
 part(document, "clear").onclick = () => {
   events.replaceChildren();
@@ -182,7 +195,7 @@ function show(event) {
 /** Where the browser allows it; several tabs make one of it by its tag. @param {HubEvent} event */
 function announce({ channel, data, id }) {
   if (!("Notification" in window) || Notification.permission !== "granted") return;
-  new Notification(channel, { body: data.slice(0, 300), tag: `${channel} ${id}` });
+  new Notification(channel, { body: gist(data).slice(0, 300), tag: `${channel} ${id}` });
 }
 
 function offerNotifications() {

@@ -53,12 +53,12 @@ export function failure(error) {
   if (!error) return "It failed.";
   const again = error.retryable ? " Asking again may help." : "";
   const words = error.message || error.code;
-  return `It failed: ${words}${/[.!?]$/.test(words) ? "" : "."}${again}`;
+  return `It failed: ${words}${/[.!?…]$/.test(words) ? "" : "."}${again}`;
 }
 
 /** @param {number} seconds @returns {string} */
 export function duration(seconds) {
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 10) return `${Math.max(seconds, 0.1).toFixed(1)} s`;
   if (seconds < 100) return `${Math.round(seconds)} s`;
   return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
 }

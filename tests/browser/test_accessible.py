@@ -103,7 +103,7 @@ def test_the_other_pages(hub: Stack, page: Page, axe: str, channel: str) -> None
     Watcher(page).until_ended()
     check(page, axe, "generation")
     page.goto(f"{hub.url}/g/nobody")
-    page.get_by_text("This generation is not here").wait_for()
+    page.get_by_role("heading", name="This generation is not here").wait_for()
     check(page, axe, "missing generation")
     page.goto(f"{hub.url}/nothing")
     check(page, axe, "error page")

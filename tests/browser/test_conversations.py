@@ -207,6 +207,12 @@ def test_conversations_are_found_renamed_and_deleted_in_every_tab(
     assert "thread=" not in page.url
     other.get_by_text("This conversation is not here").wait_for()
     assert len(new_hub.get("/generations").json()["generations"]) == 1
+    assert not other.locator("[data-thread-head]").is_visible()
+    gone = other.url
+    ask(other, "about plums")  # begins another, and not the one that is gone
+    until_asked(other, "about plums")
+    assert other.url != gone and "thread=" in other.url
+    assert not other.get_by_text("This conversation is not here").is_visible()
 
 
 def test_the_window_follows_only_while_its_end_is_in_sight(

@@ -50,7 +50,7 @@ def test_who_may_ask_has_conversations_that_nobody_else_sees(
     sign_in(other, token(sub="bob", hub={"generate": True}))
     other.get_by_text("This conversation is not here").wait_for()
     other.goto(f"{hub.url}/g/{watcher.generation_id}")
-    other.get_by_text("This generation is not here").wait_for()
+    other.get_by_role("heading", name="This generation is not here").wait_for()
 
 
 def test_a_share_link_lets_others_watch_and_nothing_else(

@@ -77,7 +77,7 @@ def test_all_channels_come_over_one_connection(
     hub.publish(channels[3], "x")
     eventually(lambda: received(page) == ["x"])
     for name in channels:
-        assert hub.get(f"/channels/{name}").json()["listeners"] == 1
+        eventually(lambda name=name: hub.get(f"/channels/{name}").json()["listeners"] == 1)  # type: ignore[misc]
 
 
 def test_a_channel_can_be_followed_and_left(
@@ -93,6 +93,16 @@ def test_a_channel_can_be_followed_and_left(
     assert received(page) == []
 
 
+def test_a_name_that_is_none_is_told_beside_its_field_and_not_followed(
+    hub: Stack, context: BrowserContext, channel: str
+) -> None:
+    page = feed(context, hub, channel)
+    page.get_by_label("Channel to follow").fill("not a name")
+    page.keyboard.press("Enter")
+    page.locator("[data-listen-problem]", has_text="a channel name is").wait_for()
+    assert page.get_by_role("button", name="Leave not a name").count() == 0
+
+
 def test_every_tab_counts_what_has_not_been_read_and_shows_what_comes_in(
     hub: Stack, context: BrowserContext, channel: str
 ) -> None:
@@ -101,11 +111,11 @@ def test_every_tab_counts_what_has_not_been_read_and_shows_what_comes_in(
     other = opened(context, hub.url)
     eventually(lambda: hub.get(f"/channels/{channel}").json()["listeners"] == 1)
     hub.publish(channel, "one")
-    hub.publish(channel, "two")
+    hub.publish(channel, {"title": "two", "body": "with words"})
+    page.locator("[data-toasts]").get_by_text("two\nwith words", exact=True).wait_for()
     for tab in (page, other):
         eventually(lambda tab=tab: badge(tab).text_content() == "2")  # type: ignore[misc]
         assert tab.title().startswith("(2) ")
-    page.locator("[data-toasts]").get_by_text("two").wait_for()
     page.get_by_role("link", name="Notifications").click()
     page.locator("[data-events]").get_by_text("one").wait_for()
     for tab in (page, other):

@@ -351,7 +351,10 @@ def test_an_unknown_generation_says_so_and_is_a_404(hub: Stack, context: Browser
     answer = page.goto(f"{hub.url}/g/nobody-made-this")
     assert answer is not None
     assert answer.status == 404
-    page.get_by_text("This generation is not here").wait_for()
+    page.get_by_role("heading", name="This generation is not here").wait_for()
+    assert not page.locator(".generation").is_visible()
+    page.get_by_role("link", name="Ask a question").click()
+    page.get_by_label("Your question").wait_for()
 
 
 def test_an_empty_question_and_a_refused_one_are_told_beside_the_field(
