@@ -14,7 +14,8 @@ Who may do what is the application's business: its views decide before they call
 function that `authorize` names decides for the hub's own routes (`blueprint`). The streams are
 those of the hub's own routes: resume, heartbeats, snapshots, catch-up. Under our gunicorn worker a
 socket is taken over, elsewhere the response is an ordinary one; the application's `before_request`,
-`after_request`, sessions and error handlers stay as they are.
+`after_request`, sessions and error handlers stay as they are; an error of ours that it has no
+handler for leaves as a problem (`hub.web.problems`).
 
 Nothing is connected before it is used, and nothing is shared with a process that was forked.
 """
@@ -36,19 +37,21 @@ from flask.cli import AppGroup
 from hub.access.gate import May
 from hub.channel import check_channel
 from hub.client.hub import Hub, Message
-from hub.errors import NotFound
+from hub.errors import FieldError, NotFound
 from hub.fanout.delivery import Delivery
 from hub.fanout.subscribe import SubscribeOptions
 from hub.process import PerProcess
 from hub.settings import Settings
 from hub.store.history import History, IdempotencyKey
 from hub.store.redis_link import RedisLink
+from hub.web import problems
 from hub.web.delivery_thread import DeliveryThread, delivery_for_server
 from hub.web.request_head import head_of
-from hub.web.stream_response import subscribe
+from hub.web.stream_response import HEADERS, subscribe
 from hubbub.application import application_of
 from hubbub.configuration import environ_of, settings_of
 from hubbub.mounted import current_rule, mounted_blueprint
+from workers.dialects import dialect_of
 from workers.generation import Generation
 from workers.kind import GenerationKind
 from workers.queue import Queue
@@ -90,6 +93,7 @@ class Hubbub:
         app.extensions[_EXTENSION] = PerProcess(partial(_made, settings))
         app.extensions["hubbub"] = lambda: self._of(app).delivery
         app.cli.add_command(_commands())
+        problems.register_beside(app)
 
     def close(self, app: Flask) -> None:
         """End what this process has of the application: its connections, and its streams' thread
@@ -130,8 +134,9 @@ class Hubbub:
         names = [
             one.channel if isinstance(one, Generation) else check_channel(one) for one in channels
         ]
-        dialect = None if format in (None, "events") else format
-        return subscribe(self._here().delivery, names, dialect=dialect, start=start)
+        if not names:
+            raise FieldError("channel", "name at least one")
+        return subscribe(self._here().delivery, names, dialect=dialect_of(format), start=start)
 
     def ask(
         self, prompt: str | None = None, *, format: str | None = None, owner: str = "", **body: Any
@@ -143,7 +148,7 @@ class Hubbub:
         led back to it. One that was cut off before it saw an id, or a second tab with the same
         question, joins the answer while it is being given: nobody asks, or pays, twice.
         """
-        here = self._here()
+        here, dialect = self._here(), dialect_of(format)
         head = head_of(request.environ)
         options = SubscribeOptions.of(
             request.args, head.headers.get("last-event-id"), here.hub.settings.heartbeat_seconds
@@ -156,11 +161,12 @@ class Hubbub:
             options = replace(options, last_id=known[2])
         else:
             asked = request_from_json(_body(prompt, body), here.hub.settings.models)
+            if request.method == "HEAD":  # Flask lets one come to every view for GET
+                return Response(headers=HEADERS)
             asker, question = owner or head.address, f"ask {head.path}?{head.query}"
             generation = _joined(here.generations, asked, owner, asker, question)
             options = replace(options, last_id=None)
         options = replace(options, label=f"{generation.id}~")
-        dialect = None if format in (None, "events") else format
         return subscribe(
             here.delivery, [generation.channel], dialect=dialect, start="start", options=options
         )

@@ -21,6 +21,7 @@ from flask import Blueprint, Flask, Response, copy_current_request_context, requ
 from hub.access.gate import May
 from hub.errors import Forbidden
 from hub.identity import Action, Identity
+from hub.web.headers import PROGRAMS_OWN, with_programs_own
 from hub.web.problems import refuse
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -73,13 +74,12 @@ class _HandedOn(Response):
         self._within = within
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
-        own = [pair for pair in self.headers if pair[0].lower() not in _HANDED_ON_AS_IT_IS]
+        within = self._within
+        within[PROGRAMS_OWN] = [
+            pair for pair in self.headers if pair[0].lower() not in _HANDED_ON_AS_IT_IS
+        ]
 
         def start(status: str, headers: Iterable[tuple[str, str]], *rest: Any) -> Any:
-            headers = list(headers)
-            said = {name.lower() for name, _ in headers} - {"set-cookie"}
-            return start_response(
-                status, headers + [pair for pair in own if pair[0].lower() not in said], *rest
-            )
+            return start_response(status, with_programs_own(within, headers), *rest)
 
-        return self._hub.wsgi_app(self._within, start)
+        return self._hub.wsgi_app(within, start)

@@ -28,7 +28,7 @@ from hub.web.json_response import json_answer, long_json_answer
 from hub.web.publishing import check_json, idempotency_key
 from hub.web.request_head import head_of
 from hub.web.stream_response import subscribe
-from workers.dialects import DIALECTS, unknown_dialect
+from workers.dialects import dialect_of
 from workers.generation import channel_of
 from workers.guarded import GuardedGenerations
 from workers.request import request_from_json
@@ -58,7 +58,7 @@ def generations_blueprint(
 
     @blueprint.post("/generations")
     def ask() -> Response:
-        dialect = _dialect()
+        dialect = dialect_of(request.args.get("format"))
         options = _options()
         created = _create()
         generation = created.generation
@@ -104,7 +104,8 @@ def generations_blueprint(
     @blueprint.get("/generations/<generation_id>/events")
     def watch(generation_id: str) -> Response:
         channel = channel_of(generations.check_id(generation_id))
-        return subscribe(delivery, [channel], dialect=_dialect(), options=_options())
+        dialect = dialect_of(request.args.get("format"))
+        return subscribe(delivery, [channel], dialect=dialect, options=_options())
 
     @blueprint.post("/generations/<generation_id>/cancel")
     def cancel(generation_id: str) -> Response:
@@ -154,16 +155,6 @@ def generations_blueprint(
         return SubscribeOptions.of(request.args, last_id, settings.heartbeat_seconds)
 
     return blueprint
-
-
-def _dialect() -> str | None:
-    """The dialect named by `?format=`; None for the events themselves."""
-    name = request.args.get("format", "events")
-    if name == "events":
-        return None
-    if name not in DIALECTS:
-        raise unknown_dialect()
-    return name
 
 
 def _wants_stream() -> bool:

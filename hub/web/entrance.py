@@ -27,6 +27,7 @@ from hub.trace import Trace
 from hub.web import cors
 from hub.web.caller import Caller, Callers, remember_caller
 from hub.web.guards import Guards
+from hub.web.headers import with_programs_own
 from hub.web.problems import is_refused, refuse
 from hub.web.proxies import TrustedProxies
 from hub.web.request_head import RequestHead, remember
@@ -75,7 +76,8 @@ class Entrance:
         headers = [*answer.headers, *self.headers(head), *shown(trace, head)]
         if answer.stream is not None:
             transport = SocketTransport.beside(environ["gunicorn.socket"])
-            take_over(transport, self.delivery, answer.stream, headers)
+            own = with_programs_own(environ, headers)
+            take_over(transport, self.delivery, answer.stream, own)
             return ALREADY_HANDLED
         start_response(answer.status_line, headers)
         return [answer.body]

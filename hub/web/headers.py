@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
+from typing import Any
 
 from flask import Flask, Response, request
 from markupsafe import Markup
@@ -51,6 +53,18 @@ PAGE = {
 }
 
 _BEHIND_TLS = {"Strict-Transport-Security": "max-age=31536000"}
+
+PROGRAMS_OWN = "hubbub.headers"
+"""In a request's environment: what the program around the hub has set for its answer."""
+
+
+def with_programs_own(
+    environ: Mapping[str, Any], headers: Iterable[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """An answer's headers, and those of the program of which the hub says nothing else."""
+    found = list(headers)
+    said = {name.lower() for name, _ in found} - {"set-cookie"}
+    return [*found, *(own for own in environ.get(PROGRAMS_OWN, ()) if own[0].lower() not in said)]
 
 
 def register(app: Flask) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, render_template, request
+from flask import Flask, Response, current_app, render_template, request
+from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, NotFound
 
 from hub.errors import (
@@ -47,6 +48,24 @@ def register(app: Flask) -> None:
     app.register_error_handler(HubError, _hub_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected)
+
+
+def register_beside(app: Flask) -> None:
+    """Let an error of ours leave an application of somebody else's as a problem, where that has no
+    handler for it: neither for `HubError` nor for every `Exception`."""
+    if HubError not in app.error_handler_spec[None][None]:
+        app.register_error_handler(HubError, _beside)
+
+
+def _beside(error: HubError) -> ResponseReturnValue:
+    own = current_app.error_handler_spec[None][None].get(Exception)
+    if own is not None:  # it may have been registered later
+        answered: ResponseReturnValue = current_app.ensure_sync(own)(error)
+        return answered
+    body = problem_members(error.status, error.code, error.title, error.detail, field_of(error))
+    answer = json_answer(body, error.status, PROBLEM_TYPE)
+    answer.headers.update(problem_headers(error))
+    return answer
 
 
 def problem(

@@ -35,7 +35,7 @@ from hub.sse import CONTENT_TYPE
 from hub.timestamp import http_date
 from hub.web.caller import Caller, caller_of
 from hub.web.delivery_thread import DeliveryThread
-from hub.web.headers import EVERY_ANSWER
+from hub.web.headers import EVERY_ANSWER, with_programs_own
 from hub.web.request_head import RequestHead, head_of, query_pairs
 from hub.web.transport import ResponseTransport, SocketTransport, can_take_over, cut_short
 
@@ -238,7 +238,8 @@ class StreamResponse(Response):
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         if can_take_over(environ) and not self._prepared.end_counts:
-            headers = [(name, value) for name, value in self.headers if name != "Content-Length"]
+            own = with_programs_own(environ, self.headers)
+            headers = [(name, value) for name, value in own if name != "Content-Length"]
             transport = SocketTransport.beside(environ["gunicorn.socket"])
             take_over(transport, self._delivery, self._prepared, headers)
             return ALREADY_HANDLED

@@ -39,11 +39,14 @@ def test_the_rule_decides_who_hears_and_publishes(
     hub = f"{url}/hub"
     stream = listen(f"{hub}/channels/user:ada:inbox/events", headers=cookie(ada))
     assert stream.status == 200
+    assert stream.headers["x-program"].startswith("request ")
+    assert stream.headers["set-cookie"].startswith("session=")
     sent = ada.post(f"{hub}/channels/user:ada:inbox/events", json={"data": "hello"}, timeout=5)
     assert sent.status_code == 201
     assert stream.next("message").data == "hello"
     listed = listen(f"{hub}/events?channel=news&channel=user:ada:inbox", headers=cookie(ada))
     assert listed.status == 200
+    assert "x-program" in listed.headers
 
     for path in ("channels/user:bob:inbox/events", "channels/user:bob:inbox", "events?channel=x"):
         answer = ada.get(f"{hub}/{path}", timeout=5)

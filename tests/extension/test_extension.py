@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from flask import Flask
+from flask import Flask, request
 
 from hub import Hub, Hubbub
+from hub.errors import HubError
 from hub.settings import SettingError
 from hub.sse import Parsed, Parser
 from tests.extension.conftest import SERVERS, Serve
@@ -139,6 +140,49 @@ def test_the_application_s_hooks_sessions_and_error_handlers_stay_its_own(app: F
     assert client.get("/inbox?from=yesterday").json == {"oh": "invalid-field"}
 
 
+def test_an_error_that_the_application_has_no_handler_for_leaves_as_a_problem(
+    valkey: Valkey,
+) -> None:
+    hubbub, app = Hubbub(), Flask(__name__)
+    app.config["HUBBUB_REDIS_URL"] = valkey.url
+    hubbub.init_app(app)
+    app.add_url_rule("/streams", "streams", lambda: hubbub.stream(*request.args.getlist("channel")))
+    app.add_url_rule("/gone", "gone", lambda: hubbub.stream(hubbub.generation("gone")))
+    client = app.test_client()
+
+    for path, status, code in (
+        ("/streams", 400, "invalid-field"),
+        ("/streams?channel=no/name", 400, "invalid-channel"),
+        ("/streams?channel=news&from=yesterday", 400, "invalid-field"),
+        ("/gone", 404, "not-found"),
+    ):
+        answer = client.get(path)
+        assert (answer.status_code, answer.content_type) == (status, "application/problem+json")
+        assert answer.json is not None
+        assert answer.json["code"] == code, path
+    hubbub.close(app)
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("kind", [HubError, Exception])
+def test_a_handler_of_the_application_s_own_goes_first(
+    valkey: Valkey, before: bool, kind: type[Exception]
+) -> None:
+    hubbub, app = Hubbub(), Flask(__name__)
+    app.config["HUBBUB_REDIS_URL"] = valkey.url
+    if before:
+        app.register_error_handler(kind, lambda error: ("mine", 418))
+    hubbub.init_app(app)
+    if not before:
+        app.register_error_handler(kind, lambda error: ("mine", 418))
+    app.add_url_rule("/gone", "gone", lambda: hubbub.stream(hubbub.generation("gone")))
+
+    answer = app.test_client().get("/gone")
+
+    assert (answer.status_code, answer.text) == (418, "mine")
+    hubbub.close(app)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("server", SERVERS)
 def test_under_every_server_listeners_hear_live_and_miss_nothing(
@@ -215,6 +259,21 @@ def test_one_that_was_cut_off_before_it_saw_an_id_joins_what_is_being_answered(a
     assert other.headers["x-vercel-ai-ui-message-stream"] == "v1"
 
     assert len(asked_ids(app)) == 2
+
+
+def test_what_is_wrong_with_the_request_is_said_before_anything_is_asked(app: Flask) -> None:
+    for wrong in ("format=prose", "from=yesterday", "heartbeat=0"):
+        answer = app.test_client().get(f"/ask?question=Why&{wrong}")
+        assert (answer.status_code, answer.is_json) == (400, True), wrong
+
+    assert asked_ids(app) == []
+
+
+def test_a_head_asks_nothing(app: Flask) -> None:
+    answer = app.test_client().head("/ask?question=Why")
+
+    assert (answer.status_code, answer.mimetype) == (200, "text/event-stream")
+    assert asked_ids(app) == []
 
 
 def test_many_at_once_ask_once(app: Flask) -> None:

@@ -21,6 +21,15 @@ from hub.errors import FieldError
 DIALECTS = ("openai", "text", "ai-sdk", "ag-ui")
 
 
+def dialect_of(name: str | None) -> str | None:
+    """The dialect that `format` names; None for the events themselves. Raises `FieldError`."""
+    if name is None or name == "events":
+        return None
+    if name not in DIALECTS:
+        raise unknown_dialect()
+    return name
+
+
 def unknown_dialect() -> FieldError:
     named = ", ".join(DIALECTS[:-1])
     return FieldError("format", f"must be events, {named} or {DIALECTS[-1]}", code="invalid-format")
