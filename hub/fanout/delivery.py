@@ -10,7 +10,8 @@ first subscription):
     presence    counts over all processes: changes, and everything again and again
     catch-up    a few readers of history for listeners that are behind
     endings     ends the streams whose token has ended
-    tidy        closes stalled listeners, forgets pages, old frames and empty rooms
+    stalled     closes listeners that accept nothing any more
+    tidy        forgets pages, old frames and empty rooms, writes the figures
 
 and those that others have put into `loops_beside` before.
 """
@@ -40,6 +41,7 @@ from hub.fanout.presence import Presence
 from hub.fanout.rendering import Rendering
 from hub.fanout.room import Room
 from hub.fanout.spare_memory import SpareMemory
+from hub.fanout.stalls import LOOKS, Stalls
 from hub.fanout.turns import Turns
 from hub.metrics import SCOREBOARD, Counters, Figures, Scoreboard, resident_bytes
 from hub.past import Past
@@ -51,7 +53,9 @@ log = logging.getLogger("hub.stream")
 
 BARRIER_SECONDS = 2.0
 LINGER_SECONDS = 30.0
+_TIDY_SECONDS = 1.0
 _A_TURN_SECONDS = 0.001
+_SLICE = 256
 _LEAST_RECENT_BYTES = 4096
 
 
@@ -79,7 +83,7 @@ class Delivery:
         self._rooms: dict[str, Room] = {}
         self._unused_since: dict[str, float] = {}
         self._turns = Turns()
-        self._blocked: dict[Listener, float] = {}
+        self._stalls = Stalls()
         self._catch_up = CatchUp(self._rooms, self.counters)
         self._heartbeats = Heartbeats(self.random)
         self.endings = Endings()
@@ -103,6 +107,7 @@ class Delivery:
             ("presence", self._presence.write_changes),
             ("presence", self._presence.renew_all),
             ("endings", self.endings.run),
+            ("stalled", self._close_stalled),
             ("tidy", self._tidy),
             *[("catch-up", self._catch_up.run)] * LOOPS,
             *self.loops_beside.items(),
@@ -257,7 +262,7 @@ class Delivery:
         self.listeners.discard(listener)
         self._spare_memory.moved()
         self._catch_up.forget(listener)
-        self._blocked.pop(listener, None)
+        self._stalls.forget(listener)
         self._heartbeats.closed()
         self.endings.remove(listener)
         if listener.address in self.per_address:
@@ -304,15 +309,6 @@ class Delivery:
     def fetch(self, listener: Listener, index: int) -> None:
         self._catch_up.fetch(listener, index)
 
-    def blocked(self, listener: Listener) -> None:
-        listener.blocked_since = time.monotonic()
-        self._blocked.pop(listener, None)
-        self._blocked[listener] = listener.blocked_since
-
-    def unblocked(self, listener: Listener) -> None:
-        listener.blocked_since = 0.0
-        self._blocked.pop(listener, None)
-
     def close_all(self, reason: str, over_seconds: float) -> None:
         """Tell every stream that it ends, and end them spread over the time given."""
         self.draining = True
@@ -331,22 +327,25 @@ class Delivery:
 
     # ── greenlets ────────────────────────────────────────────────────────────────────────────
 
+    def _close_stalled(self, loop: Loop) -> None:
+        while True:
+            loop.sleep(self.settings.stall_seconds / LOOKS)
+            for number, listener in enumerate(list(self.listeners)):
+                # Before the first, too: a process that got no processor would take its own pause
+                # for that of its listeners.
+                if number % _SLICE == 0:
+                    loop.sleep(_A_TURN_SECONDS)
+                if not listener.closed and self._stalls.look(listener):
+                    self.counters.stalled += 1
+                    listener.give_up()
+
     def _tidy(self, loop: Loop) -> None:
         while True:
-            loop.sleep(min(1.0, self.settings.stall_seconds / 4))
-            # Once more round the loop, which looks at the sockets: a process that got no processor
-            # would take its own pause for that of its listeners.
-            loop.sleep(_A_TURN_SECONDS)
+            loop.sleep(_TIDY_SECONDS)
             now = time.monotonic()
             self._scoreboard.write(self.figures())
             if self.past.due():
                 self.past.add(self.total_figures())
-            while self._blocked:
-                listener, since = next(iter(self._blocked.items()))
-                if now - since < self.settings.stall_seconds:
-                    break
-                self.counters.stalled += 1
-                listener.close("stalled")
             self._spare_memory.look()
             for room in self._rooms.values():
                 room.forget_what_is_over()

@@ -18,12 +18,12 @@ where the listener still stands as it stood before; otherwise it is thrown away.
     BEHIND    positions of its own                 every room's head reached → AT_HEAD
                                                    the socket takes no more → FULL
                                                    a page must be read: BEHIND, until it is there
-    FULL      also the rest of a frame             writable → BEHIND; no byte taken for
-                                                   `HUB_LISTENER_STALL_SECONDS` → CLOSED
+    FULL      also the rest of a frame             writable → BEHIND
     ENDING    a rest, and nothing behind it        the rest is sent → CLOSED
     CLOSED    nothing                              –
 
-A client that leaves, a token that ends and a process that shuts down close it in every state.
+A client that leaves or accepts nothing any more (`stalls`), a token that ends and a process that
+shuts down close it in every state.
 
 The Protocols below have one implementation each, which imports this module: they break a circle.
 """
@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from enum import Enum, auto
 from functools import partial
 from typing import Any, Protocol
@@ -85,6 +85,15 @@ class Transport(Protocol):
         """Call back when the client has left."""
         ...
 
+    def progress(self) -> Hashable | None:
+        """None where the client has accepted all that was sent, as far as can be known; otherwise
+        a value that changes when it accepts some."""
+        ...
+
+    def break_off(self) -> None:
+        """End a `send` of the server's own that the client holds up; `close` follows."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -133,10 +142,6 @@ class Keeper(Protocol):
 
     def fetch(self, listener: Listener, index: int) -> None: ...
 
-    def blocked(self, listener: Listener) -> None: ...
-
-    def unblocked(self, listener: Listener) -> None: ...
-
     def place_at(
         self, rooms: tuple[Source, ...], rendering: Rendering, positions: list[str]
     ) -> Place: ...
@@ -152,12 +157,12 @@ class Listener:
         "_rest",
         "_transport",
         "address",
-        "blocked_since",
         "bytes",
         "closed",
         "deletions",
         "events",
         "expires",
+        "full",
         "group",
         "heartbeat_comments",
         "heartbeat_seconds",
@@ -198,7 +203,7 @@ class Listener:
         self.expires: float | None = None
         self.token = ""
         self.closed = False
-        self.blocked_since = 0.0
+        self.full = False
         self.opened = time.monotonic()
         self.trace = current.get()
         self._rest = NOTHING
@@ -285,7 +290,7 @@ class Listener:
             return State.CLOSED
         if self.group is not None:
             return State.AT_HEAD
-        if self.blocked_since:
+        if self.full:
             return State.FULL
         return State.ENDING if self._rendering is None else State.BEHIND
 
@@ -423,18 +428,16 @@ class Listener:
             return 0
         self.bytes += sent
         if sent < len(data):
-            self._block(progress=sent > 0)
+            self._wait_for_room()
         return sent
 
-    def _block(self, *, progress: bool) -> None:
-        """The socket is full: note since when it has taken nothing, and come back when it does."""
-        if progress or not self.blocked_since:
-            self._keeper.blocked(self)
+    def _wait_for_room(self) -> None:
+        self.full = True
         self._transport.when_writable(self._writable)
 
     def _writable(self) -> None:
         if not self.closed:
-            self._keeper.unblocked(self)
+            self.full = False
             self.advance()
 
     def _first_behind(self) -> int | None:
@@ -454,16 +457,14 @@ class Listener:
     def beat(self, event: Callable[[tuple[Source, ...]], bytes]) -> None:
         """Send a heartbeat, unless half a frame, a full socket, or bytes that are being rendered to
         be sent next are in the way."""
-        if self.closed or self._rest or self.blocked_since or self._led:
+        if self.closed or self._rest or self.full or self._led:
             return
         data = sse.comment() if self.quiet or self.heartbeat_comments else event(self.rooms)
         try:
             sent = self._transport.send(data)
         except BlockingIOError:
-            # Not kept for later, but the clock starts: with no traffic only beats can show that
-            # somebody takes nothing any more.
-            self.detach()
-            self._block(progress=False)
+            self.detach()  # the beat is not kept for later
+            self._wait_for_room()
             return
         except OSError:
             self.lost()
@@ -471,7 +472,7 @@ class Listener:
         if sent < len(data):
             self.detach()
             self._rest = NOTHING.then(data[sent:])
-            self._block(progress=True)
+            self._wait_for_room()
 
     def say_closing(self, reason: str, *, reconnect: bool) -> None:
         """Tell why the hub ends this stream, where the client can still be told, and end it."""
@@ -496,10 +497,21 @@ class Listener:
         """Whether a stream that is closed has shown everything, up to its channels' ends."""
         return self._rendering is None or all_ended(self.rooms, self.positions)
 
+    def progress(self) -> Hashable | None:
+        return self._transport.progress()
+
+    def give_up(self) -> None:
+        """The client accepts nothing any more; it cannot be told."""
+        self._transport.break_off()
+        self._left("stalled")
+
     def lost(self) -> None:
+        self._left("left")
+
+    def _left(self, reason: str) -> None:
         if self.when_left is not None and not self.closed:
             self.when_left()
-        self.close("left")
+        self.close(reason)
 
     def close(self, reason: str) -> None:
         if self.closed:

@@ -14,11 +14,11 @@ from __future__ import annotations
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
 from functools import partial
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import gevent
@@ -26,9 +26,10 @@ from gevent.event import Event
 
 from hub.fanout.delivery import Delivery
 from hub.fanout.subscribe import PreparedStream
-from hub.web.transport import cut_short
+from hub.web.transport import accepted, cut_short
 
 _BUFFER_BYTES = 256 * 1024
+_PIECE_BYTES = 32 * 1024
 
 T = TypeVar("T")
 
@@ -86,9 +87,10 @@ class DeliveryThread:
         self.send(self._over.set)
         self._thread.join()
 
-    def body(self, prepared: PreparedStream) -> Iterator[bytes]:
-        """Start a prepared stream: the response's body. Closing it ends the listener."""
-        transport = ThreadTransport(self)
+    def body(self, prepared: PreparedStream, sock: Any) -> Iterator[bytes]:
+        """Start a prepared stream: the response's body. Closing it ends the listener. `sock` is the
+        server's, where it shows it."""
+        transport = ThreadTransport(self, sock)
 
         def start() -> None:
             self.delivery.opened(prepared.listener)
@@ -120,10 +122,11 @@ class DeliveryThread:
 class ThreadTransport:
     """`listener.Transport` in the delivery's thread, the bytes' way out in the server's."""
 
-    def __init__(self, thread: DeliveryThread) -> None:
+    def __init__(self, thread: DeliveryThread, sock: Any) -> None:
         self._thread = thread
+        self._sock = sock
         self._pieces: SimpleQueue[bytes | None] = SimpleQueue()
-        self._waiting = 0
+        self._waiting = self._times_taken = 0
         self._closed = False
         self._writable: Callable[[], None] | None = None
         self._gone: Callable[[], None] | None = None
@@ -132,7 +135,8 @@ class ThreadTransport:
         if self._waiting >= _BUFFER_BYTES:
             raise BlockingIOError
         self._waiting += len(data)
-        self._pieces.put(bytes(data))
+        for at in range(0, len(data), _PIECE_BYTES):
+            self._pieces.put(bytes(data[at : at + _PIECE_BYTES]))
         return len(data)
 
     def when_gone(self, callback: Callable[[], None]) -> None:
@@ -140,6 +144,15 @@ class ThreadTransport:
 
     def when_writable(self, callback: Callable[[], None]) -> None:
         self._writable = callback
+
+    def progress(self) -> Hashable | None:
+        """Where the socket is not known, what the server has taken stands for what the client has
+        accepted."""
+        beyond = accepted(self._sock) if self._sock is not None else None
+        return (self._times_taken, beyond) if beyond is not None or self._waiting else None
+
+    def break_off(self) -> None:
+        """The server's own sends are its own."""
 
     def close(self) -> None:
         self._closed = True
@@ -158,6 +171,7 @@ class ThreadTransport:
 
     def _taken(self, size: int) -> None:
         self._waiting -= size
+        self._times_taken += 1
         writable, self._writable = self._writable, None
         if writable is not None and not self._closed:
             writable()

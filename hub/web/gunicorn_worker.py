@@ -285,8 +285,9 @@ def _unparsed(status: HTTPStatus) -> bytes:
 
 def _find_the_vanished(sock: Any, stall_seconds: float) -> None:
     """Options that every accepted socket inherits: a host that has vanished is found by probes,
-    or by data that it never acknowledges; and the kernel buffers little that is not yet on its
-    way, for a slow listener's backlog belongs into history, not into kernel memory."""
+    or by data that it never acknowledges (a stream's is found by `stalls`); and the kernel buffers
+    little that is not yet on its way, for a slow listener's backlog belongs into history, not into
+    kernel memory."""
     if sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

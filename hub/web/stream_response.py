@@ -37,7 +37,13 @@ from hub.web.caller import Caller, caller_of
 from hub.web.delivery_thread import DeliveryThread
 from hub.web.headers import EVERY_ANSWER, with_programs_own
 from hub.web.request_head import RequestHead, head_of, query_pairs
-from hub.web.transport import ResponseTransport, SocketTransport, can_take_over, cut_short
+from hub.web.transport import (
+    ResponseTransport,
+    SocketTransport,
+    can_take_over,
+    cut_short,
+    socket_of,
+)
 
 log = logging.getLogger("hub.stream")
 
@@ -211,11 +217,12 @@ def subscribe(
     thread = DeliveryThread.of(delivery)
     answer = opened() if thread is None else thread.call(opened)
     if answer.stream is not None and thread is not None:
-        return Response(thread.body(answer.stream), headers=answer.headers)
+        body = thread.body(answer.stream, socket_of(request.environ))
+        return Response(body, headers=answer.headers)
     if answer.stream is not None:
         return StreamResponse(answer.stream, delivery, answer.headers)
-    body = _broken_off(answer.body) if answer.cut else answer.body
-    response = Response(body or None, answer.status, headers=answer.headers)
+    said = _broken_off(answer.body) if answer.cut else answer.body
+    response = Response(said or None, answer.status, headers=answer.headers)
     if head.method == "HEAD":
         response.automatically_set_content_length = False
     return response
@@ -245,9 +252,9 @@ class StreamResponse(Response):
             return ALREADY_HANDLED
         listener = self._prepared.listener
         whole = (lambda: listener.whole) if self._prepared.end_counts else None
-        body = ResponseTransport(whole)
+        body = ResponseTransport(socket_of(environ), whole)
         if can_take_over(environ):
-            body.watch(environ["gunicorn.socket"])
+            body.watch()
         self._delivery.opened(listener)
         listener.start(body, self._prepared.head)
         self.response = body.body()

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import _socket
 import errno
+import fcntl
 import os
 import ssl
-from collections.abc import Callable, Iterator
+import struct
+import sys
+import termios
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import gevent
@@ -21,25 +25,58 @@ from hub.web.gunicorn_worker import MARK
 
 _INPUT_BYTES = 64 * 1024
 _BUFFER_BYTES = 256 * 1024
-_PIECE_BYTES = 256 * 1024
+_PIECE_BYTES = 32 * 1024
 _READ, _WRITE = 1, 2
+_INTERNET = (_socket.AF_INET, _socket.AF_INET6)
+_ACCEPTED = struct.Struct("=24xI92xQ16xI")
+"""Of Linux' `struct tcp_info`: segments under way, bytes acknowledged, bytes not sent yet."""
+
+
+def socket_of(environ: dict[str, Any]) -> Any:
+    """The request's own socket, or None where the server does not show it."""
+    if environ.get("SERVER_PROTOCOL") not in ("HTTP/1.1", "HTTP/1.0"):
+        return None  # of HTTP/2 it would be that of others, too
+    for name in ("gunicorn.socket", "werkzeug.socket"):
+        if name in environ:
+            return environ[name]
+    reader = getattr(environ.get("wsgi.input"), "rfile", None)  # gevent's own server
+    return getattr(getattr(reader, "raw", None), "_sock", None)
 
 
 def can_take_over(environ: dict[str, Any]) -> bool:
     """Whether this request's socket may be kept."""
-    sock = environ.get("gunicorn.socket")
-    return (
-        MARK in environ
-        and sock is not None
-        and not isinstance(sock, ssl.SSLSocket)
-        and environ.get("SERVER_PROTOCOL") in ("HTTP/1.1", "HTTP/1.0")
-    )
+    sock = socket_of(environ)
+    return MARK in environ and sock is not None and not isinstance(sock, ssl.SSLSocket)
 
 
 def cut_short() -> OSError:
     """What a body raises where its end would look like the whole answer's: the server closes the
     connection without the last chunk."""
     return OSError(errno.ECONNRESET, "cut short")
+
+
+def wait_as_long_as_we_do(sock: Any) -> None:
+    """Leave it to the hub when to give up a client that accepts nothing (`stalls`): the kernel
+    counts `TCP_USER_TIMEOUT` from the moment the client's buffer was full, whatever it reads then.
+    """
+    if sock.family in _INTERNET and sys.platform == "linux":
+        sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_USER_TIMEOUT, 0)
+
+
+def accepted(sock: Any) -> Hashable | None:
+    """`Transport.progress` of a socket under Linux: None where nothing is under way or waits in
+    the kernel. Elsewhere always None."""
+    if sys.platform != "linux":
+        return None
+    try:
+        if sock.family in _INTERNET:
+            info = sock.getsockopt(_socket.IPPROTO_TCP, _socket.TCP_INFO, _ACCEPTED.size)
+            under_way, acknowledged, waiting = _ACCEPTED.unpack(info)
+            return acknowledged if under_way or waiting else None
+        (waiting,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))
+        return waiting or None
+    except OSError:
+        return None  # closed
 
 
 class SocketTransport:
@@ -49,7 +86,7 @@ class SocketTransport:
     to a bound.
     """
 
-    __slots__ = ("_reader", "_received", "_sock", "_writer", "send")
+    __slots__ = ("_reader", "_received", "_sock", "_times_full", "_writer", "send")
 
     @classmethod
     def beside(cls, sock: Any) -> SocketTransport:
@@ -63,7 +100,8 @@ class SocketTransport:
         input, where there is one already: another would be a call of the kernel's more."""
         self._sock = sock
         self.send: Callable[[bytes], int] = self._sock.send
-        self._received = 0
+        self._received = self._times_full = 0
+        wait_as_long_as_we_do(sock)
         if reader is None:
             reader = gevent.get_hub().loop.io(sock.fileno(), _READ)
         self._reader = reader
@@ -77,7 +115,17 @@ class SocketTransport:
     def when_writable(self, callback: Callable[[], None]) -> None:
         if self._writer is None:
             self._writer = gevent.get_hub().loop.io(self._sock.fileno(), _WRITE)
+            self._times_full += 1
         self._writer.start(self._once, callback)
+
+    def progress(self) -> Hashable | None:
+        found = accepted(self._sock)
+        if found is None and self._writer is not None:  # the kernel does not tell
+            return -self._times_full
+        return found
+
+    def break_off(self) -> None:
+        """Nothing of it waits but in the kernel, which `close` leaves it to."""
 
     def close(self) -> None:
         for watcher in (self._reader, self._writer):
@@ -112,10 +160,15 @@ class ResponseTransport:
     on a socket of its own.
     """
 
-    def __init__(self, whole: Callable[[], bool] | None = None) -> None:
-        """`whole`, where the end counts: whether the stream that was closed is. If not, it breaks
-        off in place of ending."""
+    def __init__(self, sock: Any = None, whole: Callable[[], bool] | None = None) -> None:
+        """`sock` is the server's, where it is known. `whole`, where the end counts: whether the
+        stream that was closed is. If not, it breaks off in place of ending."""
+        self._sock = sock
         self._whole = whole
+        if sock is not None:
+            wait_as_long_as_we_do(sock)
+        self._pieces = 0
+        self._with_server = False
         self._buffer: list[bytes] = []
         self._size = 0
         self._news = Event()
@@ -124,10 +177,12 @@ class ResponseTransport:
         self._gone: Callable[[], None] | None = None
         self._watcher: Any = None
 
-    def watch(self, sock: Any) -> None:
-        """Notice at once that the client leaves; the server would at its second failed write."""
-        self._watcher = gevent.get_hub().loop.io(sock.fileno(), _READ)
-        self._watcher.start(self._readable, sock.fileno())
+    def watch(self) -> None:
+        """Notice at once that the client leaves; the server would at its second failed write. Not
+        under TLS, where bytes on the socket say nothing."""
+        descriptor = self._sock.fileno()
+        self._watcher = gevent.get_hub().loop.io(descriptor, _READ)
+        self._watcher.start(self._readable, descriptor)
 
     def send(self, data: bytes) -> int:
         if self._size >= _BUFFER_BYTES:
@@ -143,6 +198,23 @@ class ResponseTransport:
     def when_writable(self, callback: Callable[[], None]) -> None:
         self._writable = callback
 
+    def progress(self) -> Hashable | None:
+        """Where the socket is not known, what the server has taken stands for what the client has
+        accepted."""
+        beyond = accepted(self._sock) if self._sock is not None else None
+        owed = beyond is not None or self._buffer or self._with_server
+        return (self._pieces, beyond) if owed else None
+
+    def break_off(self) -> None:
+        if self._sock is not None:
+            sock = _socket.socket(fileno=os.dup(self._sock.fileno()))
+            try:
+                sock.shutdown(_socket.SHUT_RDWR)
+            except OSError:
+                pass  # the client did so before
+            finally:
+                sock.close()
+
     def close(self) -> None:
         self._closed = True
         self._news.set()
@@ -157,8 +229,11 @@ class ResponseTransport:
                 data = b"".join(self._buffer)
                 self._buffer.clear()
                 self._size = 0
+                self._with_server = True
                 for at in range(0, len(data), _PIECE_BYTES):  # a server copies what it is given
                     yield data[at : at + _PIECE_BYTES]
+                    self._pieces += 1
+                self._with_server = False
                 writable, self._writable = self._writable, None
                 if writable is not None:
                     writable()
@@ -166,6 +241,7 @@ class ResponseTransport:
                 raise cut_short()
         finally:
             self._stop_watching()
+            self._sock = None  # the server's again
             if self._gone is not None and not self._closed:
                 self._gone()
 

@@ -20,8 +20,8 @@ from tests.support.valkey import Valkey
 TEXT = text_for("a question", words=60)
 LEASE_SECONDS = 3
 OF_A_WEB_PROCESS = (
-    "feed", "turns", "heartbeats", "presence", "endings", "catch-up", "tidy", "waiting", "drain",
-    "collector", "producers", "sender",
+    "feed", "turns", "heartbeats", "presence", "endings", "catch-up", "stalled", "tidy", "waiting",
+    "drain", "collector", "producers", "sender",
 )  # fmt: skip
 OF_A_WORKER = (
     "sender", "claims", "renewals", "records", "polls", "sweeps", "feed", "report",

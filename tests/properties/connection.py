@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -50,6 +50,12 @@ class FickleTransport:
 
     def when_gone(self, callback: Callable[[], None]) -> None:
         self._gone = callback
+
+    def progress(self) -> Hashable | None:
+        return None
+
+    def break_off(self) -> None:
+        pass
 
     def wake(self) -> None:
         """From now on take everything."""

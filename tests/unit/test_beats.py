@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -14,6 +14,7 @@ from hub.fanout.heartbeats import TICK_SECONDS, Heartbeats
 from hub.fanout.listener import Listener, Source, State
 from hub.fanout.loops import Loops
 from hub.fanout.rendering import Item, Plain, Rendered, Rendering
+from hub.fanout.stalls import LOOKS, Stalls
 from hub.fanout.turns import Turns
 from hub.metrics import Counters
 from hub.store.chunk import Chunk
@@ -36,7 +37,6 @@ class Books:
     """What a listener tells its keeper."""
 
     def __init__(self) -> None:
-        self.blocked_ones: list[Listener] = []
         self.left: list[str] = []
 
     def later(self, step: Callable[[], None]) -> None:
@@ -47,14 +47,6 @@ class Books:
 
     def fetch(self, listener: Listener, index: int) -> None:
         raise AssertionError("nothing is to be fetched")
-
-    def blocked(self, listener: Listener) -> None:
-        listener.blocked_since = 1.0
-        self.blocked_ones.append(listener)
-
-    def unblocked(self, listener: Listener) -> None:
-        listener.blocked_since = 0.0
-        self.blocked_ones.remove(listener)
 
     def place_at(
         self, rooms: tuple[Source, ...], rendering: Rendering, positions: list[str]
@@ -75,6 +67,7 @@ class Pipe:
         self.room = room
         self.got = b""
         self.writable: Callable[[], None] | None = None
+        self.accepted: int | None = None
 
     def send(self, data: bytes) -> int:
         if not self.room:
@@ -89,6 +82,12 @@ class Pipe:
 
     def when_gone(self, callback: Callable[[], None]) -> None:
         self.gone = callback
+
+    def progress(self) -> Hashable | None:
+        return self.accepted
+
+    def break_off(self) -> None:
+        self.broken_off = True
 
     def close(self, *, whole: bool = False) -> None:
         self.room = 0
@@ -126,15 +125,14 @@ def test_a_comment_is_a_colon_and_one_newline(options: Mapping[str, bool]) -> No
     assert pipe.got == b"head\n\n:\n"
 
 
-def test_a_listener_who_takes_not_even_a_beat_is_counted_as_blocked() -> None:
+def test_a_listener_that_takes_not_even_a_beat_is_full_until_it_takes_something() -> None:
     books, pipe = Books(), Pipe(room=len(b"head\n\n"))
     one = listener(books, pipe)
     one.beat(beat)
-    assert books.blocked_ones == [one]
+    assert one.full
     one.beat(beat)
-    assert books.blocked_ones == [one]
+    assert one.full
     pipe.drain(1000)
-    assert books.blocked_ones == []
     assert one.group is not None
     one.beat(beat)
     assert pipe.got == b"head\n\n" + beat(())
@@ -146,7 +144,7 @@ def test_a_beat_that_does_not_fit_is_finished_before_anything_else(sent: int) ->
     one = listener(books, pipe)
     one.beat(beat)
     one.beat(beat)
-    assert books.blocked_ones == [one]
+    assert one.full
     pipe.drain(1000)
     one.beat(beat)
     assert pipe.got == b"head\n\n" + beat(()) * 2
@@ -170,6 +168,38 @@ def test_a_listener_is_told_of_its_end_once() -> None:
     one.say_closing("shutdown", reconnect=True)
     one.beat(beat)
     assert books.left == ["stalled"]
+
+
+# ── stalls ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_listener_that_was_owed_bytes_at_every_look_and_accepted_none_has_stalled() -> None:
+    stalls, pipe = Stalls(), Pipe()
+    one = listener(Books(), pipe)
+    pipe.accepted = 5
+    assert [stalls.look(one) for _ in range(LOOKS + 1)] == [False] * LOOKS + [True]
+
+
+@pytest.mark.parametrize("between", [6, None], ids=["accepts some", "accepts all"])
+def test_a_listener_that_accepts_something_between_two_looks_begins_again(
+    between: int | None,
+) -> None:
+    stalls, pipe = Stalls(), Pipe()
+    one = listener(Books(), pipe)
+    for accepted in (5, between, 7):
+        pipe.accepted = accepted
+        assert not any(stalls.look(one) for _ in range(LOOKS))
+    assert stalls.look(one)
+
+
+def test_who_is_given_up_counts_as_left_for_what_was_to_be_done_then() -> None:
+    books, pipe, called = Books(), Pipe(), []
+    one = listener(books, pipe)
+    one.when_left = lambda: called.append("left")
+    one.give_up()
+    one.lost()
+    assert pipe.broken_off
+    assert (called, books.left) == (["left"], ["stalled"])
 
 
 # ── the wheel ────────────────────────────────────────────────────────────────────────────────

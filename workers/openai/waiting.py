@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,12 @@ class _Sink:
 
     def when_gone(self, callback: Callable[[], None]) -> None:
         pass  # it stays
+
+    def progress(self) -> Hashable | None:
+        return None
+
+    def break_off(self) -> None:
+        pass
 
     def close(self) -> None:
         self.over.set()
