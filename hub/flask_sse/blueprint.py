@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, current_app, has_request_context, request
@@ -30,6 +31,12 @@ _OPEN = "hub.flask_sse.open"
 class ServerSentEventsBlueprint(Blueprint):
     """A blueprint that publishes, subscribes and streams. Access is controlled as with any other
     blueprint, by `before_request`."""
+
+    def register(self, app: Any, options: dict[str, Any]) -> None:
+        """What our gunicorn worker starts with its process is there too
+        (`hub.web.gunicorn_worker`)."""
+        super().register(app, options)
+        app.extensions.setdefault("hubbub", partial(_delivery_of, app))
 
     @property
     def redis(self) -> Any:
@@ -131,6 +138,11 @@ def _delivery(hub: Hub) -> Delivery:
     if hub not in deliveries:
         deliveries[hub] = delivery_for_server(lambda: Delivery(hub.history, hub.settings))
     return deliveries[hub]
+
+
+def _delivery_of(app: Any) -> Delivery:
+    with app.app_context():
+        return _delivery(_hub())
 
 
 def _options(hub: Hub) -> SubscribeOptions:

@@ -132,7 +132,11 @@ class Worker(GeventWorker):  # type: ignore[misc]
                 environ[REFUSAL] = refusal
             return application(environ, start_response)
 
-        delivery = application.extensions["hubbub"]
+        delivery = getattr(application, "extensions", {}).get("hubbub")
+        if delivery is None:
+            raise RuntimeError(
+                f"{application!r} is no Flask application with hub.Hubbub or hub.flask_sse"
+            )
         self.delivery: Delivery = delivery() if callable(delivery) else delivery
         self._wait_until_fit: Callable[[], None] | None = application.extensions.get("hubbub.redis")
         self._stops: Stops | None = application.extensions.get("hubbub.stops")

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 Listen = Callable[..., EventStream]
 
 
-@pytest.fixture(params=["gevent", "gthread"])
+@pytest.fixture(params=["gevent", "gthread", "hub.web.gunicorn_worker.Worker"])
 def url(
     request: pytest.FixtureRequest, valkey: Valkey, tmp_path: Path, processes: list[Process]
 ) -> Iterator[str]:
@@ -35,7 +35,12 @@ def url(
         "flask-sse program",
         [*command, "--pythonpath", str(ROOT), "--graceful-timeout", "1"],
         tmp_path / "log",
-        env={**clean_environ(), "REDIS_URL": valkey.url, "HUB_HEARTBEAT_SECONDS": "1"},
+        env={
+            **clean_environ(),
+            "REDIS_URL": valkey.url,
+            "HUB_HEARTBEAT_SECONDS": "1",
+            "HUB_GRACE_SECONDS": "1",
+        },
         cwd=ROOT / "examples" / "flask_sse",
     )
     processes.append(server)
