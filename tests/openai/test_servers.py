@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.openai.servers import SERVERS, Server
+from tests.openai.servers import CITATION, DONE, SERVERS, Server, chunk
 from tests.support.provider import Gate, Script, ScriptedProvider
 from tests.support.stack import Stack
 from tests.support.stream import EventStream
@@ -254,16 +254,37 @@ def test_a_response_s_items_sent_again_bring_it_back_too(
     question = {"role": "user", "content": "q"}
     response = hub.post("/v1/responses", json={"input": [question]}).json()
 
-    hub.post("/v1/responses", json={"input": [question, *response["output"], question]})
+    body = {"input": [question, *response["output"], question]}
+    second = hub.post("/v1/responses", json=body).json()
 
+    listed = hub.get(f"/v1/responses/{second['id']}/input_items?order=asc&limit=100").json()
+    assert _annotations(listed["data"]) == _annotations(response["output"])
     said: dict[str, Any] = {}
     for message in provider.requests[-1]["messages"][1:-1]:
         said |= {name: value for name, value in message.items() if value is not None}
     for name, value in server.delta.items():
-        if name != "annotations" and name not in response:  # those belong to the text, or to it
+        if name not in response:  # what is the whole response's is in none of its items
             assert said[name] == value
     assert said.get("tool_calls", []) == server.calls
     assert said.get("reasoning_content", "") == (server.reasoning if server.calls else "")
+
+
+def _annotations(items: list[dict[str, Any]]) -> list[Any]:
+    messages = [item["content"] for item in items if item["type"] == "message"]
+    return [one for content in messages for part in content for one in part.get("annotations", ())]
+
+
+def test_annotations_without_a_text_are_said_of_the_message(
+    hub: Stack, provider: ScriptedProvider
+) -> None:
+    delta = {"refusal": "I may not quote it.", "annotations": [CITATION]}
+    provider.default = Script(chunks=[chunk(delta), chunk({}, "stop"), DONE])
+    response = hub.post("/v1/responses", json={"input": "q"}).json()
+
+    [message] = response["output"]
+    assert message["annotations"] == [CITATION]
+    hub.post("/v1/responses", json={"input": [message, {"role": "user", "content": "and?"}]})
+    assert provider.requests[-1]["messages"][0]["annotations"] == [CITATION]
 
 
 @servers

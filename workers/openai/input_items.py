@@ -12,6 +12,7 @@ from typing import Any
 from hub.errors import FieldError
 from hub.fanout.pace import paced
 from hub.query import one_of, whole
+from workers.openai.responses_items import ANNOTATIONS, flat_annotation
 from workers.openai.responses_items import PREFIXES as _PREFIXES
 from workers.provider.members import CALL, DELTA
 from workers.request import Request
@@ -49,7 +50,9 @@ def _items(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     calls = message.get("tool_calls") or ()
     more = {name: value for name, value in message.items() if name not in _TOLD}
     if content or more or not calls:
-        own = {"type": "message", "role": role, "content": _content(message)}
+        parts = _content(message)
+        _annotate(parts, more)
+        own = {"type": "message", "role": role, "content": parts}
         yield within({**_HUB_S, **own}, more, DELTA)
     for call in calls:
         kind = "custom" if "custom" in call else "function"
@@ -91,6 +94,13 @@ def _content(message: Mapping[str, Any]) -> list[dict[str, Any]]:
     if isinstance(content, str):
         return [_text(text_kind, content)]
     return [_part(part, text_kind) for part in content]
+
+
+def _annotate(content: list[dict[str, Any]], more: dict[str, Any]) -> None:
+    """The message's annotations go to its first text, as in a response's output."""
+    first = next((part for part in content if part["type"] == "output_text"), None)
+    if first is not None and isinstance(more.get(ANNOTATIONS), list):
+        first[ANNOTATIONS] = [flat_annotation(one) for one in more.pop(ANNOTATIONS)]
 
 
 def _part(part: Mapping[str, Any], text_kind: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hub.errors import FieldError
-from workers.openai.responses_items import CALLS
+from workers.openai.responses_items import ANNOTATIONS, CALLS, wrapped_annotation
 from workers.provider.calls import whole_call
 from workers.provider.members import CALL, DELTA, Place
 from workers.transcript import apart
@@ -74,6 +74,9 @@ class Conversation:
             self._open = False
             message = self._assistant()
         message["content"] = content
+        annotations = _annotations(item.get("content"))
+        if annotations:
+            message[ANNOTATIONS] = annotations
         message.update(_more(item, _OF_MESSAGES, DELTA))
 
     def _call(self, item: Mapping[str, Any], kind: str) -> None:
@@ -112,6 +115,13 @@ class Conversation:
 
 def _more(item: Mapping[str, Any], own: frozenset[str], place: Place) -> dict[str, Any]:
     return {n: value for n, value in apart(item, own, place).items() if value is not None}
+
+
+def _annotations(content: object) -> list[Any]:
+    """Those of all texts. A provider may want them back (OpenRouter: a file that it has parsed)."""
+    parts = content if isinstance(content, list) else []
+    found = [part.get(ANNOTATIONS) for part in parts if part.get("type") == "output_text"]
+    return [wrapped_annotation(one) for each in found if isinstance(each, list) for one in each]
 
 
 def _content(content: object, field: str) -> str | list[dict[str, Any]]:

@@ -78,14 +78,14 @@ class Item:
 
     def to_json(self, status: str) -> dict[str, Any]:
         more = self.more()
+        first = next((n for n, part in enumerate(self.parts) if part.kind == "content"), None)
         annotations: list[Any] = []
-        if isinstance(more.get(ANNOTATIONS), list):
+        if first is not None and isinstance(more.get(ANNOTATIONS), list):
             annotations = [flat_annotation(one) for one in paced(more.pop(ANNOTATIONS))]
         item: dict[str, Any] = {"id": self.id, "type": self.kind, "status": status}
         if self.kind in CALLS:
             called = {"call_id": self.call_id, "name": self.name}
             return within({**item, **called, CALLS[self.kind]: text_of(self.text)}, more, CALL)
-        first = next((n for n, part in enumerate(self.parts) if part.kind == "content"), -1)
         content = [
             part.to_json(annotations if number == first else [])
             for number, part in enumerate(self.parts)
@@ -117,6 +117,14 @@ def flat_annotation(annotation: Any) -> Any:
     if not isinstance(inner, dict):
         return annotation
     return {**{n: v for n, v in annotation.items() if n != kind}, **inner, "type": kind}
+
+
+def wrapped_annotation(annotation: Any) -> Any:
+    """A `flat_annotation` as chat completions have it."""
+    kind = annotation.get("type") if isinstance(annotation, dict) else None
+    if not isinstance(kind, str) or isinstance(annotation.get(kind), dict):
+        return annotation
+    return {"type": kind, kind: {name: v for name, v in annotation.items() if name != "type"}}
 
 
 def chained(chain: Chain, place: Place, members: Mapping[str, Any]) -> Chain:
