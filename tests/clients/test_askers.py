@@ -28,6 +28,8 @@ KINDS = (
     Kind("openai_agents_python.py", "openai-agents", cannot=("shaped",)),
     Kind("openai_agents_python.py", "openai-agents", "responses", cannot=("shaped",)),
     Kind("llm_python.py", "llm", cannot=("shaped", "leave")),
+    Kind("openai_node.mjs", "openai"),
+    Kind("openai_node.mjs", "openai", "responses"),
     Kind("langchain_node.mjs", "@langchain/openai"),
     Kind("langchain_node.mjs", "@langchain/openai", "responses"),
     Kind("ai_sdk_node.mjs", "@ai-sdk/openai"),
@@ -263,6 +265,7 @@ def lines() -> str:
     rows = [line(f"{pypi('openai')} (Python)", ASKED["chat"], ("shaped",))]
     for kind in KINDS:
         named = npm(kind.package) if kind.program.endswith(".mjs") else pinned(kind.package)
+        named += " (Node)" if kind.package == "openai" else ""
         rows.append(line(named, ASKED[kind.face], kind.cannot))
     rows += [line(f"{named}¹", ASKED["chat"], ("shaped",)) for named in COMPILED.values()]
     return "".join(rows)
