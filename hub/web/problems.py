@@ -77,7 +77,11 @@ def problem(
         error = {"message": detail, "type": kind, "param": field, "code": code}
         return json_answer({"error": error}, status)
     if is_navigation():
-        page = render_template("error.html", status=status, title=title, detail=detail)
+        # Somebody else may be allowed: the page says who is signed in, and lets them sign out.
+        script = "pages/session.js" if status == 403 else None
+        page = render_template(
+            "error.html", status=status, title=title, detail=detail, script=script
+        )
         return Response(page, status, content_type="text/html; charset=utf-8")
     body = problem_members(status, code, title, detail, field)
     return json_answer(body, status, PROBLEM_TYPE)

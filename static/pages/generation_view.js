@@ -169,6 +169,7 @@ export class GenerationView {
         ]);
         if (id !== this.#id) return false;
         this.#record = record;
+        this.#root.removeAttribute("data-loading");
         this.#asked = question?.content ?? record.question ?? "";
         this.#drawAsked();
         this.#note("");

@@ -137,6 +137,8 @@ function subscribe() {
 /** @param {string} name */
 function chip(name) {
   const item = element("li", name);
+  item.append(element("span", "", "hint"));
+  item.dataset.chip = name;
   const leave = element("button", "×", "quiet small");
   leave.setAttribute("type", "button");
   leave.setAttribute("aria-label", `Leave ${name}`);
@@ -160,11 +162,18 @@ function missing(channel, reason) {
   return `Some events of ${channel} are missing (${reason}).`;
 }
 
+/** How many listen: beside each channel's name, and in words above where there is only one. */
 function watchers() {
+  const chips = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-chip]"));
   const node = part(document, "watchers");
-  node.hidden = listeners.size === 0;
-  const counted = [...listeners].map(([name, count]) => (listeners.size > 1 ? `${name} ${count}` : `${count}`));
-  node.textContent = `${counted.join(", ")} listening`;
+  node.hidden = chips.length !== 1 || listeners.size === 0;
+  for (const chip of chips) {
+    const count = listeners.get(chip.dataset.chip ?? "");
+    const words = count === undefined ? "" : `${count} listening`;
+    const shown = /** @type {HTMLElement} */ (chip.querySelector("span"));
+    shown.textContent = chips.length > 1 && words ? `${count}` : "";
+    shown.title = node.textContent = words;
+  }
 }
 
 /** @param {HubEvent} event */

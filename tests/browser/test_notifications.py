@@ -84,8 +84,10 @@ def test_a_channel_can_be_followed_and_left(
     hub: Stack, context: BrowserContext, channel: str
 ) -> None:
     page = feed(context, hub, channel)
+    page.locator("[data-watchers]", has_text="1 listening").wait_for()
     page.get_by_label("Channel to follow").fill("weather")
     page.keyboard.press("Enter")
+    page.locator('[data-chip="weather"] .hint', has_text="1").wait_for()
     hub.publish("weather", "rain")
     page.get_by_text("rain").wait_for()
     page.get_by_role("button", name="Leave weather").click()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext
+from playwright.sync_api import BrowserContext, Route
 
 from tests.browser.proxy import Proxy
 from tests.browser.watching import Watcher, shows
@@ -344,6 +344,39 @@ def test_usage_and_model_are_shown_when_it_has_ended(
     facts = watcher.part("facts")
     assert record["model"] in facts
     assert f"{record['usage']['completion_tokens']} out" in facts
+
+
+def test_on_paper_no_line_is_cut_off(
+    hub: Stack, provider: ScriptedProvider, context: BrowserContext
+) -> None:
+    row = "| " + " | ".join(["a cell with words"] * 4) + " |"
+    table = f"{row}\n{'| --- ' * 4}|\n{row}"
+    provider.scripts["wide"] = Script(f"```text\n{'code ' * 60}\n```\n\n{table}\n")
+    generation_id = hub.generate("wide")
+    watcher = Watcher.at(context, hub.url, generation_id).until_ended()
+    watcher.page.emulate_media(media="print")
+    watcher.page.set_viewport_size({"width": 620, "height": 900})
+    wider = (
+        "all => all.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.outerHTML)"
+    )
+    assert watcher.page.eval_on_selector_all(".formatted, .formatted *", wider) == []
+
+
+def test_how_it_stands_is_not_guessed_before_it_is_known(
+    hub: Stack, context: BrowserContext
+) -> None:
+    generation_id = hub.generate("short")
+    hub.finished(generation_id)
+    page = context.new_page()
+    held: list[Route] = []
+    page.route(f"**/generations/{generation_id}", lambda route: held.append(route))
+    page.goto(f"{hub.url}/g/{generation_id}")
+    eventually(lambda: held)
+    for words in ("Queued", "Stop"):
+        assert not page.get_by_text(words, exact=True).is_visible()
+    held[0].continue_()
+    Watcher(page).until_ended()
+    page.get_by_role("button", name="Copy link").wait_for()
 
 
 def test_an_unknown_generation_says_so_and_is_a_404(hub: Stack, context: BrowserContext) -> None:

@@ -107,6 +107,21 @@ def test_the_status_page_asks_for_an_admin_s_token(hub: Stack, context: BrowserC
     eventually(lambda: "Listeners" in (page.text_content("main") or ""), 15)
 
 
+def test_a_page_that_is_not_allowed_lets_one_sign_in_as_somebody_else(
+    hub: Stack, context: BrowserContext
+) -> None:
+    page = context.new_page()
+    page.goto(hub.url)
+    sign_in(page, ann())
+    expect(page.locator("[data-who-name]")).to_have_text("ann", timeout=PATIENCE_MS)
+    answer = page.goto(f"{hub.url}/status")
+    assert answer is not None and answer.status == 403
+    expect(page.locator("[data-who-name]")).to_have_text("ann", timeout=PATIENCE_MS)
+    page.get_by_role("button", name="Sign out").click()
+    sign_in(page, token(sub="root", hub={"admin": True}))
+    expect(page.locator("[data-who-name]")).to_have_text("root", timeout=PATIENCE_MS)
+
+
 def test_a_foreign_page_can_do_nothing_with_the_cookie(
     hub: Stack, other_context: BrowserContext
 ) -> None:
