@@ -38,9 +38,12 @@ _ID_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 
 
 def new_id() -> str:
-    """120 random bits in the channels' alphabet: `generation:<id>` is a channel's name, and who
-    was not told an id does not guess it."""
-    return secrets.token_urlsafe(15)
+    """Nearly 120 random bits in the channels' alphabet: `generation:<id>` is a channel's name, and
+    an id that was not told is not guessed. None begins with a `-`: a command (`hubbub tail ID`)
+    would take it for an option."""
+    while (made := secrets.token_urlsafe(15)).startswith("-"):
+        pass
+    return made
 
 
 def channel_of(generation_id: str) -> str:

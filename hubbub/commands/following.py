@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 from queue import Empty, SimpleQueue
 
-from hub.client.remote import Remote, RemoteError, generation_path
+from hub.client.remote import Remote, generation_path
 from hub.event import OWN_TYPES
 from hub.sse import Parsed
 
@@ -26,13 +26,13 @@ class Left(Exception):
     """Ctrl-D: the person has seen enough. The generation goes on."""
 
 
-_Found = Parsed | Left | RemoteError | None
+_Found = Parsed | Exception | None
 
 
 def follow(remote: Remote, generation_id: str, start: str) -> Iterator[Parsed | None]:
     """Every event of a generation, over all breaks of the connection, until the hub ends it; None,
     once, where the answer has not begun after `PATIENCE_SECONDS`.
-    Raises `RemoteError`, and `Left` at Ctrl-D where a person is at a terminal."""
+    Raises what reading raised (`RemoteError`), and `Left` at Ctrl-D where somebody types."""
     found: SimpleQueue[_Found] = SimpleQueue()
     path = f"{generation_path(generation_id)}/events"
     threading.Thread(target=_hear, args=(remote, path, start, found), daemon=True).start()
@@ -62,7 +62,7 @@ def _hear(remote: Remote, path: str, start: str, found: SimpleQueue[_Found]) -> 
     try:
         for event in remote.events(path, {"from": start}, lasting=True):
             found.put(event)
-    except RemoteError as error:
+    except Exception as error:  # whatever it was: a thread that only died would be waited for
         found.put(error)
     found.put(None)
 

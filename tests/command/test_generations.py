@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -37,10 +38,13 @@ def newest(hub: Stack) -> str:
     return found
 
 
+def printed(done: subprocess.CompletedProcess[str], text: str) -> None:
+    """What a failure says is said by all three: an empty output alone has no cause."""
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", f"{text}\n")
+
+
 def test_generate_prints_the_answer_byte_for_byte_and_nothing_else(run: Run) -> None:
-    done = run("generate", "tell me")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == text_for("tell me") + "\n"
+    printed(run("generate", "tell me"), text_for("tell me"))
 
 
 @pytest.mark.parametrize("words", [(), ("-",)])
@@ -69,7 +73,7 @@ def test_json_gives_every_event_on_a_line(run: Run) -> None:
 def test_detach_prints_the_id_and_tail_the_answer(run: Run, hub: Stack) -> None:
     generation_id = run("generate", "x", "--detach").stdout.strip()
     assert hub.finished(generation_id)["status"] == "completed"
-    assert run("tail", generation_id).stdout == text_for("x") + "\n"
+    printed(run("tail", generation_id), text_for("x"))
 
 
 def test_tail_from_now_says_that_all_is_over(run: Run, hub: Stack) -> None:
@@ -118,7 +122,7 @@ def test_a_generation_is_named_by_its_channel_or_its_page_too(
     run: Run, hub: Stack, name: str
 ) -> None:
     generation_id = hub.generate("x")
-    assert run("tail", name.format(generation_id)).stdout == text_for("x") + "\n"
+    printed(run("tail", name.format(generation_id)), text_for("x"))
 
 
 def test_sigint_cancels_what_was_asked(start: Start, hub: Stack, slow: str) -> None:
@@ -220,8 +224,7 @@ def test_ctrl_d_leaves_it_running_and_says_how_to_come_back(
     assert shown.status() == 0
     assert hub.generation(generation_id)["status"] == "running"
     gate.open()
-    done = run("tail", generation_id)
-    assert (done.stdout, done.stderr) == ("some text\n", "")
+    printed(run("tail", generation_id), "some text")
 
 
 def test_in_the_background_nothing_stops_it(terminal: StartTerminal) -> None:
