@@ -78,9 +78,24 @@ def test_a_call_without_an_output_is_left_out() -> None:
     ]
 
 
+DONE = {"type": "dynamic-tool", "state": "output-available", "output": 1}
+
+
 @pytest.mark.parametrize(
     ("message", "field"),
     [
+        (
+            {"role": "assistant", "parts": [{**DONE, "toolCallId": "a"}]},
+            r"parts\[0\].toolName",
+        ),
+        (
+            {"role": "assistant", "parts": [{**DONE, "toolCallId": "a", "toolName": 5}]},
+            r"parts\[0\].toolName",
+        ),
+        (
+            {"role": "assistant", "parts": [{**DONE, "toolName": "look"}]},
+            r"parts\[0\].toolCallId",
+        ),
         ({"role": "robot", "parts": []}, r"messages\[0\].role"),
         ({"role": "user"}, r"messages\[0\].parts"),
         ({"role": "user", "parts": ["x"]}, r"messages\[0\].parts\[0\]"),

@@ -123,7 +123,9 @@ def _tool(
     beside the message comes back (`again`)."""
     if part.get("state") not in _DONE:
         return {}
-    name = part.get("toolName") or part["type"].removeprefix("tool-")
+    name = part["type"].removeprefix("tool-")
+    if part["type"] == "dynamic-tool":
+        name = _text(part, "toolName", field)
     call = _text(part, "toolCallId", field)
     given = part.get("input") or {}
     arguments = given if isinstance(given, str) else compact_json(given)
