@@ -60,6 +60,8 @@ def test_all_tabs_show_the_same_text(
             elif step == "close" and len(tabs) > 2:
                 tabs.pop(rng.randrange(len(tabs))).close()
             done[step] += 1
+        # A tab that comes after the end is told that nothing runs, and shows nothing.
+        eventually(partial(_all_begun, tabs), 30)
         gate.open()
         try:
             eventually(partial(_all_ready, tabs), 30)
@@ -76,6 +78,10 @@ def test_all_tabs_show_the_same_text(
 
 def _shows(tab: Page, text: str) -> bool:
     return answer(tab) == text
+
+
+def _all_begun(tabs: list[Page]) -> bool:
+    return all(answer(tab) for tab in tabs)
 
 
 def _all_ready(tabs: list[Page]) -> bool:
