@@ -7,7 +7,8 @@ rules keep that away, and everything in `hub` follows them:
 
 * What belongs to one process is held in a `PerProcess` and made at its first use there. In a child
   it is made again; the parent's is dropped without being closed, for it is the parent's.
-* Greenlets of the parent would go on in a child, on the parent's sockets: `end_in_children`.
+* Greenlets of the parent would go on in a child, on the parent's sockets: the hub's own end there
+  (`end_in_children`), and those of the program find the sockets closed (`cut_off_in_children`).
 * What must never be the same twice, even where the same memory runs twice and no process began, is
   drawn from the kernel at each use (`fresh_name`), and the script that stores it compares.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -69,6 +71,32 @@ _owners: WeakSet[Owner] = WeakSet()
 def end_in_children(owner: Owner) -> None:
     """Have `owner` abandoned at once in every child that is forked from now on."""
     _owners.add(owner)
+
+
+_sockets: WeakSet[socket.socket] = WeakSet()
+
+
+def cut_off_in_children(sock: socket.socket) -> None:
+    """Have a child that is forked from now on find `sock` closed by the other side. Under gevent
+    the greenlet that uses it goes on there, too: it would send on the parent's connection, and take
+    the parent's answer for its own."""
+    _sockets.add(sock)
+
+
+def _cut_off() -> None:
+    """The number of the descriptor stays taken: a greenlet may hold it."""
+    open_ones = [sock for sock in list(_sockets) if sock.fileno() >= 0]
+    _sockets.clear()
+    if open_ones:
+        with _closed_by_the_other_side() as closed:
+            for sock in open_ones:
+                os.dup2(closed.fileno(), sock.fileno(), inheritable=False)
+
+
+def _closed_by_the_other_side() -> socket.socket:
+    here, there = socket.socketpair()
+    there.close()
+    return here
 
 
 def spare_the_collector() -> None:
@@ -157,6 +185,7 @@ def _begin() -> None:
     _process = Process()
     for owner in list(_owners):
         owner.abandon()
+    _cut_off()
 
 
 os.register_at_fork(after_in_child=_begin)

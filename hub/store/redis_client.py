@@ -17,6 +17,7 @@ out.
 from __future__ import annotations
 
 from contextlib import suppress
+from queue import Full
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -36,6 +37,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 from redis.sentinel import Sentinel, SentinelManagedConnection
 
+from hub.process import current, cut_off_in_children
 from hub.store.peek import peek
 
 SOCKET_SECONDS = 3.0
@@ -75,7 +77,7 @@ def make(url: str) -> Any:
     options = _connection_options()
     if scheme == "unix":
         del options["socket_keepalive"]
-    pool = redis.BlockingConnectionPool.from_url(
+    pool = _Pool.from_url(
         url,
         max_connections=MAX_CONNECTIONS,
         timeout=SOCKET_SECONDS,
@@ -137,7 +139,26 @@ def _show_if_wanted(connection: Connection) -> None:
         connection.read_response(disconnect_on_error=False)
 
 
-class _HearsLastWords:
+class _Pool(redis.BlockingConnectionPool):
+    def release(self, connection: Any) -> None:
+        with suppress(Full):  # of a child's, where the connection was the parent's
+            super().release(connection)  # type: ignore[no-untyped-call]
+
+
+class _OfOneProcess:
+    """A connection that a child of a fork does not share."""
+
+    def _connect(self) -> Any:
+        here = current()
+        sock = super()._connect()  # type: ignore[misc]
+        if current() is not here:
+            sock.close()
+            raise RedisConnectionError("made by the process that this one was forked from")
+        cut_off_in_children(sock)
+        return sock
+
+
+class _HearsLastWords(_OfOneProcess):
     """A connection that hears why Redis hung up in the middle of a command.
 
     A value beyond `proto-max-bulk-len` is answered and the connection closed while it is still
