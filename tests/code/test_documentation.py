@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.support.real import ROOT
+from tests.support.documentation import blocks
 from tests.support.valkey import Valkey
-
-_BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
 def shown(valkey: Valkey) -> Iterator[dict[str, Any]]:
-    page = (ROOT / "docs" / "from-code.md").read_text()
-    code = "\n".join(_BLOCK.findall(page)).replace("redis://127.0.0.1:6379", valkey.url)
+    code = "\n".join(blocks("from-code.md", "python"))
+    code = code.replace("redis://127.0.0.1:6379", valkey.url)
     names: dict[str, Any] = {"__name__": "docs"}
     exec(compile(code, "docs/from-code.md", "exec"), names)
     yield names
