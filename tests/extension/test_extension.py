@@ -307,19 +307,29 @@ def test_an_id_leads_nobody_to_another_owner_s_generation(app: Flask) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("form", ["events", "openai"])
 def test_whoever_has_seen_the_end_is_told_to_stop(
-    serve: Serve, worker: Process, provider: ScriptedProvider, listen: Listen
+    serve: Serve, worker: Process, provider: ScriptedProvider, listen: Listen, form: str
 ) -> None:
-    url = serve("gunicorn")
+    url = f"{serve('gunicorn')}/ask?question=Why&format={form}"
     gate = Gate()
     provider.scripts["Why"] = Script(text="Because.", gate=gate)
-    stream = listen(f"{url}/ask?question=Why")
-    stream.next("started", within_seconds=30)
+    stream = listen(url)
+    eventually(lambda: len(provider.requests) == 1, 30)
     gate.open()
-    end = stream.next("completed", within_seconds=30)
+    stream.until(lambda stream: stream.ended, 30)
 
-    again = requests.get(f"{url}/ask?question=Why", headers={"Last-Event-ID": end.id}, timeout=10)
-
+    end = stream.events[-1]
+    if form == "events":
+        assert end.event == "completed"
+    else:
+        assert end.data == "[DONE]"
+        (first, *_, last) = [
+            json.loads(each.data)["choices"][0] for each in stream.events[:-1] if each.data
+        ]
+        assert first["delta"]["role"] == "assistant"
+        assert last["finish_reason"] == "stop"
+    again = requests.get(url, headers={"Last-Event-ID": end.id}, timeout=10)
     assert again.status_code == 204
     assert len(provider.requests) == 1
 
