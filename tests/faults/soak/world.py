@@ -174,12 +174,13 @@ class World:
             number += 1
             prompt = f"question {number}"
             self.provider.scripts[prompt] = Script(text_for(prompt), pace_seconds=0.02)
+            emptied = self.emptied  # the answer may come long after the question was stored
             generation_id = self._ask(prompt, number)
             if generation_id:
                 for cut_after in (0, 7):
                     tab = Tab(self._turned(), generation_id, cut_after=cut_after)
                     tab.prompt = prompt
-                    tab.emptied = self.emptied
+                    tab.emptied = emptied
                     self.tabs.append(tab)
             self._settle_tabs()
             self._settle_odd()
@@ -210,9 +211,10 @@ class World:
         self._odd_asked += 1
         prompt = f"{prompt} {self._odd_asked}"
         self.provider.scripts[prompt] = script
+        emptied = self.emptied
         generation_id = self._ask(prompt, -self._odd_asked)
         if generation_id:
-            self.odd[generation_id] = self.emptied, frozenset(codes)
+            self.odd[generation_id] = emptied, frozenset(codes)
 
     def _settle_odd(self) -> None:
         for generation_id, (emptied, codes) in list(self.odd.items()):
