@@ -49,6 +49,8 @@ def take_everything(log_format: str) -> None:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(formatter(log_format))
         root.addHandler(handler)
+    # Of headers that it cannot read, it shows what was sent, with a traceback.
+    logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
     logging.captureWarnings(True)
     sys.excepthook = _uncaught
     sys.unraisablehook = _unraisable

@@ -119,6 +119,15 @@ def test_what_would_harm_a_reader_ends_its_own_generation_in_words(
     assert record["error"]["message"]
 
 
+def test_a_header_that_is_none_is_no_traceback_and_nothing_of_it_is_logged(shared: Shared) -> None:
+    shared.reset()
+    shared.provider.default = Script("an answer", headers={"a\0private": "header"})
+    record = shared.hub.finished(shared.hub.generate("q"))
+    assert record["choices"][0]["content"] == "an answer"
+    log = shared.hub.workers[0].log()
+    assert "Traceback" not in log and "private" not in log
+
+
 def test_a_picture_of_five_megabytes_arrives(shared: Shared) -> None:
     picture = {
         "type": "image_url",
