@@ -199,8 +199,10 @@ def what_to_do(error: RemoteError) -> str:
         return f"set HUB_TOKEN or --token-file, or renew it; {_TOKEN}"
     if error.status == 403 and not error.code.startswith("reserved"):
         return f"the token has to grant it; {_TOKEN}"
-    if error.code == "not-found":
+    if error.status == 404 and "generation" in str(error):
         return "`hubbub ls` lists the generations that there are"
+    if error.status == 404:
+        return "say with HUB_URL or --url where the hub is, with the path in front of its own"
     if error.retry_after:
         return f"try again in {error.retry_after} s"
     if error.status == 421:

@@ -20,6 +20,8 @@ from hubbub.commands.address import to_a_hub
 MOST_LINES = 1000
 MOST_BYTES = 8 * 2**20
 """What one request may hold (contract §3)."""
+MOST_CHANNELS = 8
+"""Of one stream (contract §2)."""
 
 
 @click.command()
@@ -94,6 +96,8 @@ def listen(
       hubbub listen news sport --from start
       hubbub listen orders --json --count 1 | jq -r .data
     """
+    if len(set(channel)) > MOST_CHANNELS:
+        raise click.UsageError(f"at most {MOST_CHANNELS} channels share one connection")
     several = len(channel) > 1
     query: dict[str, str | Sequence[str]] = {"heartbeat": "15"}
     if start:

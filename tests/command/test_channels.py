@@ -153,6 +153,12 @@ def test_a_terminal_sees_which_channel_and_no_control_characters(
     assert shown.seen == f"{channel} | notice: \\x1b[2Jred\r\n"
 
 
+def test_more_channels_than_a_stream_carries_are_refused_before_they_are_sent(run: Run) -> None:
+    done = run("listen", *"abcdefghi")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("hubbub: at most 8 channels") and done.stderr.count("\n") == 1
+
+
 def test_a_name_that_is_none_is_refused_before_it_is_sent(run: Run) -> None:
     done = run("publish", "a/b", "x")
     assert done.returncode == 2 and "a channel name is 1 to 128 characters" in done.stderr

@@ -116,7 +116,12 @@ def test_every_refusal_comes_with_what_to_do(status: int, code: str, said: str) 
     retry_after = "12" if status in (429, 503) else ""
     error = RemoteError("no", status=status, code=code, retry_after=retry_after)
     assert said in what_to_do(error)
-    assert not what_to_do(RemoteError("no", status=404))
+    assert not what_to_do(RemoteError("no", status=400))
+
+
+def test_an_address_without_a_hub_is_not_taken_for_a_missing_generation() -> None:
+    assert "HUB_URL" in what_to_do(RemoteError("There is nothing at this address", status=404))
+    assert "hubbub ls" in what_to_do(RemoteError("there is no generation 'x'", status=404))
 
 
 def test_the_pauses_between_tries_grow_to_a_bound_and_stay_there() -> None:
