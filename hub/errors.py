@@ -64,7 +64,8 @@ class FieldError(RequestError):
 
     def __init__(self, field: str, problem: str, *, code: str | None = None) -> None:
         self.field = _brief(field)
-        super().__init__(f"{self.field}: {_brief(problem)}", code=code)
+        self.problem = _brief(problem)
+        super().__init__(f"{self.field}: {self.problem}", code=code)
 
 
 class Unauthorized(RequestError):

@@ -233,6 +233,23 @@ def test_what_is_wrong_with_a_run_input_is_named_as_the_protocol_names_it(
     assert shared.provider.requests == []
 
 
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"temperature": "hot"}, "forwardedProps.temperature"),
+        ({"metadata": {"a": {}}}, "forwardedProps.metadata.a"),
+        ({"model": 7}, "forwardedProps.model"),
+    ],
+)
+def test_what_is_wrong_with_a_parameter_is_named_where_it_stands(
+    shared: Shared, given: dict[str, Any], field: str
+) -> None:
+    messages = [{"role": "user", "content": "x"}]
+    body = {"threadId": "t", "runId": "r", "messages": messages, "forwardedProps": given}
+    answer = shared.hub.post("/ag-ui", json=body)
+    assert (answer.status_code, answer.json()["field"]) == (400, field)
+
+
 def _in_threads(
     count: int, work: Callable[[int], dict[str, Any]]
 ) -> Callable[[], list[dict[str, Any]]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any
 
+from hub.errors import FieldError
 from hub.shape import a
 from workers.openai.chat_request import Asked, chat_request
 
@@ -27,9 +29,18 @@ def asked(
     given: Mapping[str, Any],
     tools: Sequence[Mapping[str, Any]],
     models: Collection[str],
+    within: str = "",
 ) -> Asked:
-    """The question as OpenAI's chat completions have it, checked as those are."""
+    """The question as OpenAI's chat completions have it, checked as those are. `within`: where
+    among what the client sent its parameters are, for the names in errors."""
     body: dict[str, Any] = {name: given[name] for name in TAKEN if given.get(name) is not None}
     if tools:
         body["tools"] = list(tools)
-    return chat_request({"model": None, **body, "messages": list(messages), "stream": True}, models)
+    body = {"model": None, **body, "messages": list(messages), "stream": True}
+    try:
+        return chat_request(body, models)
+    except FieldError as error:
+        field = error.field or ""
+        if within and re.split(r"[.\[]", field)[0] in TAKEN:
+            raise FieldError(f"{within}.{field}", error.problem, code=error.code) from None
+        raise

@@ -113,7 +113,8 @@ def question(body: Mapping[str, Any], models: Collection[str]) -> Asked:
     if not any(message["role"] != "system" for message in messages):
         raise FieldError("messages", "hold nothing that a model could be asked")
     props = body.get("forwardedProps")
-    return asked(messages, props if isinstance(props, Mapping) else {}, _tools(body), models)
+    given = props if isinstance(props, Mapping) else {}
+    return asked(messages, given, _tools(body), models, within="forwardedProps")
 
 
 def _context(body: Mapping[str, Any]) -> list[dict[str, Any]]:
