@@ -26,6 +26,7 @@ SECTIONS = {
     "Grants, on both ways in": ["tests/access/test_routes.py", "tests/contract/test_who_may.py"],
     "Limits": [
         "tests/contract/test_limits.py",
+        "tests/contract/test_limits_together.py",
         "tests/contract/test_limit_edges.py",
         "tests/contract/test_bodies.py",
     ],
