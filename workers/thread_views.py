@@ -47,11 +47,12 @@ def threads_blueprint(threads: Threads, generations: GuardedGenerations) -> Blue
             found = threads.newest(limit)
         else:
             found = threads.newest(limit, caller.subject) if caller.subject else []
-        return json_answer({"threads": [thread.summary_json() for thread in found]})
+        return json_answer({"threads": [one.summary_json(caller.subject) for one in found]})
 
     @blueprint.get("/threads/<thread_id>")
     def inform(thread_id: str) -> Response:
-        return json_answer(_thread(thread_id, Action.INFORM).to_json())
+        subject = caller_of(request.environ).subject
+        return json_answer(_thread(thread_id, Action.INFORM).to_json(subject))
 
     @blueprint.patch("/threads/<thread_id>")
     def rename(thread_id: str) -> Response:
@@ -74,7 +75,9 @@ def threads_blueprint(threads: Threads, generations: GuardedGenerations) -> Blue
         return Response(status=204)
 
     def _thread(thread_id: str, action: Action) -> Thread:
-        caller_of(request.environ).require(action, PREFIX + thread_id)
-        return threads.get(thread_id)
+        caller = caller_of(request.environ)
+        key = threads.key_to_read(caller.subject, thread_id)
+        caller.require(action, PREFIX + key)
+        return threads.get(key)
 
     return blueprint

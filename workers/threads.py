@@ -10,7 +10,11 @@ every page that shows the thread follows it. The events are hints: the thread it
 and a listener that doubts reads it. Refused: the channel's history *as* the list, which would be
 trimmed, and would let every publisher of it write into a user's conversation.
 
-Redis: the hash `thread:<id>` under `{generations}`, an index of all threads and of each owner's.
+An id is its owner's own: another subject who calls a thread the same has another thread, so a
+probe with an id tells nothing. Among all threads one is known by its `key`, its owner's mark in
+front of its id; the threads of an open hub have no owner, and there the key is the id.
+
+Redis: the hash `thread:<key>` under `{generations}`, an index of all threads and of each owner's.
 """
 
 from __future__ import annotations
@@ -33,6 +37,8 @@ MAX_TURNS = 1_000
 MAX_NAME = 200
 
 THREAD_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:@-]{0,99}")
+_MARK_LENGTH = 16
+THREAD_KEY = re.compile(rf"(?:[0-9a-f]{{{_MARK_LENGTH}}}~)?{THREAD_ID.pattern}")
 _TITLE = 120
 _TURN = "turn:"
 _TAG = "generations"
@@ -59,7 +65,7 @@ class Turn:
 class Thread:
     """A conversation. `turns` are in the order in which they were asked."""
 
-    id: str
+    key: str
     owner: str
     name: str
     created_ms: int
@@ -68,17 +74,17 @@ class Thread:
 
     @property
     def channel(self) -> str:
-        return PREFIX + self.id
+        return PREFIX + self.key
 
     @classmethod
-    def from_fields(cls, thread_id: str, fields: Mapping[str, str]) -> Thread:
+    def from_fields(cls, key: str, fields: Mapping[str, str]) -> Thread:
         turns = []
         for name, value in fields.items():
             if name.startswith(_TURN):
                 created, _, parent = value.partition(" ")
                 turns.append(Turn(name.removeprefix(_TURN), parent, int(created)))
         return cls(
-            id=thread_id,
+            key=key,
             owner=fields.get("owner", ""),
             name=fields.get("name") or fields.get("title", ""),
             created_ms=int(fields["created"]),
@@ -86,18 +92,22 @@ class Thread:
             turns=tuple(sorted(turns, key=lambda turn: (turn.created_ms, turn.generation_id))),
         )
 
-    def summary_json(self) -> dict[str, Any]:
+    def id_for(self, subject: str) -> str:
+        """By which `subject` finds it: its owner by the id, others by the key."""
+        return self.key.removeprefix(_mark(subject))
+
+    def summary_json(self, subject: str) -> dict[str, Any]:
         return {
-            "id": self.id,
+            "id": self.id_for(subject),
             "name": self.name,
             "created": when(self.created_ms),
             "updated": when(self.updated_ms),
             "turns": len(self.turns),
         }
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, subject: str) -> dict[str, Any]:
         generations = [turn.to_json() for turn in self.turns]
-        return {**self.summary_json(), "channel": self.channel, "generations": generations}
+        return {**self.summary_json(subject), "channel": self.channel, "generations": generations}
 
 
 class Threads:
@@ -114,11 +124,25 @@ class Threads:
         self._keep_seconds = keep_seconds
         self._now = now
 
-    def add(self, thread_id: str, generation: Generation) -> None:
+    def key_for(self, subject: str, thread_id: str) -> str:
+        """The key of the thread that `subject` calls so, whether there is one or not."""
+        own = _mark(subject) + thread_id
+        if own != thread_id and self.find(own) is None:
+            bare = self.find(thread_id)  # begun before ids were each owner's own
+            if bare is not None and bare.owner == subject:
+                return thread_id
+        return own
+
+    def key_to_read(self, subject: str, thread_id: str) -> str:
+        """The key of the thread that `subject` means: their own, or whosever has this key."""
+        own = _mark(subject) + thread_id
+        return thread_id if own == thread_id or self.find(own) is None else own
+
+    def add(self, key: str, generation: Generation) -> None:
         """Make `generation` a turn; a repetition changes nothing. Raises `FieldError`."""
         parent = generation.request.metadata.get("parent", "")
         args = [
-            thread_id,
+            key,
             generation.owner,
             generation.id,
             parent,
@@ -127,10 +151,10 @@ class Threads:
             MAX_TURNS,
             self._keep_seconds,
         ]
-        keys = [self._key(thread_id), self._index, self._owners(generation.owner)]
+        keys = [self._key(key), self._index, self._owners(generation.owner)]
         if self._history.link.run(_ADD, keys, args) == b"full":
             raise _full()
-        self._tell(thread_id, "turn", {"id": generation.id, "parent": parent or None})
+        self._tell(key, "turn", {"id": generation.id, "parent": parent or None})
 
     def check_room(self, thread: Thread) -> None:
         """A conversation has a limit. Raises `FieldError`."""
@@ -147,50 +171,50 @@ class Threads:
         return owner
 
     def unknown(self, channel: str) -> NotFound:
-        thread_id = channel.removeprefix(PREFIX)
-        return NotFound(f"there is no thread {thread_id[:100]!r}, or not any more")
+        key = channel.removeprefix(PREFIX)
+        return NotFound(f"there is no thread {key[:100]!r}, or not any more")
 
-    def find(self, thread_id: str) -> Thread | None:
-        if not THREAD_ID.fullmatch(thread_id):
+    def find(self, key: str) -> Thread | None:
+        if not THREAD_KEY.fullmatch(key):
             return None
-        found = self._history.link.call(lambda client: client.hgetall(self._key(thread_id)))
+        found = self._history.link.call(lambda client: client.hgetall(self._key(key)))
         fields = {name.decode(): value.decode() for name, value in found.items()}
-        return Thread.from_fields(thread_id, fields) if "created" in fields else None
+        return Thread.from_fields(key, fields) if "created" in fields else None
 
-    def get(self, thread_id: str) -> Thread:
+    def get(self, key: str) -> Thread:
         """Raises `NotFound`."""
-        found = self.find(thread_id)
+        found = self.find(key)
         if found is None:
-            raise self.unknown(PREFIX + thread_id)
+            raise self.unknown(PREFIX + key)
         return found
 
     def newest(self, limit: int, owner: str | None = None) -> list[Thread]:
         """The one with the latest turn first: everybody's, or one owner's."""
         index = self._index if owner is None else self._owners(owner)
-        ids = self._history.link.call(lambda client: client.zrevrange(index, 0, limit - 1))
-        found = [self.find(thread_id.decode()) for thread_id in ids]
+        keys = self._history.link.call(lambda client: client.zrevrange(index, 0, limit - 1))
+        found = [self.find(key.decode()) for key in keys]
         return [thread for thread in found if thread is not None]
 
     def rename(self, thread: Thread, name: str) -> None:
-        key = self._key(thread.id)
+        key = self._key(thread.key)
         self._history.link.call(lambda client: client.hset(key, "name", name))
-        self._tell(thread.id, "renamed", {"name": name})
+        self._tell(thread.key, "renamed", {"name": name})
 
     def delete(self, thread: Thread) -> None:
         """Forget the thread. Its generations are the caller's to delete."""
-        self._history.link.call(lambda client: client.delete(self._key(thread.id)))
+        self._history.link.call(lambda client: client.delete(self._key(thread.key)))
         for index in {self._index, self._owners(thread.owner)}:
-            self._forget(index, thread.id)
-        self._tell(thread.id, "deleted", {})
+            self._forget(index, thread.key)
+        self._tell(thread.key, "deleted", {})
 
-    def _forget(self, index: str, thread_id: str) -> None:
-        self._history.link.call(lambda client: client.zrem(index, thread_id))
+    def _forget(self, index: str, key: str) -> None:
+        self._history.link.call(lambda client: client.zrem(index, key))
 
-    def _tell(self, thread_id: str, kind: str, data: Mapping[str, Any]) -> None:
-        self._history.append(PREFIX + thread_id, [Event(compact_json(data), kind)])
+    def _tell(self, key: str, kind: str, data: Mapping[str, Any]) -> None:
+        self._history.append(PREFIX + key, [Event(compact_json(data), kind)])
 
-    def _key(self, thread_id: str) -> str:
-        return self._keys.key(_TAG, f"thread:{thread_id}")
+    def _key(self, key: str) -> str:
+        return self._keys.key(_TAG, f"thread:{key}")
 
     def _owners(self, owner: str) -> str:
         """The index of one owner's threads; the one of all where there is no owner."""
@@ -208,6 +232,12 @@ def thread_of(generation_metadata: Mapping[str, str]) -> str | None:
             "must be 1 to 100 of A-Z a-z 0-9 . _ ~ : @ -, a letter or digit first",
         )
     return thread_id
+
+
+def _mark(owner: str) -> str:
+    """What stands in front of the ids of an owner's threads. With it and 100 characters of an id,
+    `thread:` makes a channel's name."""
+    return f"{digest(owner)[:_MARK_LENGTH]}~" if owner else ""
 
 
 def _full() -> FieldError:

@@ -138,16 +138,18 @@ def generations_blueprint(
         name = idempotency_key(head_of(request.environ))
         body, value = read_question(request, settings)
         asked = request_from_json(value, settings.models)
-        key = generations.key(name, body)
+        repeat_key = generations.key(name, body)
         thread_id = thread_of(asked.metadata)
         if thread_id is None:
-            return generations.create(asked, key=key)
-        thread = threads.find(thread_id)
+            return generations.create(asked, key=repeat_key)
+        caller = caller_of(request.environ)
+        thread_key = threads.key_for(caller.subject, thread_id)
+        thread = threads.find(thread_key)
         if thread is not None:
-            caller_of(request.environ).require(Action.CHANGE, thread.channel)
+            caller.require(Action.CHANGE, thread.channel)
             threads.check_room(thread)
-        created = generations.create(asked, key=key)
-        threads.add(thread_id, created.generation)
+        created = generations.create(asked, key=repeat_key)
+        threads.add(thread_key, created.generation)
         return created
 
     def _options() -> SubscribeOptions:

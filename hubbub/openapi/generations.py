@@ -50,7 +50,7 @@ from workers.request import (
     QUESTION_SHOWN,
     NewGeneration,
 )
-from workers.threads import MAX_TURNS, THREAD_ID
+from workers.threads import MAX_TURNS, THREAD_KEY
 from workers.views import DEFAULT_LIST, MAX_LIST, MAX_SHARE_BYTES, ShareOptions
 
 TAG = "generations"
@@ -64,7 +64,7 @@ METADATA = map_of(
     description="`thread` and `parent` put it into a conversation.",
 )
 _ID = path("generation_id", STRING, "The generation's id.")
-_THREAD = path("thread_id", matching(THREAD_ID), "The conversation's name.")
+_THREAD = path("thread_id", matching(THREAD_KEY), "The conversation's id.")
 _FORMAT = query("format", words("events", *DIALECTS), "How it is told. Default `events`.")
 
 _IN_LIST: Mapping[str, Schema] = {

@@ -30,6 +30,7 @@ import { pathOf } from "./versions.js";
  */
 
 const GONE = "This conversation is not here. It has expired or been deleted, or it is not yours to see.";
+const RETRY_MS = 2000;
 
 export class Conversation {
   #root;
@@ -45,6 +46,10 @@ export class Conversation {
   #path = [];
   /** @type {import("../hubbub.js").Subscription | null} */
   #subscription = null;
+  /** What it is subscribed to; "" where the thread was not read yet. */
+  #channel = "";
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #retry;
   #gone = false;
 
   /** @param {HTMLElement} root @param {Hooks} hooks */
@@ -71,7 +76,8 @@ export class Conversation {
   /** @param {string} id   "": a new one, which begins with the first question */
   open(id) {
     this.#subscription?.close();
-    this.#subscription = null;
+    this.#channel = "";
+    clearTimeout(this.#retry);
     for (const view of this.#views.values()) view.close();
     this.#views.clear();
     this.#turns = [];
@@ -79,9 +85,7 @@ export class Conversation {
     this.#gone = false;
     this.#id = id;
     this.#draw();
-    if (!id) return;
-    this.#load();
-    this.#listen();
+    if (id) this.#load();
   }
 
   /** A turn that this tab has asked: it need not wait to hear of it. @param {Turn} turn */
@@ -102,9 +106,13 @@ export class Conversation {
     return messages;
   }
 
-  #listen() {
+  /** @param {string} channel */
+  #listen(channel) {
+    if (this.#channel === channel) return;
+    this.#subscription?.close();
+    this.#channel = channel;
     this.#subscription = hub.subscribe(
-      `thread:${this.#id}`,
+      channel,
       {
         event: (event) => this.#told(event.type, event.data),
         state: (state) => {
@@ -129,6 +137,7 @@ export class Conversation {
     try {
       const thread = await request(`/threads/${encodeURIComponent(id)}`);
       if (id !== this.#id) return;
+      this.#listen(thread.channel);
       this.#gone = false;
       this.#turns = thread.generations;
       this.#hooks.named(thread.name);
@@ -137,9 +146,15 @@ export class Conversation {
     } catch (error) {
       if (id !== this.#id) return;
       const missing = error instanceof RequestError && error.problem.status === 404;
-      if (!missing) this.#hooks.note(words(error));
-      // One that begins in this tab may not be there yet.
-      else if (this.#turns.length === 0) this.#miss();
+      if (!missing) {
+        this.#hooks.note(words(error));
+        // With a subscription, its next `open` loads again.
+        if (!this.#channel) this.#retry = setTimeout(() => this.#load(), RETRY_MS);
+        return;
+      }
+      // It may begin in another tab. On a hub with keys one's own has another channel then.
+      if (!this.#channel) this.#listen(`thread:${id}`);
+      this.#miss();
     }
   }
 

@@ -505,27 +505,77 @@ def test_a_conversation_is_its_beginner_s(keyed: Web, listen: Listen, channel: s
     mine, yours = (granted(f"{channel}-{sub}", generate=True) for sub in "ab")
     ask(keyed, mine, metadata={"thread": channel})
     path, name = f"/threads/{channel}", {"name": "mine"}
-    assert keyed.get(path, headers=mine).json()["turns"] == 1
-    listen(f"{keyed.url}/channels/thread:{channel}/events", headers=mine).verdict(
-        f"thread:{channel}"
-    )
+    thread = keyed.get(path, headers=mine).json()
+    assert (thread["id"], thread["turns"]) == (channel, 1)
+    its_channel = thread["channel"]
+    key = its_channel.removeprefix("thread:")
+    listen(f"{keyed.url}/channels/{its_channel}/events", headers=mine).verdict(its_channel)
     ask(keyed, mine, metadata={"thread": channel})
     assert keyed.get("/threads", headers=yours).json()["threads"] == []
     for method, at, body in (
-        ("GET", path, None),
-        ("PATCH", path, name),
-        ("DELETE", path, None),
-        ("GET", f"/channels/thread:{channel}/events", None),
-        ("GET", f"/channels/thread:{channel}/history", None),
-        ("POST", "/generations", {"prompt": "?", "metadata": {"thread": channel}}),
+        *(
+            (method, f"/threads/{one}", None)
+            for one in (channel, key)
+            for method in ("GET", "DELETE")
+        ),
+        *(("PATCH", f"/threads/{one}", name) for one in (channel, key)),
+        ("GET", f"/channels/{its_channel}/events", None),
+        ("GET", f"/channels/{its_channel}/history", None),
     ):
         answer = requests.request(method, keyed.url + at, json=body, headers=yours, timeout=15)
         assert answer.status_code == 404, (method, at)
-    assert keyed.get(path, headers=ADMIN).json()["turns"] == 2
+    watching = granted("watcher", subscribe=[its_channel])
+    for shown in (ADMIN, watching):
+        found = keyed.get(f"/threads/{key}", headers=shown).json()
+        assert (found["id"], found["turns"]) == (key, 2)
+    changed = requests.patch(f"{keyed.url}/threads/{key}", json=name, headers=watching, timeout=15)
+    assert code(changed) == (403, "forbidden")
     changed = requests.patch(keyed.url + path, json=name, headers=mine, timeout=15)
     assert changed.json()["name"] == "mine"
     assert keyed.delete(path, headers=mine).status_code == 204
     assert keyed.get(path, headers=mine).status_code == 404
+
+
+def test_a_conversation_s_name_does_not_tell_that_another_has_one(keyed: Web, channel: str) -> None:
+    """Every way in that takes the name says the same of one that another has and of one that is
+    free, and what is asked under it is the asking one's own."""
+    mine, yours = (granted(f"{channel}-{sub}", generate=True) for sub in "ab")
+    first = ask(keyed, mine, metadata={"thread": channel})
+    key = keyed.get(f"/threads/{channel}", headers=mine).json()["channel"].removeprefix("thread:")
+
+    def probe(name: str) -> list[tuple[str, int, str]]:
+        text = {"id": "m1", "role": "user", "parts": [{"type": "text", "text": "?"}]}
+        message, named = {"id": "1", "role": "user", "content": "?"}, {"thread": name}
+        run = {"threadId": name, "runId": "r", "messages": [message], "tools": [], "context": []}
+        asked: list[tuple[str, str, dict[str, Any] | None]] = [
+            ("GET", f"/threads/{name}", None),
+            ("PATCH", f"/threads/{name}", {"name": "n"}),
+            ("DELETE", f"/threads/{name}", None),
+            ("GET", f"/channels/thread:{name}/history", None),
+            ("POST", "/ag-ui/connect", {"threadId": name}),
+            ("GET", f"/api/chat/{name}/stream", None),
+            ("POST", f"/api/chat/{name}/stop", None),
+            ("POST", "/generations", {"prompt": "?", "metadata": named}),
+            ("POST", "/v1/responses", {"input": "?", "background": True, "metadata": named}),
+            ("POST", "/api/chat", {"id": name, "messages": [text], "trigger": "submit-message"}),
+            ("POST", "/ag-ui", {**run, "state": {}, "forwardedProps": {}}),
+            ("GET", f"/threads/{name}", None),
+            ("DELETE", f"/threads/{name}", None),
+        ]
+        told = []
+        for method, at, body in asked:
+            with requests.request(
+                method, keyed.url + at, json=body, headers=yours, timeout=15, stream=True
+            ) as answer:
+                problem = "" if answer.ok else answer.text.replace(name, "NAME")
+                told.append((f"{method} {at}".replace(name, "NAME"), answer.status_code, problem))
+        return told
+
+    free = f"{channel}-free"
+    assert probe(channel) == probe(free)
+    assert probe(key) == probe(f"{key}-free")
+    (turn,) = keyed.get(f"/threads/{channel}", headers=mine).json()["generations"]
+    assert turn["id"] == first, "nobody else's question was added"
 
 
 # ── share links ──────────────────────────────────────────────────────────────────────────────────

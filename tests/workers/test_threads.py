@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from hub.channel import check_channel
+from hub.store.history import History
+from tests.workers.conftest import ASKED
 from workers import threads
+from workers.store import Generations
+from workers.threads import PREFIX, Threads
 
 
 def ask(client: FlaskClient, prompt: str, thread: str, parent: str = "", **options: Any) -> str:
@@ -131,3 +136,19 @@ def test_the_question_can_be_read_as_it_was_given(client: FlaskClient) -> None:
 def test_a_queued_generation_says_how_many_are_before_it(client: FlaskClient) -> None:
     ids = [ask(client, f"{number}", "t1") for number in range(3)]
     assert [client.get(f"/generations/{one}").get_json()["ahead"] for one in ids] == [0, 1, 2]
+
+
+def test_an_id_is_its_owner_s_own_also_beside_one_that_was_begun_before_it_was_so(
+    real_history: History, generations: Generations
+) -> None:
+    kept = Threads(real_history, keep_seconds=60)
+    kept.add("old", generations.create(ASKED, owner="ann").generation)
+    assert kept.key_for("ann", "old") == kept.key_to_read("ann", "old") == "old"
+    own = kept.key_for("bob", "old")
+    assert own != "old" and own not in (kept.key_for("ann", "new"), kept.key_for("cy", "old"))
+    kept.add(own, generations.create(ASKED, owner="bob").generation)
+    assert kept.key_to_read("bob", "old") == own
+    assert kept.get(own).id_for("bob") == "old"
+    assert (kept.get(own).id_for("ann"), kept.get("old").id_for("ann")) == (own, "old")
+    longest = kept.key_for("bob", "x" * 100)
+    assert check_channel(PREFIX + longest)

@@ -1,9 +1,9 @@
 -- Thread: add a generation to a conversation, which is made by its first one.
 --
 -- KEYS[1]  thread   hash     owner, title, created, updated; "turn:<generation>" -> "created parent"
--- KEYS[2]  index    zset     thread -> updated, in ms
+-- KEYS[2]  index    zset     key -> updated, in ms
 -- KEYS[3]  owner's  zset     the same, of one owner (the index again where there is none)
--- ARGV[1]  thread            [2]  owner           [3]  generation     [4]  its parent, or ''
+-- ARGV[1]  its key           [2]  owner           [3]  generation     [4]  its parent, or ''
 -- ARGV[5]  now, in ms        [6]  title           [7]  turns at most  [8]  seconds that it is kept
 --
 -- Returns 'added', 'again' (it was there), or 'full'.

@@ -49,7 +49,8 @@ class Attacks(Requests):
 
     def _good(self, route: str) -> Sequence[Any]:
         """With the treasure's names in them, where a body says what it goes on from."""
-        (thread,), (chat,), (run,) = (self._names[n] for n in ("thread_id", "chat_id", "run"))
+        (chat,), (run,) = (self._names[name] for name in ("chat_id", "run"))
+        thread = self._random.choice(self._names["thread_id"])
         text = {"id": "m", "role": "user", "parts": [{"type": "text", "text": "x"}]}
         parent = self._random.choice(self._names["generation_id"])
         found: dict[str, list[Any]] = {

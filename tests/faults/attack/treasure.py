@@ -48,12 +48,13 @@ class Treasure:
     def names(self) -> dict[str, list[str]]:
         """By the variable of a rule that they may stand for; `run` is a thread of AG-UI's."""
         ids = [self.running, self.ended]
-        channels = [CHANNEL, f"thread:{THREAD}", *(f"generation:{one}" for one in ids)]
+        conversation = self._get(f"/threads/{THREAD}")["channel"]
+        channels = [CHANNEL, conversation, *(f"generation:{one}" for one in ids)]
         return {
             "channel": channels,
             "generation_id": ids,
             "response_id": [self.response, *(f"resp_{one}" for one in ids)],
-            "thread_id": [THREAD],
+            "thread_id": [THREAD, conversation.removeprefix("thread:")],
             "chat_id": [CHAT],
             "run": [RUN],
         }
