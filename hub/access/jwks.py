@@ -7,22 +7,26 @@
                 which all wait who need it
     kept        while the provider is away, what it said last goes on counting
 
-A fetch runs in a greenlet of its own: who shows a token of a known key is never held up by it.
+A fetch runs beside the requests, in a greenlet or, where gevent has not patched the process, in a
+thread: a server's own thread may end with its request, and a greenlet in it would never run. A
+request with a token of a known key is never held up by it.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
 import gevent
 import jwt
 import requests
-from gevent.event import Event
+from gevent.monkey import is_module_patched
 from urllib3.exceptions import HTTPError
 
 from hub.access.keys import Key, KeySet, UnfitKey
@@ -50,7 +54,14 @@ class Jwks:
         self._clock = clock
         self._fetched_at: float | None = None
         self._tried_at: float | None = None
-        self._under_way: Event | None = None
+        self._under_way: threading.Event | None = None
+        self._lock = threading.Lock()
+
+    def renew(self) -> None:
+        """Begin a fetch where the last one was long ago; returns at once. Called at each arrival: a
+        token that was checked before asks for no key, and its key may have been withdrawn."""
+        if self._fetched_at is not None and self._clock() - self._fetched_at > REFRESH_SECONDS:
+            self._fetch()
 
     def find(self, algorithm: str, kid: str | None) -> KeySet:
         """The keys to look among for a token with such a header. Waits for a fetch where none of
@@ -59,8 +70,6 @@ class Jwks:
             under_way = self._fetch()
             if under_way is not None:
                 under_way.wait(PATIENCE_SECONDS)
-        elif self._old():
-            self._fetch()
         if self._fetched_at is None:
             raise ProviderUnavailable("the identity provider's keys cannot be fetched")
         return self.keys
@@ -68,24 +77,21 @@ class Jwks:
     def _has(self, algorithm: str, kid: str | None) -> bool:
         return next(self.keys.find(algorithm, kid), None) is not None
 
-    def _old(self) -> bool:
-        return self._fetched_at is None or self._clock() - self._fetched_at > REFRESH_SECONDS
-
-    def _fetch(self) -> Event | None:
+    def _fetch(self) -> threading.Event | None:
         """The fetch that is under way, begun now if it may be; None where it is too soon."""
-        if self._under_way is None:
-            now = self._clock()
-            if self._tried_at is not None and now - self._tried_at < FETCH_PAUSE_SECONDS:
-                return None
-            self._tried_at = now
-            self._under_way = Event()
-            gevent.spawn(self._run, self._under_way)
-        return self._under_way
+        with self._lock:
+            if self._under_way is None:
+                now = self._clock()
+                if self._tried_at is not None and now - self._tried_at < FETCH_PAUSE_SECONDS:
+                    return None
+                self._tried_at = now
+                self._under_way = threading.Event()
+                _beside(self._run, self._under_way)
+            return self._under_way
 
-    def _run(self, done: Event) -> None:
+    def _run(self, done: threading.Event) -> None:
         try:
-            # In all, whatever drips: the library's own deadlines are for each read.
-            with gevent.Timeout(FETCH_SECONDS, TimeoutError("it did not answer in time")):
+            with _deadline():
                 keys = KeySet(tuple(_keys(_document(self._url))))
             if not keys.keys:
                 raise ValueError("it holds no key that tokens can be checked with")
@@ -102,6 +108,24 @@ class Jwks:
         finally:
             self._under_way = None
             done.set()
+
+
+def _beside(function: Callable[[threading.Event], None], done: threading.Event) -> None:
+    if is_module_patched("threading"):
+        gevent.spawn(function, done)
+    else:
+        threading.Thread(target=function, args=(done,), name="jwks", daemon=True).start()
+
+
+def _deadline() -> AbstractContextManager[object]:
+    """In all, whatever drips: the library's own deadlines are for each read. A thread has them
+    alone, and nobody waits for it longer than `PATIENCE_SECONDS`."""
+    late = TimeoutError("it did not answer in time")
+    patched = is_module_patched("threading")
+    found: AbstractContextManager[object] = (
+        gevent.Timeout(FETCH_SECONDS, late) if patched else nullcontext()
+    )
+    return found
 
 
 def _document(url: str) -> Any:

@@ -41,6 +41,10 @@ class KeySource(Protocol):
 
     keys: KeySet
 
+    def renew(self) -> None:
+        """See to it that they do not grow old, without waiting."""
+        ...
+
     def find(self, algorithm: str, kid: str | None) -> KeySet:
         """The keys for such a header. May wait for the provider; raises `HubError` where nothing
         is known of it yet."""
@@ -72,7 +76,10 @@ class Tokens:
     @property
     def keys(self) -> KeySet:
         """Those that may change: with others, nothing of what was found before counts."""
-        return self._source.keys if self._source is not None else _NO_KEYS
+        if self._source is None:
+            return _NO_KEYS
+        self._source.renew()
+        return self._source.keys
 
     def known(self, token: str) -> Identity | None:
         """The identity of a token that was checked before, at once; None for any other."""

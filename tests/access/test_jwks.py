@@ -9,11 +9,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import gevent
 import pytest
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
@@ -23,7 +23,7 @@ from hub.access.keys import KeySet
 from hub.access.tokens import Tokens
 from hub.errors import ProviderUnavailable, Unauthorized
 from tests.access.signing import EC, ED, OTHER_RSA, RSA, SECRET, PrivateKey, algorithm_of, token
-from tests.support.deadline import patience
+from tests.support.deadline import eventually, patience
 
 _JWK: dict[str, Any] = {"RS256": RSAAlgorithm, "ES256": ECAlgorithm, "EdDSA": OKPAlgorithm}
 
@@ -146,9 +146,44 @@ def test_old_keys_are_renewed_without_holding_anybody_up(
     idp.keys = [jwk(OTHER_RSA, "b")]
     clock.seconds += REFRESH_SECONDS + 1
     tokens.check(token(RSA, kid="a", jti="2"))  # answered from what is known, the fetch just begins
-    gevent.wait(timeout=10, objects=[source._under_way] if source._under_way else [])
+    eventually(lambda: source._under_way is None)
     with pytest.raises(Unauthorized):
         tokens.check(token(RSA, kid="a", jti="3"))
+
+
+def test_a_withdrawn_key_ends_its_tokens_also_where_only_they_are_shown(
+    idp: Provider, source: Jwks, clock: Clock
+) -> None:
+    idp.keys = [jwk(RSA, "a")]
+    tokens, shown = checker(source), token(RSA, kid="a")
+    tokens.check(shown)
+    tokens.check(shown)  # the first of a key that is new is not remembered
+    assert tokens.known(shown) is not None
+    idp.keys = [jwk(OTHER_RSA, "b")]
+    clock.seconds += REFRESH_SECONDS + 1
+    eventually(lambda: tokens.known(shown) is None)
+    assert idp.asked == 2
+
+
+def test_a_rotation_is_noticed_also_where_each_request_has_a_thread_of_its_own(
+    idp: Provider, source: Jwks, clock: Clock
+) -> None:
+    tokens = checker(source)
+
+    def subject(key: PrivateKey, kid: str, jti: str) -> str:
+        with ThreadPoolExecutor(1) as request:
+            shown = token(key, kid=kid, jti=jti, sub="7")
+            return request.submit(lambda: tokens.check(shown).subject).result()
+
+    idp.keys = [jwk(RSA, "old")]
+    assert subject(RSA, "old", "1") == "7"
+    clock.seconds += REFRESH_SECONDS + 1
+    assert subject(RSA, "old", "2") == "7"  # and begins a fetch, for which it does not wait
+    eventually(lambda: source._under_way is None)
+    idp.keys = [jwk(RSA, "old"), jwk(EC, "new")]
+    clock.seconds += FETCH_PAUSE_SECONDS
+    assert subject(EC, "new", "3") == "7"
+    assert idp.asked == 3
 
 
 def test_while_the_provider_is_away_what_it_said_last_counts(
@@ -229,12 +264,13 @@ def test_a_slow_provider_holds_up_only_those_who_need_it(
     monkeypatch.setattr(jwks, "PATIENCE_SECONDS", 0.2)
     idp.pause = 1.0
     clock.seconds += FETCH_PAUSE_SECONDS
-    asking = [gevent.spawn(_refused, tokens, f"forged-{number}") for number in range(5)]
-    gevent.sleep(0)
-    began = time.monotonic()
-    tokens.check(token(RSA, kid="a", jti="2"))
-    assert time.monotonic() - began < 0.15 * patience()
-    gevent.joinall(asking, timeout=10, raise_error=True)
+    with ThreadPoolExecutor(5) as requests:
+        asking = [requests.submit(_refused, tokens, f"forged-{number}") for number in range(5)]
+        eventually(lambda: idp.asked == 2)
+        tokens.check(token(RSA, kid="a", jti="2"))
+        assert source._under_way is not None, "it has waited for the fetch"
+        for each in asking:
+            each.result()
     assert idp.asked == 2
 
 

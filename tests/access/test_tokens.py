@@ -305,6 +305,9 @@ class Changing:
     def __init__(self, *keys: Key) -> None:
         self.keys = KeySet(keys)
 
+    def renew(self) -> None:
+        pass
+
     def find(self, algorithm: str, kid: str | None) -> KeySet:
         return self.keys
 
