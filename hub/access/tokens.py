@@ -139,8 +139,10 @@ class Tokens:
 
     def _identity(self, token: str, payload: Mapping[str, Any]) -> Identity:
         _check_text(payload)
-        # One that names no subject is its own: nothing that it makes is another token's.
-        subject = payload.get("sub") or f"token:{sha256(token.encode('ascii')).hexdigest()[:32]}"
+        # One that names no subject is its own: nothing that it makes is another token's. Its
+        # signature may be spelled in several ways, which would be as many subjects with limits.
+        signed = token.rpartition(".")[0].encode("ascii")
+        subject = payload.get("sub") or f"token:{sha256(signed).hexdigest()[:32]}"
         return Identity(
             subject,
             grants_of(payload.get(self._claim), self._claim),

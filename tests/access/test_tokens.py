@@ -127,6 +127,13 @@ def test_a_token_without_a_subject_stands_for_itself_alone() -> None:
     assert tokens().check(token(sub="")).subject
 
 
+def test_a_token_without_a_subject_is_the_same_however_its_signature_is_spelled() -> None:
+    """Or each spelling would have limits of its own."""
+    shown = token(hub=rights())
+    checker = tokens()
+    assert checker.check(shown + "=").subject == checker.check(shown).subject
+
+
 # ── what does not ────────────────────────────────────────────────────────────────────────────────
 
 FULL = {"exp": 4_000_000_000, "sub": "7", "hub": rights()}
