@@ -58,7 +58,8 @@ const list = new ThreadList(part(document, "threads"), {
     composer.focus();
   },
   deleted: (id) => {
-    if (id === conversation.id) fresh();
+    // Not the conversation's id: where its channel was faster than the answer, it has none any more.
+    if (id === threadInAddress()) fresh();
   },
 });
 
@@ -122,9 +123,14 @@ function drawState() {
   composer.busy = busy;
 }
 
+/** @returns {string} */
+function threadInAddress() {
+  return new URLSearchParams(location.search).get("thread") ?? "";
+}
+
 /** Show what the address names. */
 function show() {
-  const thread = new URLSearchParams(location.search).get("thread") ?? "";
+  const thread = threadInAddress();
   edit(null);
   composer.say("");
   watchers.clear();
