@@ -154,11 +154,17 @@ function openList(open) {
   part(document, "open-list").setAttribute("aria-expanded", `${open}`);
 }
 
-part(document, "open-list").onclick = () => openList(true);
-part(document, "close-list").onclick = () => {
+function closeList() {
+  if (!part(document, "threads").classList.contains("open")) return;
   openList(false);
   part(document, "open-list").focus();
+}
+
+part(document, "open-list").onclick = () => {
+  openList(true);
+  part(document, "new").focus();
 };
+part(document, "close-list").onclick = closeList;
 // The shade beside it is a part of it.
 part(document, "threads").addEventListener("click", (event) => {
   if (event.clientX > part(document, "threads").offsetWidth) openList(false);
@@ -183,7 +189,7 @@ for (const idea of document.querySelectorAll("[data-idea]")) {
 part(document, "prompt").addEventListener("input", () => prepare().catch(() => undefined), { once: true });
 addEventListener("popstate", show);
 addEventListener("keydown", (event) => {
-  if (event.key === "Escape") openList(false);
+  if (event.key === "Escape") closeList();
 });
 new Inbox();
 show();

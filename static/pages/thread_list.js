@@ -88,7 +88,16 @@ export class ThreadList {
     const search = /** @type {HTMLInputElement} */ (part(this.#root, "search"));
     const wanted = search.value.trim().toLocaleLowerCase();
     const shown = this.#threads.filter(({ name }) => name.toLocaleLowerCase().includes(wanted));
-    part(this.#root, "thread-list").replaceChildren(...shown.map((thread) => this.#row(thread)));
+    const rows = part(this.#root, "thread-list");
+    const focused = rows.contains(document.activeElement)
+      ? /** @type {HTMLElement | null} */ (document.activeElement?.closest("li"))?.dataset.thread
+      : undefined;
+    rows.replaceChildren(...shown.map((thread) => this.#row(thread)));
+    // The rows are new ones; the keyboard stays at its conversation.
+    if (focused !== undefined) {
+      const row = [...rows.children].find((one) => /** @type {HTMLElement} */ (one).dataset.thread === focused);
+      (row?.querySelector("a") ?? search).focus();
+    }
     if (shown.length > 0) this.#say("");
     else this.#say(wanted ? `Nothing is called “${search.value.trim()}”.` : "No conversation yet.");
   }
@@ -102,6 +111,7 @@ export class ThreadList {
   /** @param {Summary} thread */
   #row(thread) {
     const row = copyOf("thread");
+    row.dataset.thread = thread.id;
     const name = thread.name || NAMELESS;
     const link = /** @type {HTMLAnchorElement} */ (part(row, "link"));
     link.href = threadPage(thread.id);
@@ -114,8 +124,14 @@ export class ThreadList {
     part(row, "name").textContent = name;
     part(row, "when").textContent = ago(thread.updated);
     part(row, "menu-name").textContent = `More about ${name}`;
-    part(row, "rename").onclick = () => this.#rename(thread);
-    part(row, "delete").onclick = () => this.#delete(thread);
+    part(row, "rename").onclick = () => {
+      this.#closeMenus(null); // where the dialog gives the focus back is in sight
+      this.#rename(thread);
+    };
+    part(row, "delete").onclick = () => {
+      this.#closeMenus(null);
+      this.#delete(thread);
+    };
     return row;
   }
 
@@ -169,8 +185,10 @@ export class ThreadList {
 
   /** @param {Node | null} but */
   #closeMenus(but) {
-    for (const menu of this.#root.querySelectorAll("details.menu")) {
-      if (!but || !menu.contains(but)) /** @type {HTMLDetailsElement} */ (menu).open = false;
+    for (const menu of this.#root.querySelectorAll("details.menu[open]")) {
+      if (but && menu.contains(but)) continue;
+      if (menu.contains(document.activeElement)) menu.querySelector("summary")?.focus();
+      /** @type {HTMLDetailsElement} */ (menu).open = false;
     }
   }
 }

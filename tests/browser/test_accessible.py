@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.access.signing import SECRET, token
 from tests.browser.watching import Watcher
@@ -16,6 +16,8 @@ from tests.support.real import ROOT, missing
 from tests.support.stack import Stack
 
 pytestmark = pytest.mark.browser
+
+PATIENCE_MS = 15_000
 
 AXE = ROOT / "tests" / "clients" / "node_modules" / "axe-core" / "axe.min.js"
 ANSWER = (
@@ -262,6 +264,32 @@ def test_a_conversation_is_held_with_a_keyboard_alone(
     to(page, "[data-plain]")
     page.keyboard.press("Space")
     assert page.get_attribute("[data-plain]", "aria-pressed") == "true"
+
+
+def test_the_list_of_conversations_keeps_the_keyboard_where_it_is(hub: Stack, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 780})
+    page.goto(hub.url)
+    page.keyboard.type("by keyboard, too")
+    page.keyboard.press("Enter")
+    Watcher(page).until_ended()
+    opener = page.get_by_role("button", name="Conversations", exact=True)
+    opener.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="New conversation")).to_be_focused(timeout=PATIENCE_MS)
+    row = page.locator("[data-thread-list] li", has=page.locator("[aria-current]"))
+    row.locator("summary").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Escape")
+    expect(opener).to_be_focused(timeout=PATIENCE_MS)
+    page.keyboard.press("Enter")
+    row.locator("summary").focus()
+    for key in ("Enter", "Tab", "Enter"):
+        page.keyboard.press(key)
+    page.get_by_role("textbox", name="Name").fill("Renamed")
+    page.keyboard.press("Enter")
+    expect(row.locator("[data-name]")).to_have_text("Renamed", timeout=PATIENCE_MS)
+    expect(row.locator("[data-link]")).to_be_focused(timeout=PATIENCE_MS)
 
 
 def test_notifications_and_status_are_used_with_a_keyboard_alone(
