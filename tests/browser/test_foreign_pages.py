@@ -139,6 +139,7 @@ def test_a_page_of_another_origin_reads_no_stream(
     assert told == "error"
 
 
+@pytest.mark.sets_keys  # a page of another site has no cookie of a hub's with keys
 def test_a_page_that_the_operator_named_reads_publishes_and_asks(
     stack: StartStack, elsewhere: str, other_context: BrowserContext
 ) -> None:
@@ -163,6 +164,7 @@ def test_a_page_that_the_operator_named_reads_publishes_and_asks(
     assert told[3].startswith("/generations/")
 
 
+@pytest.mark.sets_keys  # only an open hub asks for its name
 def test_a_name_that_was_rebound_to_this_machine_opens_nothing(
     hub: Stack, browser: Browser
 ) -> None:
