@@ -147,6 +147,6 @@ def test_an_answer_that_said_how_it_ended_and_then_nothing_is_complete(
 def test_after_a_timeout_the_next_provider_is_asked(server: ReplayServer, asking: Asking) -> None:
     server.replies = [Reply(hold_headers=True), Reply([TEXT, DONE.encode()])]
     configs = [ProviderConfig(name, server.base_url) for name in ("slow", "quick")]
-    stream = asking(configs=configs, first_delta_timeout_seconds=0.1).open(QUESTION)
+    stream = asking(configs=configs, first_delta_timeout_seconds=1.0).open(QUESTION)
     assert join(stream).text == "x"
     assert stream.provider == "quick"
