@@ -69,6 +69,11 @@ def read_body(
     return body
 
 
+def pass_over(body: IO[bytes], settings: Settings) -> bool:
+    """Read what is left of a body that was not wanted; False where that is too much."""
+    return _Reader(body, settings).drain()
+
+
 def read_json(
     request: Sent, limit: int, settings: Settings, *, too_large: str = TooLarge.code
 ) -> tuple[bytes, Any]:
@@ -109,17 +114,20 @@ class _Reader:
             piece = min(2 * piece, _LARGEST_PIECE_BYTES)
         return b"".join(pieces)
 
-    def drain(self) -> None:
-        """Read on, so that the client, which may read nothing before it has sent all, is told."""
-        drained = 0
+    def drain(self) -> bool:
+        """Read on, so that the client, which may read nothing before it has sent all, is told.
+        Whether the body's end was reached."""
+        drained, pace = 0, Pace()
         try:
             while drained < DRAIN_BYTES:
                 data = self._piece(_LARGEST_PIECE_BYTES)
                 if not data:
-                    break
+                    return True
                 drained += len(data)
+                pace.step()
         except RequestError:
             pass  # it is too long already, however it ends
+        return False
 
     def _piece(self, size: int) -> bytes:
         left = self._give_up - time.monotonic()

@@ -34,6 +34,7 @@ from hub.errors import RedisUnfit
 from hub.event import compact_json
 from hub.fanout.uncaught import log_uncaught
 from hub.process import collect_for_ever, spare_the_collector
+from hub.web.body import pass_over
 from hub.web.proxies import TrustedProxies
 from hub.web.visit import REFUSAL, PutBack, Rest, cooperative, let_the_answer_be_read
 from hub.web.waiting import WAITING, WaitingConnection, WaitingConnections
@@ -251,6 +252,11 @@ class Worker(GeventWorker):  # type: ignore[misc]
         if handled is False or connection.spoiled:
             raise StopIteration
         self.waiting.waits(connection)
+        # gunicorn would do so by the kilobyte, for as long as it comes, and give nobody a turn.
+        left = getattr(req.body.reader, "length", None) != 0
+        if left and not pass_over(req.body, self.delivery.settings):
+            let_the_answer_be_read(sock)
+            raise StopIteration
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answer what never became a request. Nothing of it is repeated, in the answer or the log:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from typing import Any
+from typing import IO, Any, cast
 
 import pytest
 import requests
@@ -15,6 +15,7 @@ from hub.event import Event
 from hub.settings import Settings
 from hub.store.history import History, RecordWrite
 from hub.store.redis_link import RedisLink
+from hub.web.body import pass_over
 from tests.conftest import StartStack
 from tests.faults.test_listeners import MIB, memory_bytes
 from tests.support.deadline import eventually, patience
@@ -119,6 +120,31 @@ def test_a_list_is_as_small_and_fast_as_if_nothing_large_were_in_it(
     assert [each["question"] for each in answer.json()["generations"]] == ["What is it?", "Why?"]
     assert len(answer.content) < 4096
     no_step_was_long(hub.web)
+
+
+def test_a_body_of_a_kind_that_is_not_read_is_passed_over_in_short_steps(hub: Stack) -> None:
+    for _ in range(5):
+        answer = hub.post(
+            "/v1/responses", data=bytes(8 * MIB), headers={"Content-Type": "text/plain"}
+        )
+        assert answer.status_code == 415
+    no_step_was_long(hub.web)
+
+
+class Endless:
+    """A body that goes on for ever, and counts its pieces."""
+
+    pieces = 0
+
+    def read(self, size: int) -> bytes:
+        self.pieces += 1
+        return bytes(size)
+
+
+def test_a_body_that_nobody_wanted_is_read_in_large_pieces_and_not_for_ever() -> None:
+    endless = Endless()
+    assert not pass_over(cast(IO[bytes], endless), Settings())
+    assert endless.pieces < 100
 
 
 def test_reading_a_large_answer_delays_nobody(hub: Stack, large: Generation) -> None:
