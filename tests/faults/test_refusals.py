@@ -66,7 +66,7 @@ def test_a_right_that_is_taken_away_stores_nothing_and_names_the_command(
 ) -> None:
     server = start_valkey(tcp=True)
     set_user(server)
-    hub = web(user_url(server))
+    hub = web(user_url(server)).checked()
     hub.publish("news", "before")
     for command, rules in RIGHTS.items():
         set_user(server, *rules)
@@ -99,7 +99,7 @@ def test_a_stream_of_what_may_not_be_read_is_an_error_and_not_an_overload(
 ) -> None:
     server = start_valkey(tcp=True)
     set_user(server)
-    hub = web(user_url(server))
+    hub = web(user_url(server)).checked()
     running = listen(f"{hub.url}/channels/news/events", query={"heartbeat": 1})
     running.next("subscribed")
 
@@ -241,7 +241,7 @@ def test_a_server_that_was_demoted_behind_its_address_is_let_go_of(
 def test_a_password_that_is_wrong_is_named(start_valkey: StartValkey, web: OwnWeb) -> None:
     server = start_valkey(tcp=True)
     set_user(server)
-    hub = web(user_url(server))
+    hub = web(user_url(server)).checked()
     hub.publish("news", "before")
     with server.client() as client:
         client.execute_command("ACL", "SETUSER", USER, "resetpass", ">another")

@@ -269,7 +269,7 @@ def test_readyz_names_what_redis_does_not_permit(
     server = start_valkey(tcp=True)
     web = Web(tmp_path / "log", environ(set_user(server)))
     processes.append(web)
-    web.start()
+    web.start().checked()
     eventually(lambda: web.get("/readyz").json()["status"] == "no-worker")
 
     set_user(server, "-publish")

@@ -49,6 +49,13 @@ class Web(Process):
         eventually(self._lives, 20)
         return self
 
+    def checked(self) -> Web:
+        """Wait until the process has looked at what its Redis may do: it would end where that lacks
+        by then what a test takes away. Its last word of that is that a test's Redis keeps nothing.
+        """
+        eventually(lambda: "nothing is kept on disk" in self.log())
+        return self
+
     def end(self) -> None:
         super().end()
         self.reserved.close()

@@ -133,14 +133,26 @@ class TlsSentinel(TlsRedis):
         self.command = [redis_binary(), str(conf), "--sentinel"]
 
 
+class _Node(TlsRedis):
+    """One of a Cluster. Its bus has a port of its own: Redis' own choice, 10,000 behind the other,
+    may be somebody else's."""
+
+    def __init__(self, directory: Path, authority: Authority, name: str) -> None:
+        self.bus = ReservedPort()
+        options = ("--cluster-enabled", "yes", "--cluster-port", str(self.bus.number))
+        super().__init__(directory, authority, (*options, "--tls-cluster", "yes"), name)
+
+    def end(self) -> None:
+        super().end()
+        self.bus.close()
+
+
 class TlsCluster:
     """Three primaries, each with a third of the slots."""
 
     def __init__(self, directory: Path, authority: Authority) -> None:
-        options = ("--cluster-enabled", "yes", "--tls-cluster", "yes")
         self.nodes = [
-            TlsRedis(directory / str(number), authority, options, f"node{number}")
-            for number in range(3)
+            _Node(directory / str(number), authority, f"node{number}") for number in range(3)
         ]
 
     def start(self) -> TlsCluster:
@@ -149,8 +161,9 @@ class TlsCluster:
             first, last = number * SLOTS // 3, (number + 1) * SLOTS // 3 - 1
             node.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
             node.ask("CLUSTER", "ADDSLOTSRANGE", first, last)
-        for node in self.nodes[1:]:
-            node.ask("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port)
+        first_node, *others = self.nodes
+        for node in others:
+            node.ask("CLUSTER", "MEET", "127.0.0.1", first_node.port, first_node.bus.number)
         for node in self.nodes:
             eventually(self._is_well(node), 20)
         return self
