@@ -256,6 +256,7 @@ def browser() -> Iterator[Browser]:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """Exceptions that a page does not catch fail the test."""
     context = browser.new_context()
+    context.add_cookies(keys.cookies())
     problems: list[str] = []
     context.on("weberror", lambda error: problems.append(str(error.error)))
     yield context

@@ -16,6 +16,7 @@ from tests.clients.client import NODE_MODULES, node
 from tests.frontends.conftest import newest
 from tests.frontends.page import ANSWER, status
 from tests.frontends.test_use_chat import ALIASES
+from tests.support import keys
 from tests.support.deadline import eventually, patience
 from tests.support.documentation import blocks
 from tests.support.provider import Gate, Script
@@ -139,6 +140,8 @@ def test_a_reload_continues_after_a_lost_connection(
 def test_the_agent_of_the_page_runs_and_another_connects_to_its_thread(shared: Shared) -> None:
     shared.provider.default = Script(text=ANSWER)
     shown = block("js", "HttpAgent").replace('"/ag-ui', f'"{shared.hub.url}/ag-ui')
+    # A page of the hub's own has its cookie.
+    shown = shown.replace("threadId:", f"headers: {json.dumps(keys.headers({}))}, threadId:")
     program = f"{shown}\nconsole.log(JSON.stringify(agent.messages));"
     done = subprocess.run(
         [node(), "--input-type=module", "-e", program],
