@@ -21,7 +21,9 @@ class Access:
         link = delivery.history.link
         self.keyed = settings.keyed
         self.shares = Shares(link)
-        self.revocations = Revocations(link, delivery.feed, delivery.endings, delivery.loops)
+        self.revocations = Revocations(
+            link, delivery.feed, delivery.endings, delivery.loops, delivery.in_its_loop
+        )
         self._tokens = Tokens(
             keys_of(settings),
             source=Jwks(settings.jwt_jwks_url) if settings.jwt_jwks_url else None,

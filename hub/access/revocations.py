@@ -35,7 +35,7 @@ _REVOKE = Script.load("hub.access", "revoke")
 
 class Revocations:
     """`endings` keeps the set for this process, and ends the streams; `loops` keeps the loop that
-    reads it again."""
+    reads it again. `in_its_loop` calls a function where these live (`Delivery.in_its_loop`)."""
 
     def __init__(
         self,
@@ -43,6 +43,7 @@ class Revocations:
         feed: Feed,
         endings: Endings,
         loops: Loops,
+        in_its_loop: Callable[[Callable[[], None]], None] = lambda function: function(),
         now: Callable[[], float] = time.time,
     ) -> None:
         self._link = link
@@ -51,6 +52,7 @@ class Revocations:
         self._feed = feed
         self._endings = endings
         self._loops = loops
+        self._in_its_loop = in_its_loop
         self._now = now
         self._heard_by = 0
         self._read = False
@@ -66,7 +68,7 @@ class Revocations:
         """Whether the token named `token` (its `jti`) counts no more. Raises `RedisUnavailable`
         before the set could be read."""
         if not self.known:
-            self._listen()
+            self._in_its_loop(self._listen)
         return self._endings.is_revoked(token)
 
     def revoke(self, token: str, until: float | None) -> None:

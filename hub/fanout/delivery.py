@@ -82,6 +82,8 @@ class Delivery:
         self._kinds = kinds
         self._rooms: dict[str, Room] = {}
         self._unused_since: dict[str, float] = {}
+        self.in_its_loop: Callable[[Callable[[], None]], None] = lambda function: function()
+        """Calls a function in the loop that this lives in, which may be another thread's."""
         self._turns = Turns()
         self._stalls = Stalls()
         self._catch_up = CatchUp(self._rooms, self.counters)

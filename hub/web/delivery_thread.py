@@ -66,6 +66,8 @@ class DeliveryThread:
 
     def call(self, function: Callable[[], T]) -> T:
         """What `function` returns, or raises, in the delivery's thread."""
+        if threading.current_thread() is self._thread:
+            return function()
         answer: Future[T] = Future()
 
         def run() -> None:
@@ -106,6 +108,7 @@ class DeliveryThread:
         self._wake.start(self._drain)
         try:
             delivery = make()
+            delivery.in_its_loop = self.call
             delivery.start()
         except BaseException as error:
             self._made.set_exception(error)

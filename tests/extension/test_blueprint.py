@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 import requests
 
+from hub.access.minting import mint
 from tests.extension.conftest import Serve
 from tests.support.process import Process
 from tests.support.provider import Script, ScriptedProvider
@@ -54,6 +55,26 @@ def test_the_rule_decides_who_hears_and_publishes(
         assert requests.get(f"{hub}/{path}", timeout=5).status_code == 403
     other = ada.post(f"{hub}/channels/user:bob:inbox/events", json={"data": "x"}, timeout=5)
     assert other.status_code == 403
+
+
+@pytest.mark.sets_keys
+@pytest.mark.parametrize("server", ["gunicorn", "flask"])
+def test_the_first_token_that_is_shown_opens_a_stream_under_any_server(
+    serve: Serve, listen: Listen, environ: dict[str, str], server: str
+) -> None:
+    """It has the revoked ones read and listened for, where the request is in another thread."""
+    secret = environ["HUB_JWT_SECRET"] = "a secret of the tests, 32 bytes or more"
+    url = serve(server)
+    ada = signed_in(url, "ada")
+    ada.headers["Authorization"] = f"Bearer {mint(secret, ttl_seconds=600, subject='ada')}"
+    news = f"{url}/hub/channels/news/events"
+    shown = {**cookie(ada), "Authorization": str(ada.headers["Authorization"])}
+
+    stream = listen(news, headers=shown)
+
+    assert stream.next().event == "subscribed"
+    assert ada.post(news, json={"data": "hello"}, timeout=5).status_code == 201
+    assert stream.next("message").data == "hello"
 
 
 def test_pages_and_figures_are_the_operators(serve: Serve) -> None:
